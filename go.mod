@@ -1,0 +1,3 @@
+module github.com/roomcast/roomcast
+
+go 1.26

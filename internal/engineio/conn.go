@@ -1,0 +1,272 @@
+package engineio
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/roomcast/roomcast/internal/websocket"
+)
+
+// ErrClosed is returned by sends on a connection that has ended or is ending.
+var ErrClosed = websocket.ErrClosed
+
+// A Conn is one Engine.IO connection. Its methods may be called concurrently.
+type Conn struct {
+	srv    *Server
+	id     string
+	remote string
+	proto  uint8
+	beat   beat
+
+	// ws is the WebSocket once there is one; until then poll is used.
+	ws atomic.Pointer[websocket.Conn]
+
+	// session is set once, before the client can send anything.
+	session Session
+
+	mu     sync.Mutex
+	poll   *polling // nil once on WebSocket
+	closed bool     // no more output; set before the session is told
+	over   bool     // the connection has ended, perhaps before it had a session
+	told   bool     // the session knows
+	reason Reason   // why, once closed
+}
+
+// ID returns the connection's secret id.
+func (c *Conn) ID() string { return c.id }
+
+// Protocol returns the Engine.IO protocol that the client speaks: 3 or 4.
+func (c *Conn) Protocol() int { return int(c.proto) }
+
+// RemoteAddr returns the address and port that the handshake came from.
+func (c *Conn) RemoteAddr() string { return c.remote }
+
+// RemoteIP returns the address that the handshake came from.
+func (c *Conn) RemoteIP() string {
+	host, _, err := net.SplitHostPort(c.remote)
+	if err != nil {
+		return c.remote
+	}
+	return host
+}
+
+// Transport returns "polling" or "websocket".
+func (c *Conn) Transport() string {
+	if c.ws.Load() != nil {
+		return "websocket"
+	}
+	return "polling"
+}
+
+// Open reports whether output is still accepted.
+func (c *Conn) Open() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.closed
+}
+
+// Writable reports whether a message sent now would leave at once.
+func (c *Conn) Writable() bool {
+	if ws := c.ws.Load(); ws != nil {
+		return ws.Writable()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.poll != nil && c.poll.waiting && c.poll.size == 0
+}
+
+// Queued returns the bytes of output that the client has not fetched.
+func (c *Conn) Queued() int {
+	if ws := c.ws.Load(); ws != nil {
+		return ws.Queued()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.poll == nil {
+		return 0
+	}
+	return c.poll.size
+}
+
+// Send sends a message that others get too. It never blocks.
+func (c *Conn) Send(f Frame) error {
+	if ws := c.ws.Load(); ws != nil {
+		return ws.SendShared(f.forProtocol(int(c.proto)))
+	}
+	return c.sendFrame(f.forProtocol(int(c.proto)))
+}
+
+// Reply sends a text message to this client alone. It never blocks. turn is
+// what [Conn.Work] passed, or nil outside of it: replies of one turn leave
+// together.
+func (c *Conn) Reply(turn *websocket.Turn, text []byte) error {
+	ws := c.ws.Load()
+	if ws == nil {
+		return c.sendFrame(appendText(nil, text))
+	}
+	scratch := replies.Get().(*[]byte)
+	defer replies.Put(scratch)
+	frame := appendText((*scratch)[:0], text)
+	*scratch = frame
+	if turn == nil {
+		return ws.Send(frame)
+	}
+	return turn.Send(ws, frame)
+}
+
+// replies holds buffers in which a reply is framed before it is copied to
+// where it waits.
+var replies = sync.Pool{New: func() any { return new([]byte) }}
+
+// sendPacket sends a control packet.
+func (c *Conn) sendPacket(frame []byte) error {
+	if ws := c.ws.Load(); ws != nil {
+		return ws.SendShared(frame)
+	}
+	return c.sendFrame(frame)
+}
+
+// sendFrame sends a frame when the transport was polling a moment ago.
+func (c *Conn) sendFrame(frame []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return ErrClosed
+	case c.poll == nil:
+		return c.ws.Load().SendShared(frame)
+	}
+	if c.poll.size > 0 && c.poll.size+len(frame) > c.srv.opts.SendLimit {
+		c.closeLocked(ReasonSlow)
+		return ErrClosed
+	}
+	c.pendLocked(frame)
+	return nil
+}
+
+// Work runs fn, the part of a message's handling that may take long: on the
+// calling goroutine when that is the reader of a WebSocket, on one of its own
+// when an HTTP request waits for its answer.
+func (c *Conn) Work(fn func(*websocket.Turn)) {
+	if ws := c.ws.Load(); ws != nil {
+		ws.Work(fn)
+		return
+	}
+	c.srv.work.Go(func() { fn(nil) })
+}
+
+// Close ends the connection after sending what is queued. The session is
+// told on another goroutine.
+func (c *Conn) Close(reason Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeLocked(reason)
+}
+
+// closeLocked stops output and starts the end that suits the transport.
+func (c *Conn) closeLocked(reason Reason) {
+	if c.closed {
+		return
+	}
+	c.closed, c.reason = true, reason
+	if ws := c.ws.Load(); ws != nil {
+		ws.Close(closeCode(reason), string(reason))
+		return
+	}
+	if reason == ReasonSlow {
+		c.poll.drop()
+	}
+	c.pendLocked(closeFrame)
+	go c.end(reason)
+}
+
+// closeCode is the code of the close frame that goes with a reason.
+func closeCode(reason Reason) websocket.Status {
+	switch reason {
+	case ReasonShutdown:
+		return websocket.StatusGoingAway
+	case ReasonParseError:
+		return websocket.StatusProtocolError
+	case ReasonTooBig:
+		return websocket.StatusTooBig
+	case ReasonSlow:
+		return websocket.StatusPolicyViolation
+	}
+	return websocket.StatusNormal
+}
+
+// abort ends a connection whose client is not listening.
+func (c *Conn) abort(reason Reason) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed, c.reason = true, reason
+	ws := c.ws.Load()
+	if ws == nil {
+		c.poll.drop()
+		go c.end(reason)
+	}
+	c.mu.Unlock()
+	if ws != nil {
+		ws.Abort() // its reader calls end
+	}
+}
+
+// opened gives the connection its session.
+func (c *Conn) opened(session Session) {
+	c.mu.Lock()
+	c.session = session
+	over := c.over
+	c.mu.Unlock()
+	if over {
+		c.end(ReasonForcedClose)
+	}
+}
+
+// end forgets the connection and tells the session, once. reason is used if
+// nobody gave one before.
+func (c *Conn) end(reason Reason) {
+	c.mu.Lock()
+	if !c.closed {
+		c.closed, c.reason = true, reason
+	}
+	if c.poll != nil {
+		c.poll.signal()
+	}
+	c.over = true
+	tell := c.session != nil && !c.told
+	c.told = c.told || tell
+	reason = c.reason
+	c.mu.Unlock()
+	if !tell {
+		return
+	}
+	c.srv.forget(c)
+	c.session.Closed(reason)
+	c.srv.sessions.Done()
+}
+
+// packet handles one packet of the client and reports whether it was legal.
+func (c *Conn) packet(p packet) bool {
+	c.beat.seen.Store(c.srv.wheel.now.Load())
+	switch p.kind {
+	case packetMessage:
+		c.session.Message(p.data, p.binary)
+	case packetPong:
+		return c.proto == 4
+	case packetPing:
+		if c.proto == 4 {
+			return false
+		}
+		c.sendPacket(control(packetPong, string(p.data)))
+	case packetClose:
+		c.end(ReasonTransportClose)
+	case packetNoop, packetUpgrade:
+	default:
+		return false
+	}
+	return true
+}

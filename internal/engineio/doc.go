@@ -1,0 +1,43 @@
+// Package engineio is an Engine.IO server: protocol 4 and, when allowed, 3;
+// HTTP long-polling, WebSocket and the upgrade between them. It follows the
+// prose specifications of the socket.io project and knows nothing of what its
+// messages mean.
+//
+// # States
+//
+// A [Conn] is polling or on WebSocket; a polling one may be upgrading. The
+// switch goes one way:
+//
+//	GET transport=polling ──► polling ──"2probe"──► upgrading ──"5"──► websocket
+//	                             ▲                      │                 ▲
+//	                             └──── probe failed ────┘                 │
+//	GET transport=websocket ──────────────────────────────────────────────┘
+//
+// Output is kept as WebSocket frames whatever the state. A poll strips their
+// headers; an upgrade sends what is pending as it is. So nothing is encoded
+// twice and nothing changes place when the transport does.
+//
+// # Who owns which goroutine
+//
+// On WebSocket, [Session.Message] runs on the connection's reader, see package
+// websocket. On polling it runs on the goroutine of the POST that carried the
+// message; a second POST before the first is answered closes the connection,
+// as the specification asks, so messages are never concurrent. One goroutine,
+// [Server.Run], keeps all heartbeats on a wheel of ticks.
+//
+// [Conn.Work] wraps the part of a message's handling that may take long. It
+// must come after the message has been put in its place in the order.
+//
+// # What full means
+//
+// Output that a client does not fetch is bounded by [Options.SendLimit] bytes
+// for each connection, on either transport. What does not fit closes it with
+// [ReasonSlow]; a WebSocket client is told so by the close frame, a polling
+// client by the close packet and by the 400 that answers whatever it asks next.
+//
+// # Ending
+//
+// [Session.Closed] is called exactly once, after the last Message has begun,
+// and never from within a send. Afterwards the server holds nothing of the
+// connection.
+package engineio

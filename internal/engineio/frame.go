@@ -1,0 +1,68 @@
+package engineio
+
+import (
+	"github.com/roomcast/roomcast/internal/websocket"
+)
+
+// packetType is the first character of an Engine.IO packet.
+type packetType byte
+
+const (
+	packetOpen    packetType = '0'
+	packetClose   packetType = '1'
+	packetPing    packetType = '2'
+	packetPong    packetType = '3'
+	packetMessage packetType = '4'
+	packetUpgrade packetType = '5'
+	packetNoop    packetType = '6'
+)
+
+// A Frame is one message, encoded once for all connections that get it. It is
+// immutable and may be sent concurrently.
+type Frame struct {
+	ws []byte // as a WebSocket frame of protocol 4
+}
+
+// TextFrame encodes a text message.
+func TextFrame(text []byte) Frame {
+	return Frame{appendText(make([]byte, 0, len(text)+11), text)}
+}
+
+// BinaryFrame encodes a binary message.
+func BinaryFrame(data []byte) Frame {
+	return Frame{websocket.AppendFrame(make([]byte, 0, len(data)+10), websocket.OpBinary, data)}
+}
+
+// Len returns the size of the frame on a WebSocket, in bytes.
+func (f Frame) Len() int { return len(f.ws) }
+
+// appendText appends text as a WebSocket frame that holds a message packet.
+func appendText(dst, text []byte) []byte {
+	dst = websocket.AppendHeader(dst, websocket.OpText, len(text)+1)
+	dst = append(dst, byte(packetMessage))
+	return append(dst, text...)
+}
+
+// forProtocol returns the frame as the given protocol wants it on a
+// WebSocket: protocol 3 puts the packet type before binary data too.
+func (f Frame) forProtocol(proto int) []byte {
+	if proto != 3 {
+		return f.ws
+	}
+	op, payload, _ := websocket.SplitFrame(f.ws)
+	if op != websocket.OpBinary {
+		return f.ws
+	}
+	b := websocket.AppendHeader(make([]byte, 0, len(payload)+11), op, len(payload)+1)
+	return append(append(b, 4), payload...)
+}
+
+func control(t packetType, data string) []byte {
+	return websocket.AppendFrame(nil, websocket.OpText, append([]byte{byte(t)}, data...))
+}
+
+var (
+	pingFrame  = control(packetPing, "")
+	closeFrame = control(packetClose, "")
+	noopFrame  = control(packetNoop, "")
+)

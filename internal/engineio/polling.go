@@ -1,0 +1,168 @@
+package engineio
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// polling is the state of a connection that has no WebSocket yet. It is
+// guarded by the connection's mutex.
+type polling struct {
+	frames    [][]byte // output that no GET has fetched
+	size      int      // bytes in frames
+	waiting   bool     // a GET is being held
+	posting   bool     // a POST is being handled
+	upgrading bool     // the client has probed a WebSocket
+	probing   bool     // a WebSocket has been opened for an upgrade
+	wake      chan struct{}
+	format    payloadFormat
+}
+
+func pollFormat(proto uint8, r *http.Request) payloadFormat {
+	switch {
+	case proto == 4:
+		return formatV4
+	case r.URL.Query().Has("b64"):
+		return formatV3
+	}
+	return formatV3Octets
+}
+
+// signal wakes the waiting GET.
+func (p *polling) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *polling) drop() { p.frames, p.size = nil, 0 }
+
+// pendLocked keeps a frame for the next GET.
+func (c *Conn) pendLocked(frame []byte) {
+	c.poll.frames = append(c.poll.frames, frame)
+	c.poll.size += len(frame)
+	c.poll.signal()
+}
+
+// servePoll answers a GET with what is pending, or holds it until there is
+// something.
+func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) *refusal {
+	c.mu.Lock()
+	p := c.poll
+	switch {
+	case p == nil, c.closed && p.size == 0:
+		c.mu.Unlock()
+		return unknownSession
+	case p.waiting:
+		// Which of two polls would get a message is anybody's guess.
+		c.closeLocked(ReasonTransportError)
+		c.mu.Unlock()
+		return badRequest
+	}
+	p.waiting = true
+	for p.size == 0 && !p.upgrading && !c.closed && c.poll != nil {
+		c.mu.Unlock()
+		select {
+		case <-p.wake:
+		case <-r.Context().Done():
+			c.abandoned(p)
+			return nil
+		}
+		c.mu.Lock()
+	}
+	p.waiting = false
+	frames := p.frames
+	p.drop()
+	c.mu.Unlock()
+
+	if len(frames) == 0 { // upgraded or closed meanwhile: let the client go on
+		frames = [][]byte{noopFrame}
+	}
+	writePayload(w, frames, p.format)
+	return nil
+}
+
+// abandoned ends a connection whose client hung up on a poll: what is sent
+// next could be lost.
+func (c *Conn) abandoned(p *polling) {
+	c.mu.Lock()
+	p.waiting = false
+	upgraded := c.poll == nil
+	c.mu.Unlock()
+	if !upgraded {
+		c.abort(ReasonTransportClose)
+	}
+}
+
+func writePayload(w http.ResponseWriter, frames [][]byte, format payloadFormat) {
+	n := 0
+	for _, f := range frames {
+		n += len(f)
+	}
+	body, octets := appendPayload(make([]byte, 0, n+n/3), frames, format)
+	h := w.Header()
+	if octets {
+		h.Set("Content-Type", "application/octet-stream")
+	} else {
+		h.Set("Content-Type", "text/plain; charset=UTF-8")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	w.Write(body)
+}
+
+// servePost handles the packets of a POST. The answer means that they have
+// been taken in, not that they have been acted on.
+func (c *Conn) servePost(w http.ResponseWriter, r *http.Request) *refusal {
+	octets := strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream")
+	c.mu.Lock()
+	p := c.poll
+	switch {
+	case p == nil, c.closed:
+		c.mu.Unlock()
+		return unknownSession
+	case p.posting, octets && c.proto == 4:
+		c.closeLocked(ReasonTransportError)
+		c.mu.Unlock()
+		return badRequest
+	}
+	p.posting = true
+	c.mu.Unlock()
+	why := c.takePost(w, r, octets)
+	c.mu.Lock()
+	p.posting = false
+	c.mu.Unlock()
+	if why != nil {
+		return why
+	}
+	w.Header().Set("Content-Type", "text/html")
+	io.WriteString(w, "ok")
+	return nil
+}
+
+func (c *Conn) takePost(w http.ResponseWriter, r *http.Request, octets bool) *refusal {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(c.srv.opts.MaxPayload)))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		c.Close(ReasonTooBig)
+		return tooBig
+	case err != nil:
+		c.abort(ReasonTransportError)
+		return badRequest
+	}
+	legal := true
+	err = decodePayload(body, int(c.proto), octets, func(p packet) bool {
+		legal = c.packet(p)
+		return legal && p.kind != packetClose
+	})
+	if err != nil || !legal {
+		c.Close(ReasonParseError)
+		return badRequest
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package engineio
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/websocket"
+)
+
+// A probe is a WebSocket that wants to become the transport of a polling
+// connection. It is its handler until it has.
+type probe struct {
+	c     *Conn
+	timer *time.Timer
+}
+
+var _ websocket.Handler = (*probe)(nil)
+
+// upgrade opens a WebSocket for a connection that is polling.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) *refusal {
+	c.mu.Lock()
+	if c.poll == nil || c.poll.probing || c.closed {
+		c.mu.Unlock()
+		return badRequest
+	}
+	c.poll.probing = true
+	c.mu.Unlock()
+	ws, buffered, err := s.ws.Upgrade(w, r, upgradeHeader(w))
+	if err != nil {
+		c.probeFailed()
+		return nil
+	}
+	p := &probe{c: c}
+	p.timer = time.AfterFunc(s.opts.UpgradeTimeout, ws.Abort)
+	ws.Start(p, buffered)
+	return nil
+}
+
+// probeFailed lets polling go on.
+func (c *Conn) probeFailed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.poll != nil {
+		c.poll.probing, c.poll.upgrading = false, false
+	}
+}
+
+// Message handles the two packets of an upgrade.
+func (p *probe) Message(ws *websocket.Conn, op websocket.Opcode, data []byte) {
+	c := p.c
+	switch {
+	case op == websocket.OpText && string(data) == string(packetPing)+"probe":
+		ws.Send(control(packetPong, "probe"))
+		c.mu.Lock()
+		if c.poll != nil {
+			c.poll.upgrading = true
+			c.poll.signal() // ends the waiting GET: the client pauses polling first
+		}
+		c.mu.Unlock()
+	case op == websocket.OpText && string(data) == string(packetUpgrade) && p.timer.Stop() && c.upgraded(ws):
+		ws.SetHandler((*wsHandler)(c))
+	default:
+		ws.Close(websocket.StatusProtocolError, "unexpected packet during an upgrade")
+	}
+}
+
+// upgraded makes ws the transport and sends it what is pending.
+func (c *Conn) upgraded(ws *websocket.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.poll
+	if p == nil || c.closed || !p.upgrading {
+		return false
+	}
+	for _, f := range p.frames {
+		ws.SendShared(f)
+	}
+	p.drop()
+	c.poll = nil
+	c.ws.Store(ws)
+	p.signal()
+	return true
+}
+
+func (p *probe) Pong(*websocket.Conn) {}
+
+func (p *probe) Closed(*websocket.Conn, *websocket.CloseError) {
+	p.timer.Stop()
+	p.c.probeFailed()
+}

@@ -1,0 +1,460 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// echo sends every message back and reports how the connection ended.
+type echo struct {
+	closed chan *CloseError
+	work   func(op Opcode, data []byte) // run inside Work, when set
+}
+
+func newEcho() *echo { return &echo{closed: make(chan *CloseError, 1)} }
+
+func (e *echo) Message(c *Conn, op Opcode, data []byte) {
+	if e.work != nil {
+		data = bytes.Clone(data)
+		c.Work(func(t *Turn) {
+			e.work(op, data)
+			t.Send(c, AppendFrame(nil, op, data))
+		})
+		return
+	}
+	c.Send(AppendFrame(nil, op, data))
+}
+func (e *echo) Pong(*Conn)                      {}
+func (e *echo) Closed(_ *Conn, err *CloseError) { e.closed <- err }
+
+// peer is a client that can break every rule.
+type peer struct {
+	t *testing.T
+	net.Conn
+	r *bufio.Reader
+}
+
+// dial starts a server with the given handler and connects a peer to it.
+func dial(t *testing.T, opts Options, h Handler) *peer {
+	t.Helper()
+	p, _ := dialConn(t, opts, h)
+	return p
+}
+
+func dialConn(t *testing.T, opts Options, h Handler) (*peer, *Conn) {
+	t.Helper()
+	srv := NewServer(opts)
+	var running sync.WaitGroup
+	running.Go(func() { srv.Run(t.Context()) })
+	conns := make(chan *Conn, 1)
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, buffered, err := srv.Upgrade(w, r, nil)
+		if err == nil {
+			c.Start(h, buffered)
+			conns <- c
+		}
+	}))
+	nc, err := net.Dial("tcp", hs.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close(); hs.Close() })
+	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	io.WriteString(nc, "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	p := &peer{t, nc, bufio.NewReader(nc)}
+	res, err := http.ReadResponse(p.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := res.Header.Get("Sec-WebSocket-Accept"); res.StatusCode != 101 || got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		t.Fatalf("handshake: %s, accept %q", res.Status, got)
+	}
+	return p, <-conns
+}
+
+// frame builds a client frame; first holds FIN, RSV and opcode.
+func frame(first byte, payload string) []byte {
+	b := appendHeader(nil, first, len(payload))
+	b[1] |= maskBit
+	key := []byte{0x11, 0x22, 0x33, 0x44}
+	b = append(b, key...)
+	masked := []byte(payload)
+	unmask(masked, binary.LittleEndian.Uint32(key))
+	return append(b, masked...)
+}
+
+func (p *peer) write(frames ...[]byte) {
+	p.t.Helper()
+	if _, err := p.Write(bytes.Join(frames, nil)); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// read returns the opcode and payload of the server's next frame.
+func (p *peer) read() (Opcode, string) {
+	p.t.Helper()
+	op, payload, err := p.next()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return op, payload
+}
+
+func (p *peer) next() (Opcode, string, error) {
+	var head [10]byte
+	if _, err := io.ReadFull(p.r, head[:2]); err != nil {
+		return 0, "", err
+	}
+	n := int(head[1])
+	switch n {
+	case 126:
+		io.ReadFull(p.r, head[2:4])
+		n = int(binary.BigEndian.Uint16(head[2:]))
+	case 127:
+		io.ReadFull(p.r, head[2:10])
+		n = int(binary.BigEndian.Uint64(head[2:]))
+	}
+	payload := make([]byte, n)
+	_, err := io.ReadFull(p.r, payload)
+	return Opcode(head[0] & 0xf), string(payload), err
+}
+
+const fin = finBit
+
+func closeFrame(code Status, reason string) []byte {
+	return frame(fin|byte(opClose), string(binary.BigEndian.AppendUint16(nil, uint16(code)))+reason)
+}
+
+func TestMessagesOfEverySize(t *testing.T) {
+	for _, op := range []Opcode{OpText, OpBinary} {
+		p := dial(t, Options{MaxMessage: 1 << 20}, newEcho())
+		for _, n := range []int{0, 1, 125, 126, 127, readSize - 8, readSize, 65535, 65536, 1 << 20} {
+			want := strings.Repeat("x", n)
+			go p.Write(frame(fin|byte(op), want))
+			if gotOp, got := p.read(); gotOp != op || got != want {
+				t.Fatalf("op %d, %d bytes: got op %d, %d bytes", op, n, gotOp, len(got))
+			}
+		}
+	}
+}
+
+func TestBytesArriveOneByOne(t *testing.T) {
+	p := dial(t, Options{}, newEcho())
+	all := append(frame(byte(OpText), "hel"), frame(fin|byte(opContinuation), "lo")...)
+	all = append(all, frame(fin|byte(OpText), strings.Repeat("y", 300))...)
+	for _, b := range all {
+		p.write([]byte{b})
+	}
+	if _, got := p.read(); got != "hello" {
+		t.Fatalf("got %q", got)
+	}
+	if _, got := p.read(); len(got) != 300 {
+		t.Fatalf("got %d bytes", len(got))
+	}
+}
+
+// TestStrictness holds the cases of RFC 6455 that a server must refuse or bear.
+func TestStrictness(t *testing.T) {
+	text, cont := byte(OpText), byte(opContinuation)
+	unmasked := AppendFrame(nil, OpText, []byte("x"))
+	long := strings.Repeat("x", 126)
+	tests := []struct {
+		name string
+		in   []byte
+		code Status // expected close code
+	}{
+		{"reserved bit 1", frame(fin|rsv1Bit|text, "x"), StatusProtocolError},
+		{"reserved bit 2", frame(fin|0x20|text, "x"), StatusProtocolError},
+		{"reserved bit 3", frame(fin|0x10|text, "x"), StatusProtocolError},
+		{"reserved bit on ping", frame(fin|rsv1Bit|byte(opPing), ""), StatusProtocolError},
+		{"not masked", unmasked, StatusProtocolError},
+		{"opcode 3", frame(fin|3, ""), StatusProtocolError},
+		{"opcode 7", frame(fin|7, ""), StatusProtocolError},
+		{"opcode 11", frame(fin|11, ""), StatusProtocolError},
+		{"opcode 15", frame(fin|15, ""), StatusProtocolError},
+		{"long ping", frame(fin|byte(opPing), long), StatusProtocolError},
+		{"fragmented ping", frame(byte(opPing), "x"), StatusProtocolError},
+		{"fragmented close", frame(byte(opClose), ""), StatusProtocolError},
+		{"continuation first", frame(fin|cont, "x"), StatusProtocolError},
+		{"open continuation first", frame(cont, "x"), StatusProtocolError},
+		{"text within fragments", append(frame(text, "x"), frame(fin|text, "y")...), StatusProtocolError},
+		{"binary within fragments", append(frame(text, "x"), frame(fin|byte(OpBinary), "y")...), StatusProtocolError},
+		{"length beyond 63 bits", []byte{fin | text, maskBit | 127, 0xff, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4}, StatusProtocolError},
+		{"bad UTF-8", frame(fin|text, "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited"), StatusInvalidPayload},
+		{"bad UTF-8 across fragments", append(frame(text, "\xce"), frame(fin|cont, "x")...), StatusInvalidPayload},
+		{"overlong UTF-8", frame(fin|text, "\xc0\x80"), StatusInvalidPayload},
+		{"too big", frame(fin|text, strings.Repeat("x", 2001)), StatusTooBig},
+		{"too big in fragments", append(frame(text, strings.Repeat("x", 1500)), frame(fin|cont, strings.Repeat("x", 501))...), StatusTooBig},
+		{"too big by its header alone", frame(fin|text, strings.Repeat("x", 70000))[:14], StatusTooBig},
+		{"close of one byte", frame(fin|byte(opClose), "x"), StatusProtocolError},
+		{"close 0", closeFrame(0, ""), StatusProtocolError},
+		{"close 999", closeFrame(999, ""), StatusProtocolError},
+		{"close 1004", closeFrame(1004, ""), StatusProtocolError},
+		{"close 1005", closeFrame(1005, ""), StatusProtocolError},
+		{"close 1006", closeFrame(1006, ""), StatusProtocolError},
+		{"close 1015", closeFrame(1015, ""), StatusProtocolError},
+		{"close 2999", closeFrame(2999, ""), StatusProtocolError},
+		{"close 5000", closeFrame(5000, ""), StatusProtocolError},
+		{"close with bad UTF-8", closeFrame(1000, "\xff"), StatusInvalidPayload},
+		{"close 1000", closeFrame(1000, "bye"), StatusNormal},
+		{"close 1001", closeFrame(1001, ""), StatusGoingAway},
+		{"close 3000", closeFrame(3000, ""), 3000},
+		{"close 4999", closeFrame(4999, ""), 4999},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newEcho()
+			p := dial(t, Options{MaxMessage: 2000}, h)
+			p.write(tt.in)
+			op, payload := p.read()
+			if op != opClose || len(payload) < 2 {
+				t.Fatalf("got opcode %d %q, want a close frame", op, payload)
+			}
+			if got := Status(binary.BigEndian.Uint16([]byte(payload))); got != tt.code {
+				t.Errorf("close code %d, want %d (%s)", got, tt.code, payload[2:])
+			}
+			p.Close()
+			if e := <-h.closed; e.Code != tt.code {
+				t.Errorf("Closed got %v", e)
+			}
+		})
+	}
+}
+
+func TestControlFramesWithinFragments(t *testing.T) {
+	p := dial(t, Options{}, newEcho())
+	p.write(frame(byte(OpText), "he"), frame(fin|byte(opPing), "now"), frame(fin|byte(opPong), "unasked"), frame(fin|byte(opContinuation), "llo"))
+	// The pong waits for the end of the read, the echo does not.
+	got := map[Opcode]string{}
+	for range 2 {
+		op, payload := p.read()
+		got[op] = payload
+	}
+	if got[opPong] != "now" || got[OpText] != "hello" {
+		t.Fatalf("got %v", got)
+	}
+}
+
+func TestCloseWithoutCode(t *testing.T) {
+	h := newEcho()
+	p := dial(t, Options{}, h)
+	p.write(frame(fin|byte(opClose), ""))
+	if op, payload := p.read(); op != opClose || payload != "" {
+		t.Fatalf("got opcode %d %q", op, payload)
+	}
+	if _, _, err := p.next(); err != io.EOF {
+		t.Fatalf("after the closing handshake: %v, want EOF", err)
+	}
+	if e := <-h.closed; e.Code != StatusNoStatus || !e.Remote {
+		t.Errorf("Closed got %v", e)
+	}
+}
+
+func TestServerCloses(t *testing.T) {
+	h := newEcho()
+	p, c := dialConn(t, Options{}, h)
+	c.Send(AppendFrame(nil, OpText, []byte("last")))
+	c.Close(4401, "token expired")
+	if err := c.Send(AppendFrame(nil, OpText, []byte("late"))); err != ErrClosed {
+		t.Errorf("Send after Close: %v", err)
+	}
+	if _, got := p.read(); got != "last" {
+		t.Errorf("got %q", got)
+	}
+	if op, payload := p.read(); op != opClose || payload[2:] != "token expired" {
+		t.Errorf("got opcode %d %q", op, payload)
+	}
+	p.write(closeFrame(4401, ""))
+	if _, _, err := p.next(); err != io.EOF {
+		t.Errorf("after the closing handshake: %v, want EOF", err)
+	}
+	if e := <-h.closed; e.Code != 4401 || e.Remote {
+		t.Errorf("Closed got %v", e)
+	}
+}
+
+func TestCloseTimesOut(t *testing.T) {
+	h := newEcho()
+	p, c := dialConn(t, Options{CloseTimeout: 20 * time.Millisecond}, h)
+	c.Close(StatusGoingAway, "")
+	p.read()
+	if _, _, err := p.next(); err != io.EOF {
+		t.Errorf("client that does not answer: %v, want EOF", err)
+	}
+	if e := <-h.closed; e.Code != StatusGoingAway {
+		t.Errorf("Closed got %v", e)
+	}
+}
+
+func TestClientGoesAway(t *testing.T) {
+	h := newEcho()
+	p := dial(t, Options{}, h)
+	p.Close()
+	if e := <-h.closed; e.Code != StatusAbnormal || e.Err == nil {
+		t.Errorf("Closed got %v", e)
+	}
+}
+
+// A client that does not read is cut at the limit, and learns why when it
+// reads again.
+func TestSlowReader(t *testing.T) {
+	h := newEcho()
+	p, c := dialConn(t, Options{SendLimit: 64 << 10}, h)
+	shared := AppendFrame(nil, OpBinary, make([]byte, 4096))
+	sent := 0
+	for c.SendShared(shared) == nil {
+		sent++
+		if sent > 1<<20 {
+			t.Fatal("the limit never came")
+		}
+	}
+	if q := c.Queued(); q > 64<<10 {
+		t.Errorf("%d bytes are still queued", q)
+	}
+	got := 0
+	for {
+		op, payload := p.read()
+		if op == opClose {
+			if Status(binary.BigEndian.Uint16([]byte(payload))) != StatusPolicyViolation || payload[2:] != ReasonSlow {
+				t.Errorf("close %q", payload)
+			}
+			break
+		}
+		if len(payload) != 4096 {
+			t.Fatalf("a frame of %d bytes: the stream was torn", len(payload))
+		}
+		got++
+	}
+	if got == 0 || got > sent {
+		t.Errorf("%d of %d frames arrived before the close", got, sent)
+	}
+	p.write(closeFrame(StatusNormal, ""))
+	if e := <-h.closed; e.Reason != ReasonSlow {
+		t.Errorf("Closed got %v", e)
+	}
+}
+
+// Everything sent while the socket is full arrives, in order, whatever mix of
+// shared and private frames it was.
+func TestQueuedFramesKeepOrder(t *testing.T) {
+	p, c := dialConn(t, Options{SendLimit: 64 << 20}, newEcho())
+	const n = 20000
+	pad := strings.Repeat("z", 200)
+	for i := range n {
+		f := AppendFrame(nil, OpText, binary.BigEndian.AppendUint32([]byte(pad[:i%200]), uint32(i)))
+		var err error
+		if i%3 == 0 {
+			err = c.SendShared(f)
+		} else {
+			err = c.Send(f)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		_, payload := p.read()
+		if got := binary.BigEndian.Uint32([]byte(payload)[i%200:]); got != uint32(i) {
+			t.Fatalf("frame %d is number %d", i, got)
+		}
+	}
+}
+
+// While one message is being worked on, later ones and pings are seen, and
+// every reply still arrives.
+func TestSlowWorkIsOvertaken(t *testing.T) {
+	release := make(chan struct{})
+	var mu sync.Mutex
+	seen := []string{}
+	h := newEcho()
+	h.work = func(_ Opcode, data []byte) {
+		mu.Lock()
+		seen = append(seen, string(data))
+		mu.Unlock()
+		if string(data) == "slow" {
+			<-release
+		}
+	}
+	p := dial(t, Options{HandoverAfter: time.Millisecond}, h)
+	p.write(frame(fin|byte(OpText), "slow"), frame(fin|byte(OpText), "fast"), frame(fin|byte(opPing), "alive?"))
+	got := map[string]bool{}
+	for range 2 {
+		_, payload := p.read()
+		got[payload] = true
+	}
+	if !got["fast"] || !got["alive?"] {
+		t.Fatalf("while slow work ran: %v", got)
+	}
+	close(release)
+	if _, payload := p.read(); payload != "slow" {
+		t.Fatalf("got %q", payload)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(seen) != 2 || seen[0] != "slow" {
+		t.Errorf("messages were taken in as %q", seen)
+	}
+}
+
+func TestRepliesOfOneReadLeaveTogether(t *testing.T) {
+	h := newEcho()
+	h.work = func(Opcode, []byte) {}
+	p := dial(t, Options{}, h)
+	var in []byte
+	for range 100 {
+		in = append(in, frame(fin|byte(OpText), "x")...)
+	}
+	p.write(in)
+	for range 100 {
+		p.read()
+	}
+}
+
+func TestBadHandshakes(t *testing.T) {
+	srv := NewServer(Options{})
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, _, err := srv.Upgrade(w, r, nil); err == nil {
+			c.Abort()
+		}
+	}))
+	defer hs.Close()
+	good := map[string]string{
+		"Connection": "Upgrade", "Upgrade": "websocket",
+		"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+	}
+	tests := []struct {
+		header, value string
+		status        int
+	}{
+		{"Connection", "keep-alive", 426},
+		{"Upgrade", "h2c", 426},
+		{"Sec-WebSocket-Version", "8", 426},
+		{"Sec-WebSocket-Key", "short", 400},
+		{"Sec-WebSocket-Key", "", 400},
+	}
+	for _, tt := range tests {
+		req, _ := http.NewRequest("GET", hs.URL, nil)
+		for k, v := range good {
+			req.Header.Set(k, v)
+		}
+		req.Header.Set(tt.header, tt.value)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != tt.status {
+			t.Errorf("%s: %s: status %d, want %d", tt.header, tt.value, res.StatusCode, tt.status)
+		}
+	}
+}
