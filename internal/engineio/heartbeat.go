@@ -31,7 +31,9 @@ type beat struct {
 	pinged     int64 // tick of the ping that awaits an answer, -1 when there is none
 }
 
-// resolution is the part of the ping timeout that a heartbeat may be early by.
+// resolution is how many ticks the shorter of interval and timeout has. A
+// client that is silent for exactly the timeout must be found gone, not about
+// to go, so the timeout is kept one tick short: the slack of a late timer.
 const resolution = 20
 
 func newWheel(interval, timeout time.Duration) *wheel {
@@ -39,7 +41,7 @@ func newWheel(interval, timeout time.Duration) *wheel {
 	w := &wheel{
 		every:    every,
 		interval: max(int64(interval/every), 1),
-		timeout:  max(int64(timeout/every), 1),
+		timeout:  max(int64(timeout/every)-1, 1),
 	}
 	w.slots = make([]*Conn, w.interval+w.timeout+2)
 	return w

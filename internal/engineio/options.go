@@ -8,8 +8,8 @@ import (
 // Options configure a [Server]. The zero value of a field means its default.
 type Options struct {
 	// PingInterval is the time between heartbeats, PingTimeout how long a
-	// client may then be silent. Defaults 25 s and 20 s. Both are kept early
-	// by at most a twentieth, never late.
+	// client may then be silent. Defaults 25 s and 20 s. Both are kept a
+	// little early, by at most a tenth of the shorter one, never late.
 	PingInterval, PingTimeout time.Duration
 	// UpgradeTimeout bounds an upgrade, from the WebSocket handshake to the
 	// client's last word. Default 10 s.

@@ -1,0 +1,212 @@
+package asyncapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"github.com/roomcast/roomcast/events"
+)
+
+// Mode says what happens to a message that breaks the contract.
+type Mode string
+
+// The modes.
+const (
+	Off     Mode = "off"     // nothing is checked
+	Report  Mode = "report"  // it is logged and passes
+	Enforce Mode = "enforce" // it is refused, or not sent
+)
+
+// A Contract validates messages against a document. Its methods may be called
+// concurrently.
+type Contract struct {
+	mode   Mode
+	logger *slog.Logger
+	rules  map[route]*rule
+}
+
+type route struct {
+	namespace, event string
+	inbound          bool
+}
+
+type rule struct {
+	payload, ack *jsonschema.Schema
+	optional     bool
+}
+
+// NewContract compiles the schemas of a document.
+func NewContract(d *Document, mode Mode, logger *slog.Logger) (*Contract, error) {
+	switch mode {
+	case Off, Report, Enforce:
+	default:
+		return nil, fmt.Errorf("contract mode %q is not one of off, report, enforce", mode)
+	}
+	const location = "roomcast:socket-events"
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft7)
+	compiler.AssertFormat()
+	raw, err := d.JSON()
+	if err != nil {
+		return nil, err
+	}
+	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	if err := compiler.AddResource(location, root); err != nil {
+		return nil, err
+	}
+	c := &Contract{mode: mode, logger: logger, rules: make(map[route]*rule)}
+	for _, m := range d.Messages() {
+		r := &rule{optional: m.Optional}
+		if r.payload, err = compiler.Compile(location + "#" + m.schema); err != nil {
+			return nil, fmt.Errorf("schema of %s: %w", m.Name, err)
+		}
+		if m.ack != "" {
+			if r.ack, err = compiler.Compile(location + "#" + m.ack); err != nil {
+				return nil, fmt.Errorf("acknowledgement of %s: %w", m.Name, err)
+			}
+		}
+		c.rules[route{m.Namespace, m.Name, m.Inbound}] = r
+	}
+	return c, nil
+}
+
+// Inbound checks what a client emitted; nil is an argument left out. The
+// error, an *events.Error, is for the client.
+func (c *Contract) Inbound(namespace, event string, arg []byte) error {
+	if c.mode == Off {
+		return nil
+	}
+	r := c.rules[route{namespace, event, true}]
+	switch {
+	case r == nil:
+		return nil // the router refuses unknown events
+	case arg == nil && r.optional:
+		return nil
+	case arg == nil:
+		return c.broken(namespace, event, events.FieldErrorf("payload", "is missing"))
+	}
+	if err := check(r.payload, arg); err != nil {
+		return c.broken(namespace, event, err)
+	}
+	return nil
+}
+
+// Ack checks the acknowledgement of an inbound event before it is sent.
+func (c *Contract) Ack(namespace, event string, reply []byte) error {
+	if c.mode == Off {
+		return nil
+	}
+	r := c.rules[route{namespace, event, true}]
+	if r == nil || r.ack == nil {
+		return nil
+	}
+	if err := check(r.ack, reply); err != nil {
+		return c.broken(namespace, event+" (ack)", fmt.Errorf("the acknowledgement breaks the contract: %w", err))
+	}
+	return nil
+}
+
+// Outbound checks what the server is about to emit.
+func (c *Contract) Outbound(namespace, event string, payload []byte) error {
+	if c.mode == Off {
+		return nil
+	}
+	r := c.rules[route{namespace, event, false}]
+	if r == nil {
+		return c.broken(namespace, event, events.Errorf(events.CodeInvalidRequest, "event %q is not in the contract of %s", event, namespace))
+	}
+	if err := check(r.payload, payload); err != nil {
+		return c.broken(namespace, event, err)
+	}
+	return nil
+}
+
+// broken decides what becomes of a violation.
+func (c *Contract) broken(namespace, event string, err error) error {
+	if c.mode == Enforce {
+		return err
+	}
+	c.logger.Warn("message breaks the contract", "namespace", namespace, "event", event, "error", err)
+	return nil
+}
+
+func check(schema *jsonschema.Schema, raw []byte) error {
+	value, err := decode(raw)
+	if err != nil {
+		return events.Errorf(events.CodeValidation, "payload is not JSON")
+	}
+	err = schema.Validate(value)
+	var invalid *jsonschema.ValidationError
+	if errors.As(err, &invalid) {
+		return explain(invalid)
+	}
+	return err
+}
+
+// decode keeps numbers as they were written: a schema may ask for integers.
+func decode(raw []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	return v, d.Decode(&v)
+}
+
+var printer = message.NewPrinter(language.English)
+
+// explain turns a tree of violations into one sentence about one field: the
+// deepest, which is the most specific.
+func explain(e *jsonschema.ValidationError) *events.Error {
+	leaf := deepest(e)
+	path := leaf.InstanceLocation
+	text := leaf.ErrorKind.LocalizedString(printer)
+	switch k := leaf.ErrorKind.(type) {
+	case *kind.Required:
+		path, text = append(path[:len(path):len(path)], k.Missing[0]), "is missing"
+	case *kind.AdditionalProperties:
+		path, text = append(path[:len(path):len(path)], k.Properties[0]), "is not a field of this event"
+	}
+	return events.FieldErrorf(field(path), "%s", text)
+}
+
+func deepest(e *jsonschema.ValidationError) *jsonschema.ValidationError {
+	best := e
+	for _, cause := range e.Causes {
+		leaf := deepest(cause)
+		if best == e || len(leaf.InstanceLocation) > len(best.InstanceLocation) {
+			best = leaf
+		}
+	}
+	return best
+}
+
+// field writes a location as a path: message.text, items[2].
+func field(path []string) string {
+	var b strings.Builder
+	for _, part := range path {
+		if _, err := strconv.Atoi(part); err == nil {
+			b.WriteString("[" + part + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(part)
+	}
+	if b.Len() == 0 {
+		return "payload"
+	}
+	return b.String()
+}

@@ -1,0 +1,41 @@
+package events
+
+// Log is one line of the server's log.
+type Log struct {
+	RoutingKey string `json:"routingKey"` // log.<level>
+	Content    JSON   `json:"content"`
+	Timestamp  int64  `json:"timestamp"` // milliseconds since 1970
+}
+
+// EventName implements [Payload].
+func (Log) EventName() string { return "log" }
+
+// Stats is the state of one server, sent every few seconds.
+type Stats struct {
+	Connections int         `json:"connections"`
+	Sessions    int         `json:"sessions"`
+	Rooms       int         `json:"rooms"`
+	Events      EventStats  `json:"events"`
+	Memory      MemoryStats `json:"memory"`
+	Goroutines  int         `json:"goroutines"`
+	Uptime      int64       `json:"uptime"`    // seconds
+	Timestamp   int64       `json:"timestamp"` // milliseconds since 1970
+}
+
+// EventName implements [Payload].
+func (Stats) EventName() string { return "stats" }
+
+// EventStats counts events since the server started.
+type EventStats struct {
+	Received    int64 `json:"received"`
+	Published   int64 `json:"published"`
+	Delivered   int64 `json:"delivered"`
+	LogsDropped int64 `json:"logsDropped"` // log lines that no monitor saw
+}
+
+// MemoryStats is in bytes.
+type MemoryStats struct {
+	Heap  uint64 `json:"heap"`
+	Stack uint64 `json:"stack"`
+	Total uint64 `json:"total"` // obtained from the operating system
+}

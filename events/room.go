@@ -1,0 +1,36 @@
+package events
+
+// A Room is an address that sessions subscribe to. The names are part of the
+// protocol: back ends publish to them, and on Redis they are channels.
+type Room string
+
+// RunRoom is where the updates of a workflow run go. It is the bare id.
+func RunRoom(instanceID string) Room { return Room(instanceID) }
+
+// ChatRoom is where the messages of a chat room go. It is the bare id.
+func ChatRoom(chatRoomID string) Room { return Room(chatRoomID) }
+
+// WidgetRoom is where back ends reach every session that shows a widget.
+func WidgetRoom(widgetID string) Room { return Room("widget:" + widgetID) }
+
+// TenantRoom reaches every session of a tenant that asked for it.
+func TenantRoom(tenantID string) Room { return Room("tenant:" + tenantID) }
+
+// ListenerRoom is where the events of a listener go.
+func ListenerRoom(id string) Room { return Room("listener:" + id) }
+
+// ListenerTestRoom is where a listener's test events go.
+func ListenerTestRoom(id string) Room { return Room("listener_test:" + id) }
+
+// AppPageRoom is where listener events for a page of an app go.
+func AppPageRoom(id string) Room { return Room("listener:app_page:" + id) }
+
+// The rooms of /monitor. An operator sees every log line; an administrator of
+// a tenant sees the lines about that tenant and those about none.
+const (
+	LogRoomAll    Room = "log:all"
+	LogRoomShared Room = "log:shared"
+)
+
+// LogRoomTenant is where log lines about one tenant go.
+func LogRoomTenant(tenantID string) Room { return Room("log:tenant:" + tenantID) }

@@ -1,0 +1,74 @@
+package events
+
+// NodeStatus is how a node ended.
+type NodeStatus string
+
+// The statuses of a node. NodeRunning is not sent to clients: those written
+// from the documentation take whatever is not a success for a failure.
+const (
+	NodeSuccess NodeStatus = "success"
+	NodeFailed  NodeStatus = "failed"
+)
+
+// RunStatus is the status of a workflow run.
+type RunStatus string
+
+// The statuses of a run. Pending and running are never sent as an update.
+const (
+	RunPending   RunStatus = "PENDING"
+	RunRunning   RunStatus = "RUNNING"
+	RunCompleted RunStatus = "COMPLETED"
+	RunFailed    RunStatus = "FAILED"
+	RunCancelled RunStatus = "CANCELLED"
+	RunStopped   RunStatus = "STOPPED"
+)
+
+// Terminal reports whether a run with this status is over.
+func (s RunStatus) Terminal() bool { return s != RunPending && s != RunRunning }
+
+// WorkflowNodeUpdate tells that a node of a run has ended.
+type WorkflowNodeUpdate struct {
+	InstanceID string     `json:"instanceID"`
+	NodeID     string     `json:"nodeID"`
+	Status     NodeStatus `json:"status"`
+	Output     JSON       `json:"output"`
+	Error      string     `json:"error,omitempty"`
+}
+
+// EventName implements [Payload].
+func (WorkflowNodeUpdate) EventName() string { return "workflow_node_update" }
+
+// WorkflowStatusUpdate tells that a run is over.
+type WorkflowStatusUpdate struct {
+	InstanceID  string    `json:"instanceID"`
+	Status      RunStatus `json:"status"`
+	ContextData JSON      `json:"contextData"`
+	Output      JSON      `json:"output,omitempty"`
+	Error       string    `json:"error,omitempty"`
+}
+
+// EventName implements [Payload].
+func (WorkflowStatusUpdate) EventName() string { return "workflow_status_update" }
+
+// WorkflowDataCollectionRequest tells that a run waits for somebody's input.
+type WorkflowDataCollectionRequest struct {
+	InstanceID          string           `json:"instanceID"`
+	NodeID              string           `json:"nodeID"`
+	CollectionRequestID string           `json:"collectionRequestID"`
+	CollectionType      string           `json:"collectionType"`
+	CollectionConfig    CollectionConfig `json:"collectionConfig"`
+}
+
+// EventName implements [Payload].
+func (WorkflowDataCollectionRequest) EventName() string { return "workflow_data_collection_request" }
+
+// CollectionConfig describes the input that a run waits for.
+type CollectionConfig struct {
+	CollectionType string `json:"collectionType"`
+	Title          string `json:"title,omitempty"`
+	Description    string `json:"description,omitempty"`
+	FormSchema     JSON   `json:"formSchema,omitempty"`   // a JSON Schema
+	FormUISchema   JSON   `json:"formUischema,omitempty"` // how to show it
+	OutputVariable string `json:"outputVariable,omitempty"`
+	ExpiryMinutes  int    `json:"expiryMinutes"` // 0 is never
+}
