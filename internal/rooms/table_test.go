@@ -1,0 +1,215 @@
+package rooms
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// inbox is a member that keeps what it gets.
+type inbox struct {
+	mu  sync.Mutex
+	got []uint64
+}
+
+func (i *inbox) put(n uint64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.got = append(i.got, n)
+}
+
+func (i *inbox) all() []uint64 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.got)
+}
+
+func publish(t *Table[*inbox], room string, n uint64) {
+	t.Publish(room, n, func(m *inbox) { m.put(n) })
+}
+
+func TestMembership(t *testing.T) {
+	tab := New[*inbox]()
+	a, b := &inbox{}, &inbox{}
+	if !tab.Join("x", a) || tab.Join("x", a) || !tab.Join("x", b) || !tab.Join("y", a) {
+		t.Error("Join")
+	}
+	publish(tab, "x", 1)
+	publish(tab, "y", 2)
+	publish(tab, "nobody", 3)
+	if !tab.Leave("x", b) || tab.Leave("x", b) || tab.Leave("z", b) {
+		t.Error("Leave")
+	}
+	publish(tab, "x", 4)
+	if got := a.all(); !slices.Equal(got, []uint64{1, 2, 4}) {
+		t.Errorf("a got %v", got)
+	}
+	if got := b.all(); !slices.Equal(got, []uint64{1}) {
+		t.Errorf("b got %v", got)
+	}
+	if got := tab.Rooms(a); !slices.Equal(got, []string{"x", "y"}) {
+		t.Errorf("rooms %v", got)
+	}
+	if got := tab.Members("x"); !slices.Equal(got, []*inbox{a}) {
+		t.Errorf("members %v", got)
+	}
+	tab.LeaveAll(a)
+	if tab.Len() != 0 || len(tab.seats) != 0 || len(tab.Names()) != 0 || tab.Members("x") != nil {
+		t.Error("empty rooms were left")
+	}
+}
+
+// A follower gets the snapshot and what follows, once each, whatever was
+// published while the snapshot was read.
+func TestFollow(t *testing.T) {
+	tab := New[*inbox]()
+	m := &inbox{}
+	var log []uint64
+	add := func(n uint64) {
+		log = append(log, n)
+		publish(tab, "run", n)
+	}
+	add(1)
+	add(2)
+	err := tab.Follow("run", m, 0, func(uint64) (uint64, error) {
+		add(3) // in the snapshot and published
+		for _, n := range log {
+			m.put(n)
+		}
+		through := log[len(log)-1]
+		add(4)                 // published only
+		publish(tab, "run", 0) // without a number: always delivered
+		return through, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(5)
+	publish(tab, "run", 2) // late from another process
+	if got := m.all(); !slices.Equal(got, []uint64{1, 2, 3, 4, 0, 5}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Following twice is following once; following from further back is not.
+func TestFollowAgain(t *testing.T) {
+	tab := New[*inbox]()
+	m := &inbox{}
+	follow := func(since uint64) (called bool) {
+		tab.Follow("run", m, since, func(after uint64) (uint64, error) {
+			called = true
+			return 9, nil
+		})
+		return called
+	}
+	tab.Join("run", m)
+	for _, tt := range []struct {
+		since uint64
+		want  bool
+	}{{5, true}, {5, false}, {7, false}, {0, true}, {0, false}} {
+		if got := follow(tt.since); got != tt.want {
+			t.Errorf("since %d: snapshot %v, want %v", tt.since, got, tt.want)
+		}
+	}
+}
+
+func TestFollowFails(t *testing.T) {
+	tab := New[*inbox]()
+	m := &inbox{}
+	boom := errors.New("boom")
+	fail := func(uint64) (uint64, error) { publish(tab, "run", 1); return 0, boom }
+	if err := tab.Follow("run", m, 0, fail); err != boom {
+		t.Fatal(err)
+	}
+	publish(tab, "run", 2)
+	if got := m.all(); len(got) != 0 || tab.Len() != 0 {
+		t.Errorf("got %v", got)
+	}
+	// A member stays where it was before.
+	tab.Join("run", m)
+	if err := tab.Follow("run", m, 0, fail); err != boom {
+		t.Fatal(err)
+	}
+	publish(tab, "run", 2)
+	if got := m.all(); !slices.Equal(got, []uint64{1, 2}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// More than is kept on hold leads to another snapshot, not to a loss.
+func TestFollowFallsBehind(t *testing.T) {
+	tab := New[*inbox]()
+	m := &inbox{}
+	var next, through uint64
+	snapshots := 0
+	err := tab.Follow("run", m, 0, func(after uint64) (uint64, error) {
+		snapshots++
+		if after != through {
+			t.Errorf("snapshot %d begins after %d, want %d", snapshots, after, through)
+		}
+		for through < next {
+			through++
+			m.put(through)
+		}
+		if snapshots == 1 {
+			for range 2 * maxWaiting {
+				next++
+				publish(tab, "run", next)
+			}
+		}
+		return through, nil
+	})
+	if err != nil || snapshots != 2 {
+		t.Fatalf("%d snapshots, %v", snapshots, err)
+	}
+	next++
+	publish(tab, "run", next)
+	for i, n := range m.all() {
+		if n != uint64(i+1) {
+			t.Fatalf("number %d is %d", i, n)
+		}
+	}
+	if got := len(m.all()); got != 2*maxWaiting+1 {
+		t.Errorf("got %d", got)
+	}
+}
+
+// Members come and go while one room is published to: everyone who stays
+// gets everything in order.
+func TestConcurrentUse(t *testing.T) {
+	tab := New[*inbox]()
+	const n = 2000
+	stayers := make([]*inbox, 10)
+	for i := range stayers {
+		stayers[i] = &inbox{}
+		tab.Join("x", stayers[i])
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range n {
+				m := &inbox{}
+				tab.Join("x", m)
+				tab.Follow("x", m, 0, func(uint64) (uint64, error) { return 0, nil })
+				tab.LeaveAll(m)
+				before := len(m.all())
+				if len(m.all()) != before {
+					t.Error("delivered after leaving")
+				}
+			}
+		})
+	}
+	all.Go(func() {
+		for i := range uint64(n) {
+			publish(tab, "x", i+1)
+		}
+	})
+	all.Wait()
+	for _, m := range stayers {
+		got := m.all()
+		if len(got) != n || !slices.IsSorted(got) {
+			t.Errorf("a stayer got %d, sorted %v", len(got), slices.IsSorted(got))
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package namespaces
+
+import (
+	"context"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+)
+
+// A Namespace is a set of events that belong together.
+type Namespace struct {
+	// Name begins with a slash.
+	Name string
+	// Admit decides whether a verified user may enter; nil admits everyone.
+	// The error, an *events.Error, is for the client.
+	Admit func(id *auth.Identity) error
+	// Routes are the events that clients may emit.
+	Routes []Route
+	// Opened is called when a session begins, before any of its events.
+	Opened func(ctx context.Context, s Session)
+	// Closed is called when a session has ended, after all of its events.
+	Closed func(s Session)
+}
+
+// A Session is one client in one namespace. Its methods may be called
+// concurrently, and after the session has ended, when they do nothing.
+type Session interface {
+	// ID is public: other users may see it.
+	ID() string
+	Identity() *auth.Identity
+	// Emit sends an event to this client alone, after everything emitted or
+	// published to it before. It never blocks.
+	Emit(p events.Payload) error
+	// Join adds the session to a room. Joining twice is joining once.
+	Join(room events.Room)
+	// Follow joins a room whose messages are numbered and sees to it that the
+	// client gets everything after offset since. snapshot emits what there is
+	// beyond after and returns the offset it got to; what is published
+	// meanwhile waits, and is left out up to that offset. A session that has
+	// everything after since already is left alone. If snapshot fails the
+	// session has not joined.
+	Follow(room events.Room, since uint64, snapshot func(after uint64) (through uint64, err error)) error
+	// Leave removes the session from a room.
+	Leave(room events.Room)
+}

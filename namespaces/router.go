@@ -1,0 +1,145 @@
+package namespaces
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/roomcast/roomcast/events"
+)
+
+// A Contract checks messages. The errors of Inbound are for the client; one
+// of Ack means that the server is wrong.
+type Contract interface {
+	Inbound(namespace, event string, arg []byte) error
+	Ack(namespace, event string, reply []byte) error
+}
+
+// RouterOptions configure a [Router].
+type RouterOptions struct {
+	Contract Contract
+	Logger   *slog.Logger
+	// Timeout bounds one handler. Default 10 s.
+	Timeout time.Duration
+}
+
+// A Router takes the events of one namespace to their handlers. Its methods
+// may be called concurrently.
+type Router struct {
+	namespace string
+	routes    map[string]Route
+	opts      RouterOptions
+}
+
+// NewRouter returns the router of a namespace.
+func NewRouter(ns Namespace, opts RouterOptions) *Router {
+	if opts.Timeout <= 0 {
+		opts.Timeout = 10 * time.Second
+	}
+	r := &Router{namespace: ns.Name, routes: make(map[string]Route), opts: opts}
+	for _, route := range ns.Routes {
+		if _, twice := r.routes[route.Event]; twice {
+			panic("namespaces: two routes for " + route.Event)
+		}
+		r.routes[route.Event] = route
+	}
+	return r
+}
+
+// Dispatch runs the handler of an event and returns the acknowledgement. When
+// nobody waits for one, wantsAck is false, and a failure is emitted instead.
+func (r *Router) Dispatch(ctx context.Context, s Session, event string, args []json.RawMessage, wantsAck bool) []byte {
+	route, arg, err := r.accept(event, args)
+	if err == nil {
+		var reply []byte
+		if reply, err = r.run(ctx, s, route, arg); err == nil {
+			return reply
+		}
+	}
+	e := r.report(s, event, err)
+	if route.failure == nil {
+		route.failure = func(json.RawMessage, *events.Error) events.Payload {
+			return events.Failure{Error: *e, Event: event}
+		}
+	}
+	if !wantsAck || route.always {
+		s.Emit(route.failure(arg, e))
+	}
+	return encodeFailure(e)
+}
+
+// accept finds the route and checks the arguments.
+func (r *Router) accept(event string, args []json.RawMessage) (Route, json.RawMessage, error) {
+	route, ok := r.routes[event]
+	if !ok {
+		return Route{}, nil, events.Errorf(events.CodeInvalidRequest, "unknown event %q%s", event, r.suggest(event))
+	}
+	var arg json.RawMessage
+	if len(args) > 0 {
+		arg = args[0]
+	}
+	if len(args) > 1 {
+		return route, arg, events.FieldErrorf("payload", "%s takes one argument, got %d", event, len(args))
+	}
+	return route, arg, r.opts.Contract.Inbound(r.namespace, event, arg)
+}
+
+// run calls the handler. A panic is the fault of one event, not of the server.
+func (r *Router) run(ctx context.Context, s Session, route Route, arg json.RawMessage) (reply []byte, err error) {
+	ctx, cancel := withLazyDeadline(ctx, r.opts.Timeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			reply, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	out, err := route.run(ctx, s, arg)
+	if err != nil {
+		return nil, err
+	}
+	if reply, err = encodeReply(out); err != nil {
+		return nil, err
+	}
+	return reply, r.ackError(r.opts.Contract.Ack(r.namespace, route.Event, reply))
+}
+
+// ackError keeps a violation of ours from reaching the client as theirs.
+func (r *Router) ackError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%v", err)
+}
+
+// report logs a failure and returns what the client may know of it.
+func (r *Router) report(s Session, event string, err error) *events.Error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = events.Errorf(events.CodeTimeout, "%s took longer than %v", event, r.opts.Timeout)
+	}
+	e, meant := events.Public(err)
+	log := r.opts.Logger.With("namespace", r.namespace, "event", event, "session", s.ID(), "user", s.Identity().User)
+	if meant {
+		log.Info("event refused", "code", e.Code, "reason", e.Message)
+	} else {
+		log.Error("event failed", "error", err)
+	}
+	return e
+}
+
+// suggest returns a hint at the event that was probably meant.
+func (r *Router) suggest(event string) string {
+	best, distance := "", 4
+	for name := range r.routes {
+		if d := editDistance(event, name); d < distance {
+			best, distance = name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q?", best)
+}
