@@ -97,10 +97,10 @@ func (c *Conn) Send(f Frame) error {
 	return c.sendFrame(f.forProtocol(int(c.proto)))
 }
 
-// Reply sends a text message to this client alone. It never blocks. turn is
-// what [Conn.Work] passed, or nil outside of it: replies of one turn leave
-// together.
-func (c *Conn) Reply(turn *websocket.Turn, text []byte) error {
+// Reply sends a text message to this client alone. It never blocks. Within
+// [Turn.Work] t is the turn, and the replies of one turn leave together; else
+// it is nil.
+func (c *Conn) Reply(t *Turn, text []byte) error {
 	ws := c.ws.Load()
 	if ws == nil {
 		return c.sendFrame(appendText(nil, text))
@@ -109,10 +109,10 @@ func (c *Conn) Reply(turn *websocket.Turn, text []byte) error {
 	defer replies.Put(scratch)
 	frame := appendText((*scratch)[:0], text)
 	*scratch = frame
-	if turn == nil {
+	if t == nil {
 		return ws.Send(frame)
 	}
-	return turn.Send(ws, frame)
+	return t.Send(frame)
 }
 
 // replies holds buffers in which a reply is framed before it is copied to
@@ -145,16 +145,18 @@ func (c *Conn) sendFrame(frame []byte) error {
 	return nil
 }
 
-// Work runs fn, the part of a message's handling that may take long: on the
-// calling goroutine when that is the reader of a WebSocket, on one of its own
-// when an HTTP request waits for its answer.
-func (c *Conn) Work(fn func(*websocket.Turn)) {
-	if ws := c.ws.Load(); ws != nil {
-		ws.Work(fn)
-		return
-	}
-	c.srv.work.Go(func() { fn(nil) })
+// Go runs fn on a goroutine of its own, which [Server.Close] waits for.
+func (c *Conn) Go(fn func()) {
+	c.srv.work.add()
+	go func() {
+		defer c.srv.work.done()
+		fn()
+	}()
 }
+
+// Stall tells that the session is not taking in messages, or is again. A
+// client is not silent while it is not being listened to.
+func (c *Conn) Stall(on bool) { c.beat.stalled.Store(on) }
 
 // Close ends the connection after sending what is queued. The session is
 // told on another goroutine.
@@ -246,15 +248,15 @@ func (c *Conn) end(reason Reason) {
 	}
 	c.srv.forget(c)
 	c.session.Closed(reason)
-	c.srv.sessions.Done()
+	c.srv.sessions.done()
 }
 
 // packet handles one packet of the client and reports whether it was legal.
-func (c *Conn) packet(p packet) bool {
+func (c *Conn) packet(t *Turn, p packet) bool {
 	c.beat.seen.Store(c.srv.wheel.now.Load())
 	switch p.kind {
 	case packetMessage:
-		c.session.Message(p.data, p.binary)
+		c.session.Message(t, p.data, p.binary)
 	case packetPong:
 		return c.proto == 4
 	case packetPing:

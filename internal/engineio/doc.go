@@ -25,8 +25,10 @@
 // as the specification asks, so messages are never concurrent. One goroutine,
 // [Server.Run], keeps all heartbeats on a wheel of ticks.
 //
-// [Conn.Work] wraps the part of a message's handling that may take long. It
-// must come after the message has been put in its place in the order.
+// [Turn.Work] wraps the part of a message's handling that may take long. It
+// must come after the message has been put in its place in the order. A POST
+// has no turn: what may take long goes to [Conn.Go], so that the answer need
+// not wait for it.
 //
 // # What full means
 //

@@ -23,7 +23,8 @@ type wheel struct {
 
 // beat is a connection's place on the wheel.
 type beat struct {
-	seen atomic.Int64 // tick of the last packet from the client
+	seen    atomic.Int64 // tick of the last packet from the client
+	stalled atomic.Bool  // nobody is listening to the client
 
 	// Guarded by the wheel's mutex.
 	prev, next *Conn
@@ -99,6 +100,9 @@ func (w *wheel) turn() {
 // look again; one that is not in the future means that the client is dead.
 func (w *wheel) check(c *Conn, now int64) int64 {
 	seen := c.beat.seen.Load()
+	if c.beat.stalled.Load() {
+		seen = now
+	}
 	if c.proto == 3 { // the client pings
 		return seen + w.interval + w.timeout
 	}

@@ -3,6 +3,8 @@ package engineio
 import (
 	"net/http"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/websocket"
 )
 
 // Options configure a [Server]. The zero value of a field means its default.
@@ -40,11 +42,15 @@ type Options struct {
 	Open func(c *Conn, r *http.Request) Session
 }
 
+// A Turn is one stretch of reading from a WebSocket, see package websocket.
+type Turn = websocket.Turn
+
 // A Session receives what a connection carries.
 type Session interface {
 	// Message is called in arrival order, one call at a time but for calls
-	// overtaken inside [Conn.Work]. data is only valid during the call.
-	Message(data []byte, binary bool)
+	// overtaken inside [Turn.Work]. data is only valid during the call. t is
+	// nil when an HTTP request waits for the call to return.
+	Message(t *Turn, data []byte, binary bool)
 	// Closed is called once, after everything else has begun.
 	Closed(reason Reason)
 }

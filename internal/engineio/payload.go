@@ -126,6 +126,9 @@ func decodePacket(raw []byte, binary bool, proto int) (packet, error) {
 		return packet{packetType(raw[0] + '0'), raw[1:], true}, nil
 	}
 	if raw[0] != 'b' {
+		if !utf8.Valid(raw) { // it would end the WebSocket of whoever gets it next
+			return packet{}, errPayload
+		}
 		return packet{packetType(raw[0]), raw[1:], false}, nil
 	}
 	kind, text := packetMessage, raw[1:]

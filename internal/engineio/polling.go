@@ -157,7 +157,7 @@ func (c *Conn) takePost(w http.ResponseWriter, r *http.Request, octets bool) *re
 	}
 	legal := true
 	err = decodePayload(body, int(c.proto), octets, func(p packet) bool {
-		legal = c.packet(p)
+		legal = c.packet(nil, p)
 		return legal && p.kind != packetClose
 	})
 	if err != nil || !legal {

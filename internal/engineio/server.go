@@ -18,8 +18,8 @@ type Server struct {
 	ws    *websocket.Server
 	wheel *wheel
 
-	work     sync.WaitGroup // goroutines started by Conn.Work
-	sessions sync.WaitGroup // sessions that have not been told of their end
+	work     counter // goroutines started by Conn.Go
+	sessions counter // sessions that have not been told of their end
 
 	mu      sync.Mutex
 	conns   map[string]*Conn
@@ -63,8 +63,8 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	go func() {
-		s.sessions.Wait()
-		s.work.Wait()
+		s.sessions.wait()
+		s.work.wait()
 		close(done)
 	}()
 	select {
@@ -234,7 +234,7 @@ func (s *Server) register(c *Conn) bool {
 		return false
 	}
 	s.conns[c.id] = c
-	s.sessions.Add(1)
+	s.sessions.add()
 	s.wheel.add(c)
 	return true
 }

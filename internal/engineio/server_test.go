@@ -21,7 +21,7 @@ type echoSession struct {
 	closed chan Reason
 }
 
-func (s *echoSession) Message(data []byte, binary bool) {
+func (s *echoSession) Message(_ *Turn, data []byte, binary bool) {
 	if binary {
 		s.c.Send(BinaryFrame(data))
 	} else {
@@ -291,7 +291,7 @@ func TestMalformedPayloads(t *testing.T) {
 	other.ReadMessage()
 	<-f.sessions
 	for _, tt := range []struct{ query, body string }{
-		{"EIO=4", "abc"}, {"EIO=4", ""}, {"EIO=4", "4a\x1e"}, {"EIO=4", "b=bad="}, {"EIO=4", "2"}, {"EIO=4", "0"}, {"EIO=4", "7"},
+		{"EIO=4", "abc"}, {"EIO=4", ""}, {"EIO=4", "4a\x1e"}, {"EIO=4", "b=bad="}, {"EIO=4", "4\xff"}, {"EIO=3", "2:4\xff"}, {"EIO=4", "2"}, {"EIO=4", "0"}, {"EIO=4", "7"},
 		{"EIO=3", "abc"}, {"EIO=3", "5:4a"}, {"EIO=3", ":4a"}, {"EIO=3", "0:"}, {"EIO=3", "99999999999999999999:4a"},
 		{"EIO=3", "1:b"}, {"EIO=3", "2:4😀"}, {"EIO=3", "3"}, {"EIO=3", "1:3"},
 	} {

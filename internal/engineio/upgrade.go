@@ -46,7 +46,7 @@ func (c *Conn) probeFailed() {
 }
 
 // Message handles the two packets of an upgrade.
-func (p *probe) Message(ws *websocket.Conn, op websocket.Opcode, data []byte) {
+func (p *probe) Message(ws *websocket.Conn, _ *Turn, op websocket.Opcode, data []byte) {
 	c := p.c
 	switch {
 	case op == websocket.OpText && string(data) == string(packetPing)+"probe":

@@ -14,7 +14,7 @@ var _ websocket.Handler = (*wsHandler)(nil)
 
 // Message decodes one frame: text is a packet, binary is the data of a
 // message, which protocol 3 prefixes with its type.
-func (h *wsHandler) Message(ws *websocket.Conn, op websocket.Opcode, data []byte) {
+func (h *wsHandler) Message(ws *websocket.Conn, t *Turn, op websocket.Opcode, data []byte) {
 	c := (*Conn)(h)
 	p := packet{packetMessage, data, true}
 	switch {
@@ -31,7 +31,7 @@ func (h *wsHandler) Message(ws *websocket.Conn, op websocket.Opcode, data []byte
 		}
 		p.data = data[1:]
 	}
-	if !c.packet(p) {
+	if !c.packet(t, p) {
 		c.Close(ReasonParseError)
 		return
 	}
@@ -69,6 +69,6 @@ func closeReason(err *websocket.CloseError) Reason {
 // discard is the handler of a WebSocket that nobody needs.
 type discard struct{}
 
-func (discard) Message(*websocket.Conn, websocket.Opcode, []byte) {}
-func (discard) Pong(*websocket.Conn)                              {}
-func (discard) Closed(*websocket.Conn, *websocket.CloseError)     {}
+func (discard) Message(*websocket.Conn, *Turn, websocket.Opcode, []byte) {}
+func (discard) Pong(*websocket.Conn)                                     {}
+func (discard) Closed(*websocket.Conn, *websocket.CloseError)            {}

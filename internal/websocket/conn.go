@@ -8,12 +8,12 @@ import (
 )
 
 // A Handler receives what a client sends. Its methods are called one at a
-// time, but for Message calls overtaken inside [Conn.Work].
+// time, but for calls of Message overtaken inside [Turn.Work].
 type Handler interface {
 	// Message is called for each text or binary message in arrival order,
 	// also while the connection is closing. data belongs to the connection
-	// again when Message returns.
-	Message(c *Conn, op Opcode, data []byte)
+	// again when Message returns; t is valid as long.
+	Message(c *Conn, t *Turn, op Opcode, data []byte)
 	// Pong is called for each pong and, like any message, tells that the
 	// client lives.
 	Pong(c *Conn)
@@ -32,7 +32,6 @@ type Conn struct {
 	rest     []byte // the incomplete frame between two turns
 	fragment []byte // the message so far, between its fragments
 	fragOp   Opcode // its opcode, 0 when there is none
-	turn     *Turn  // the turn being run, for Work
 
 	mu            sync.Mutex
 	out           outbox
@@ -69,11 +68,6 @@ func (c *Conn) SetHandler(h Handler) { c.handler = h }
 
 // RemoteAddr returns the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
-
-// Work runs fn on the calling goroutine, which must be inside
-// [Handler.Message]. When fn takes long, reading goes on elsewhere: further
-// calls of Message may then start before fn returns.
-func (c *Conn) Work(fn func(*Turn)) { c.turn.work(fn) }
 
 // Close starts the closing handshake: what is queued is still sent, then a
 // close frame. The connection ends when the client answers, or after

@@ -22,12 +22,12 @@ type echo struct {
 
 func newEcho() *echo { return &echo{closed: make(chan *CloseError, 1)} }
 
-func (e *echo) Message(c *Conn, op Opcode, data []byte) {
+func (e *echo) Message(c *Conn, t *Turn, op Opcode, data []byte) {
 	if e.work != nil {
 		data = bytes.Clone(data)
-		c.Work(func(t *Turn) {
+		t.Work(func() {
 			e.work(op, data)
-			t.Send(c, AppendFrame(nil, op, data))
+			t.Send(AppendFrame(nil, op, data))
 		})
 		return
 	}

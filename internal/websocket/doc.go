@@ -8,7 +8,7 @@
 // kernel says that there is something to read. [Handler.Message] runs on it.
 //
 // A handler that has finished taking a message in, and now runs work of
-// unknown length, wraps that work in [Conn.Work]. Work runs where it is
+// unknown length, wraps that work in [Turn.Work]. Work runs where it is
 // called, so the usual short one costs no switch of goroutines; but when it
 // lasts longer than [Options.HandoverAfter] a fresh goroutine takes over
 // reading, and pings, closes and other messages are seen meanwhile.

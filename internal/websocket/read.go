@@ -161,7 +161,6 @@ func frameSize(b []byte) int {
 // drain handles everything in the turn's buffer and keeps what is incomplete
 // for the next.
 func (c *Conn) drain(t *Turn) error {
-	c.turn = t
 	c.rest = nil
 	for t.r < t.w {
 		n, err := c.frame(t)
@@ -215,7 +214,7 @@ func (c *Conn) frame(t *Turn) (int, error) {
 	if h.op.isControl() {
 		return size, c.control(h.op, payload)
 	}
-	return size, c.data(h, payload)
+	return size, c.data(t, h, payload)
 }
 
 // control handles a control frame (section 5.5).
@@ -237,14 +236,14 @@ func (c *Conn) control(op Opcode, payload []byte) error {
 }
 
 // data handles a text or binary frame, whole or a fragment (section 5.4).
-func (c *Conn) data(h header, payload []byte) error {
+func (c *Conn) data(t *Turn, h header, payload []byte) error {
 	switch {
 	case h.op == opContinuation && c.fragOp == 0:
 		return protocolError("continuation without a beginning")
 	case h.op != opContinuation && c.fragOp != 0:
 		return protocolError("new message within a fragmented one")
 	case h.fin && c.fragOp == 0:
-		return c.deliver(h.op, payload)
+		return c.deliver(t, h.op, payload)
 	}
 	if c.fragOp == 0 {
 		c.fragOp = h.op
@@ -255,13 +254,13 @@ func (c *Conn) data(h header, payload []byte) error {
 	}
 	op, message := c.fragOp, c.fragment
 	c.fragOp, c.fragment = 0, nil
-	return c.deliver(op, message)
+	return c.deliver(t, op, message)
 }
 
-func (c *Conn) deliver(op Opcode, message []byte) error {
+func (c *Conn) deliver(t *Turn, op Opcode, message []byte) error {
 	if op == OpText && !utf8.Valid(message) {
 		return &CloseError{Code: StatusInvalidPayload, Reason: "text is not UTF-8"}
 	}
-	c.handler.Message(c, op, message)
+	c.handler.Message(c, t, op, message)
 	return nil
 }

@@ -18,7 +18,7 @@ type Options struct {
 	// CloseTimeout is how long the client may take to read what is still
 	// queued and to answer a close frame. Default 5 s.
 	CloseTimeout time.Duration
-	// HandoverAfter is how long [Conn.Work] may keep the reading goroutine.
+	// HandoverAfter is how long [Turn.Work] may keep the reading goroutine.
 	// Default 10 ms; it is kept to within a factor of two.
 	HandoverAfter time.Duration
 }
@@ -52,7 +52,7 @@ func NewServer(opts Options) *Server {
 	return &Server{opts: opts, watch: watchdog{wake: make(chan struct{}, 1), every: opts.HandoverAfter}}
 }
 
-// Run watches over long calls of [Conn.Work] until ctx ends. Without it
+// Run watches over long calls of [Turn.Work] until ctx ends. Without it
 // connections work, but a slow handler keeps its connection from being read.
 func (s *Server) Run(ctx context.Context) error {
 	s.watch.run(ctx)

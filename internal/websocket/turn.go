@@ -36,17 +36,21 @@ const readSize = 16 << 10
 
 var turns = sync.Pool{New: func() any { return &Turn{own: new([readSize]byte)} }}
 
-// Send sends frames from within [Conn.Work]. Replies to what came in one read
+// Send sends frames from within [Turn.Work]. Replies to what came in one read
 // leave in one write, at its end; a reply of work that was overtaken leaves at
-// once. A nil Turn cannot be sent to.
-func (t *Turn) Send(c *Conn, frames []byte) error {
+// once.
+func (t *Turn) Send(frames []byte) error {
 	if t.lost() {
-		return c.Send(frames)
+		return t.c.Send(frames)
 	}
-	return c.deferSend(frames)
+	return t.c.deferSend(frames)
 }
 
-func (t *Turn) work(fn func(*Turn)) {
+// Work runs fn on the calling goroutine, which must be inside the call of
+// [Handler.Message] that the turn was passed to. When fn takes long, reading
+// goes on elsewhere: further calls of Message may then start before fn
+// returns.
+func (t *Turn) Work(fn func()) {
 	t.mu.Lock()
 	t.working = true
 	t.since = t.c.srv.watch.tick.Load()
@@ -56,7 +60,7 @@ func (t *Turn) work(fn func(*Turn)) {
 	if !listed {
 		t.c.srv.watch.add(t)
 	}
-	fn(t)
+	fn()
 	t.mu.Lock()
 	t.working = false
 	t.mu.Unlock()

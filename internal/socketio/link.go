@@ -1,0 +1,204 @@
+package socketio
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/internal/engineio"
+)
+
+// A link is one connection and the sessions that it carries.
+type link struct {
+	srv  *Server
+	conn *engineio.Conn
+	lib  libConn
+	// credential came with the HTTP request, for namespaces that get none of
+	// their own.
+	credential auth.Credential
+	// assembling is the packet whose attachments are arriving. Owned by the
+	// goroutine that delivers messages.
+	assembling *assembly
+
+	mu       sync.Mutex
+	sessions []*Session // by namespace; at most one each
+	controls []control  // waiting for the library
+	busy     bool       // a goroutine is working through controls
+	settling *Session   // the session whose CONNECT the library is handling
+	muted    string     // the namespace whose DISCONNECT is not sent
+	over     bool
+	gone     chan struct{} // closed when the connection has ended
+}
+
+var _ engineio.Session = (*link)(nil)
+
+// open is called by the engine for every new connection.
+func (s *Server) open(c *engineio.Conn, r *http.Request) engineio.Session {
+	l := &link{srv: s, conn: c, gone: make(chan struct{})}
+	l.lib.link = l
+	l.credential = auth.FromRequest(r.Header, r.URL.Query())
+	if c.Protocol() == 3 {
+		// Clients of version 2 are in "/" without asking.
+		session := l.begin("/", nil)
+		l.control(control{session: session, hello: true})
+		return l
+	}
+	s.seam.connection(&l.lib)
+	return l
+}
+
+// Message takes in one message of the client.
+func (l *link) Message(t *engineio.Turn, data []byte, binary bool) {
+	if err := l.message(t, data, binary); err != nil {
+		l.refuse(err)
+	}
+}
+
+// refuse ends a connection whose client does not follow the protocol.
+func (l *link) refuse(err error) {
+	l.srv.opts.Logger.Info("connection refused", "reason", err.Error(), "address", l.conn.RemoteIP(), "transport", l.conn.Transport())
+	l.conn.Close(engineio.ReasonParseError)
+}
+
+var errState = errors.New("packet for a namespace that was not entered")
+
+func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
+	p, attachments, err := l.assemble(data, binary)
+	if err != nil || p == nil {
+		return err
+	}
+	namespace, query := p.namespace, []byte(nil)
+	if l.conn.Protocol() == 3 {
+		namespace, query, _ = bytes.Cut(namespace, []byte{'?'})
+	}
+	s := l.find(namespace)
+	switch p.kind {
+	case typeConnect:
+		return l.connect(s, string(namespace), query, p.data)
+	case typeConnectError:
+		return malformed("CONNECT_ERROR from a client")
+	}
+	if s == nil {
+		return errState
+	}
+	switch p.kind {
+	case typeDisconnect:
+		l.forget(s)
+		l.control(control{session: s})
+		return nil
+	case typeEvent, typeBinaryEvent:
+		name, args, err := eventArgs(p.data)
+		if err != nil {
+			return err
+		}
+		l.srv.received.Add(1)
+		return s.take(t, event{name: name, args: args, id: p.id, wantsAck: p.hasID, attachments: attachments, size: len(data)})
+	default:
+		return s.acknowledged(p)
+	}
+}
+
+// connect begins a session, unless there is one.
+func (l *link) connect(s *Session, namespace string, query, data []byte) error {
+	if s != nil {
+		if l.conn.Protocol() == 3 && namespace == "/" {
+			return nil // it is there without asking
+		}
+		return malformed("namespace entered twice")
+	}
+	if data != nil && (data[0] != '{' || !validJSON(data)) {
+		return malformed("payload of CONNECT is not an object")
+	}
+	s = l.begin(namespace, data)
+	if query != nil {
+		s.credential = queryCredential(query)
+	}
+	l.control(control{session: s, connect: true})
+	return nil
+}
+
+// find returns the session in a namespace, nil if there is none.
+func (l *link) find(namespace []byte) *Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.sessions {
+		if s.namespace == string(namespace) {
+			return s
+		}
+	}
+	return nil
+}
+
+// begin registers a session that the library has not seen yet, so that the
+// events which follow its CONNECT have where to wait.
+func (l *link) begin(namespace string, data []byte) *Session {
+	s := newSession(l, namespace, bytes.Clone(data))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sessions = append(l.sessions, s)
+	return s
+}
+
+// forget makes a namespace enterable again.
+func (l *link) forget(s *Session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.sessions {
+		if l.sessions[i] == s {
+			l.sessions = append(l.sessions[:i], l.sessions[i+1:]...)
+			return
+		}
+	}
+}
+
+// wrote is called with every packet that the library sends: the answers to
+// CONNECT, and DISCONNECT.
+func (l *link) wrote(b []byte) {
+	p, err := decodePacket(b)
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	settling := l.settling
+	muted := p.kind == typeDisconnect && string(p.namespace) == l.muted
+	l.mu.Unlock()
+	if muted {
+		return
+	}
+	l.conn.Reply(nil, b)
+	if p.kind == typeConnectError && settling != nil {
+		settling.refused()
+	}
+}
+
+// Closed is called by the engine when the connection has ended.
+func (l *link) Closed(reason engineio.Reason) {
+	l.mu.Lock()
+	l.over = true
+	sessions := append([]*Session(nil), l.sessions...)
+	l.mu.Unlock()
+	close(l.gone)
+	l.lib.closed(reason)
+	for _, s := range sessions {
+		s.end()
+	}
+}
+
+func (l *link) ended() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over
+}
+
+// queryCredential finds the credential in the query of a namespace, where
+// clients of version 2 put it.
+func queryCredential(query []byte) auth.Credential {
+	r, err := http.NewRequest(http.MethodGet, "/?"+strings.TrimSpace(string(query)), nil)
+	if err != nil {
+		return auth.Credential{}
+	}
+	return auth.FromRequest(r.Header, r.URL.Query())
+}

@@ -1,0 +1,170 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/rooms"
+	"github.com/roomcast/roomcast/namespaces"
+)
+
+// Options configure a [Server].
+type Options struct {
+	// Engine configures the transport. Its Open is set by the server.
+	Engine engineio.Options
+	// Namespaces are those that clients may enter.
+	Namespaces []Namespace
+	// Authenticate verifies a credential; the error, an *events.Error, is for
+	// the client.
+	Authenticate func(ctx context.Context, c auth.Credential) (*auth.Identity, error)
+	// Outbound checks what is about to be emitted.
+	Outbound func(namespace, event string, payload []byte) error
+	Logger   *slog.Logger
+	// ConnectTimeout bounds the time until a connection enters a namespace.
+	// Default 45 s.
+	ConnectTimeout time.Duration
+	// QueueLen and QueueBytes bound what waits for a session's handlers.
+	// Defaults 256 events and 1 MiB.
+	QueueLen, QueueBytes int
+}
+
+// A Namespace and what happens to the events of its sessions.
+type Namespace struct {
+	namespaces.Namespace
+	Handler Handler
+}
+
+// A Handler handles the events of a namespace.
+type Handler interface {
+	// Dispatch returns the acknowledgement, one JSON value.
+	Dispatch(ctx context.Context, s namespaces.Session, event string, args []json.RawMessage, wantsAck bool) []byte
+}
+
+// A Server serves Socket.IO over HTTP. Its methods may be called concurrently.
+type Server struct {
+	opts   Options
+	engine *engineio.Server
+	seam   *boundEngine
+	lib    *socket.Server
+	spaces map[string]*space
+
+	// Counters since the server started.
+	received, published, delivered atomic.Int64
+}
+
+// space is a namespace and who is in it.
+type space struct {
+	Namespace
+	srv      *Server
+	lib      socket.Namespace
+	sessions registry
+	rooms    *rooms.Table[*Session]
+}
+
+// New returns a Server. Nothing runs before [Server.Run].
+func New(opts Options) *Server {
+	if opts.ConnectTimeout <= 0 {
+		opts.ConnectTimeout = 45 * time.Second
+	}
+	if opts.QueueLen <= 0 {
+		opts.QueueLen = 256
+	}
+	if opts.QueueBytes <= 0 {
+		opts.QueueBytes = 1 << 20
+	}
+	s := &Server{opts: opts, spaces: make(map[string]*space), seam: newBoundEngine()}
+	for _, ns := range opts.Namespaces {
+		s.spaces[ns.Name] = &space{Namespace: ns, srv: s, rooms: rooms.New[*Session]()}
+	}
+	lib := socket.DefaultServerOptions()
+	lib.SetServeClient(false)
+	lib.SetConnectTimeout(opts.ConnectTimeout)
+	lib.SetParser(parser{})
+	lib.SetAdapter(adapters{s})
+	s.lib = socket.NewServer(nil, lib)
+	s.lib.Bind(s.seam)
+	for name, sp := range s.spaces {
+		sp.lib = s.lib.Of(name, nil)
+		sp.lib.Use(sp.admit)
+		sp.lib.On("connection", sp.joined)
+	}
+	opts.Engine.Open = s.open
+	s.engine = engineio.NewServer(opts.Engine)
+	return s
+}
+
+// ServeHTTP answers the requests of the transport.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+
+// Run keeps connections alive until ctx ends.
+func (s *Server) Run(ctx context.Context) error { return s.engine.Run(ctx) }
+
+// Close ends all connections and waits until their handlers have returned, or
+// ctx ends.
+func (s *Server) Close(ctx context.Context) error { return s.engine.Close(ctx) }
+
+// Publish sends an event to every session in a room. offset numbers the
+// publications of a room, 0 is none.
+func (s *Server) Publish(namespace string, room events.Room, offset uint64, p events.Payload) error {
+	sp := s.spaces[namespace]
+	if sp == nil {
+		return fmt.Errorf("publishing to %s: no such namespace", namespace)
+	}
+	payload, err := s.encode(namespace, p)
+	if err != nil {
+		return err
+	}
+	s.PublishRaw(sp.Name, room, offset, p.EventName(), payload)
+	return nil
+}
+
+// PublishRaw is Publish for a payload that has been encoded and checked.
+func (s *Server) PublishRaw(namespace string, room events.Room, offset uint64, event string, payload json.RawMessage) {
+	sp := s.spaces[namespace]
+	s.published.Add(1)
+	frame := engineio.TextFrame(appendEvent(nil, namespace, event, payload))
+	sp.rooms.Publish(string(room), offset, func(m *Session) { m.deliver(frame) })
+}
+
+// encode makes the JSON of a payload and checks it against the contract.
+func (s *Server) encode(namespace string, p events.Payload) (json.RawMessage, error) {
+	payload, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", p.EventName(), err)
+	}
+	if err := s.opts.Outbound(namespace, p.EventName(), payload); err != nil {
+		return nil, fmt.Errorf("emitting %s: %w", p.EventName(), err)
+	}
+	return payload, nil
+}
+
+// Stats are the numbers of a server.
+type Stats struct {
+	Connections, Sessions, Rooms   int
+	Received, Published, Delivered int64
+}
+
+// Stats returns the numbers of now.
+func (s *Server) Stats() Stats {
+	stats := Stats{
+		Connections: s.engine.Len(),
+		Received:    s.received.Load(),
+		Published:   s.published.Load(),
+		Delivered:   s.delivered.Load(),
+	}
+	for _, sp := range s.spaces {
+		stats.Sessions += sp.sessions.len()
+		stats.Rooms += sp.rooms.Len()
+	}
+	return stats
+}

@@ -1,0 +1,222 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/namespaces"
+)
+
+// A Session is one client in one namespace.
+type Session struct {
+	link      *link
+	namespace string
+	// handshake and credential are what the CONNECT packet brought; they are
+	// dropped once the session is open.
+	handshake  json.RawMessage
+	credential auth.Credential
+
+	// Set by bind, before any event is handled.
+	space    *space
+	id       string
+	identity *auth.Identity
+
+	mu      sync.Mutex
+	state   sessionState
+	changed chan struct{}  // closed when state changes, if anyone waits
+	sock    *socket.Socket // nil until the library has let the client in
+	queue   []event
+	queued  int        // bytes in queue
+	ready   bool       // Opened has returned: events may run
+	running bool       // an event is being handled, or Opened
+	stalled bool       // the connection's reader waits for room in the queue
+	room    *sync.Cond // signalled when the queue has room, or the session has ended
+	closed  bool       // Closed has been called
+}
+
+var _ namespaces.Session = (*Session)(nil)
+
+type sessionState uint8
+
+const (
+	stateEntering sessionState = iota // the library is handling CONNECT
+	stateOpen                         // events are handled
+	stateEnded                        // left, refused or gone
+)
+
+func newSession(l *link, namespace string, handshake []byte) *Session {
+	return &Session{link: l, namespace: namespace, handshake: handshake}
+}
+
+// ID implements [namespaces.Session].
+func (s *Session) ID() string { return s.id }
+
+// Identity implements [namespaces.Session].
+func (s *Session) Identity() *auth.Identity { return s.identity }
+
+// Emit implements [namespaces.Session].
+func (s *Session) Emit(p events.Payload) error {
+	if s.is(stateEnded) {
+		return errEnded
+	}
+	payload, err := s.space.srv.encode(s.namespace, p)
+	if err != nil {
+		s.space.srv.opts.Logger.Error("event was not emitted", "event", p.EventName(), "error", err)
+		return err
+	}
+	s.space.srv.delivered.Add(1)
+	return s.link.conn.Reply(nil, appendEvent(nil, s.namespace, p.EventName(), payload))
+}
+
+// deliver sends a frame that others get too.
+func (s *Session) deliver(frame engineio.Frame) {
+	s.space.srv.delivered.Add(1)
+	s.link.conn.Send(frame)
+}
+
+// Join implements [namespaces.Session].
+func (s *Session) Join(room events.Room) { s.join(string(room)) }
+
+func (s *Session) join(room string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateEnded {
+		s.space.rooms.Join(room, s)
+	}
+}
+
+// Follow implements [namespaces.Session].
+func (s *Session) Follow(room events.Room, since uint64, snapshot func(after uint64) (uint64, error)) error {
+	err := s.space.rooms.Follow(string(room), s, since, snapshot)
+	if s.is(stateEnded) {
+		s.space.rooms.LeaveAll(s)
+		return errEnded
+	}
+	return err
+}
+
+// Leave implements [namespaces.Session].
+func (s *Session) Leave(room events.Room) { s.space.rooms.Leave(string(room), s) }
+
+// bind gives the session its identity, before the client knows that it has
+// entered. It reports false when the connection has ended meanwhile.
+func (s *Session) bind(sp *space, id string, identity *auth.Identity) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateEnded {
+		return false
+	}
+	s.space, s.id, s.identity = sp, id, identity
+	sp.sessions.add(s)
+	return true
+}
+
+// open lets events run: first what the namespace does for a new session, then
+// those that have been waiting.
+func (s *Session) open(sock *socket.Socket) {
+	s.mu.Lock()
+	if s.state == stateEnded {
+		s.mu.Unlock()
+		return
+	}
+	s.sock, s.running = sock, true
+	s.handshake, s.credential = nil, auth.Credential{}
+	s.mu.Unlock()
+	if s.space.Opened != nil {
+		s.space.Opened(context.Background(), s)
+	}
+	s.mu.Lock()
+	s.ready, s.running = true, false
+	if s.state == stateEntering {
+		s.setLocked(stateOpen)
+	}
+	s.startLocked()
+	s.mu.Unlock()
+	s.finish()
+}
+
+// refused tells that the client may not enter.
+func (s *Session) refused() {
+	s.link.forget(s)
+	s.end()
+}
+
+// end is called when the session has left, was refused, or has lost its
+// connection. What arrived before is still handled.
+func (s *Session) end() {
+	s.mu.Lock()
+	if s.state == stateEnded {
+		s.mu.Unlock()
+		return
+	}
+	s.setLocked(stateEnded)
+	if s.sock == nil {
+		s.queue, s.queued = nil, 0 // the client was never let in
+	}
+	if s.room != nil {
+		s.room.Broadcast()
+	}
+	bound := s.space != nil
+	s.mu.Unlock()
+	if !bound {
+		return
+	}
+	s.space.rooms.LeaveAll(s)
+	s.space.sessions.remove(s.id)
+	s.finish()
+}
+
+// finish tells the namespace that the session has ended, once, after its last
+// event.
+func (s *Session) finish() {
+	s.mu.Lock()
+	last := s.state == stateEnded && !s.running && len(s.queue) == 0 && !s.closed && s.sock != nil
+	if last {
+		s.closed = true
+	}
+	s.mu.Unlock()
+	if last && s.space.Closed != nil {
+		s.space.Closed(s)
+	}
+}
+
+func (s *Session) is(state sessionState) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == state
+}
+
+func (s *Session) setLocked(state sessionState) {
+	s.state = state
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// await waits until the session has reached a state, or its connection is gone.
+func (s *Session) await(state sessionState) {
+	for {
+		s.mu.Lock()
+		if s.state >= state {
+			s.mu.Unlock()
+			return
+		}
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-s.link.gone:
+			return
+		}
+	}
+}
