@@ -168,10 +168,14 @@ func (l *link) wrote(b []byte) {
 	if muted {
 		return
 	}
-	l.conn.Reply(nil, b)
-	if p.kind == typeConnectError && settling != nil {
-		settling.refused()
+	switch {
+	case settling == nil:
+	case p.kind == typeConnect:
+		settling.accept()
+	case p.kind == typeConnectError:
+		settling.refused() // before the client knows, and may try again
 	}
+	l.conn.Reply(nil, b)
 }
 
 // Closed is called by the engine when the connection has ended.

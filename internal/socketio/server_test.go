@@ -366,7 +366,7 @@ func (f *fixture) until(cond func() bool) {
 	f.t.Helper()
 	for end := time.Now().Add(15 * time.Second); !cond(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			f.t.Fatal("the condition never came")
+			f.t.Fatalf("the condition never came: %+v, %d sockets, %d goroutines", f.srv.Stats(), f.srv.lib.Sockets().Sockets().Len(), runtime.NumGoroutine())
 		}
 	}
 }

@@ -27,17 +27,18 @@ type Session struct {
 	id       string
 	identity *auth.Identity
 
-	mu      sync.Mutex
-	state   sessionState
-	changed chan struct{}  // closed when state changes, if anyone waits
-	sock    *socket.Socket // nil until the library has let the client in
-	queue   []event
-	queued  int        // bytes in queue
-	ready   bool       // Opened has returned: events may run
-	running bool       // an event is being handled, or Opened
-	stalled bool       // the connection's reader waits for room in the queue
-	room    *sync.Cond // signalled when the queue has room, or the session has ended
-	closed  bool       // Closed has been called
+	mu       sync.Mutex
+	state    sessionState
+	changed  chan struct{}  // closed when state changes, if anyone waits
+	accepted bool           // the client is being told that it has entered
+	sock     *socket.Socket // set by open
+	queue    []event
+	queued   int        // bytes in queue
+	ready    bool       // Opened has returned: events may run
+	running  bool       // an event is being handled, or Opened
+	stalled  bool       // the connection's reader waits for room in the queue
+	room     *sync.Cond // signalled when the queue has room, or the session has ended
+	closed   bool       // Closed has been called
 }
 
 var _ namespaces.Session = (*Session)(nil)
@@ -117,15 +118,20 @@ func (s *Session) bind(sp *space, id string, identity *auth.Identity) bool {
 	return true
 }
 
+// accept notes that the client is being told that it has entered. From here
+// on the session is opened whatever happens, and what the client sends is
+// handled even if it is gone by then.
+func (s *Session) accept() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accepted = true
+}
+
 // open lets events run: first what the namespace does for a new session, then
 // those that have been waiting.
 func (s *Session) open(sock *socket.Socket) {
 	s.mu.Lock()
-	if s.state == stateEnded {
-		s.mu.Unlock()
-		return
-	}
-	s.sock, s.running = sock, true
+	s.sock, s.accepted, s.running = sock, true, true
 	s.handshake, s.credential = nil, auth.Credential{}
 	s.mu.Unlock()
 	if s.space.Opened != nil {
@@ -156,32 +162,36 @@ func (s *Session) end() {
 		return
 	}
 	s.setLocked(stateEnded)
-	if s.sock == nil {
-		s.queue, s.queued = nil, 0 // the client was never let in
+	if !s.accepted {
+		s.queue, s.queued = nil, 0
 	}
 	if s.room != nil {
 		s.room.Broadcast()
 	}
-	bound := s.space != nil
+	bound, accepted := s.space != nil, s.accepted
 	s.mu.Unlock()
-	if !bound {
-		return
+	switch {
+	case !bound:
+	case !accepted:
+		s.space.sessions.remove(s.id)
+	default:
+		s.space.rooms.LeaveAll(s)
+		s.finish()
 	}
-	s.space.rooms.LeaveAll(s)
-	s.space.sessions.remove(s.id)
-	s.finish()
 }
 
 // finish tells the namespace that the session has ended, once, after its last
 // event.
 func (s *Session) finish() {
 	s.mu.Lock()
-	last := s.state == stateEnded && !s.running && len(s.queue) == 0 && !s.closed && s.sock != nil
-	if last {
-		s.closed = true
-	}
+	last := s.state == stateEnded && s.ready && !s.running && len(s.queue) == 0 && !s.closed
+	s.closed = s.closed || last
 	s.mu.Unlock()
-	if last && s.space.Closed != nil {
+	if !last {
+		return
+	}
+	s.space.sessions.remove(s.id)
+	if s.space.Closed != nil {
 		s.space.Closed(s)
 	}
 }
