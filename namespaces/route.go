@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"reflect"
 
 	"github.com/roomcast/roomcast/events"
@@ -45,6 +46,9 @@ func Handle[In, Out any](event string, fn func(ctx context.Context, s Session, i
 
 // decodeError names the field that could not be decoded.
 func decodeError(err error) error {
+	if e := (*events.Error)(nil); errors.As(err, &e) {
+		return e
+	}
 	if t, ok := err.(*json.UnmarshalTypeError); ok {
 		field := t.Field
 		if field == "" {

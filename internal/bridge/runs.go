@@ -1,0 +1,78 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+)
+
+// Runs are what a widget needs of workflows. Errors that are an *events.Error
+// are for the client.
+type Runs interface {
+	// Executable returns the tenant of a workflow that the user may execute.
+	Executable(ctx context.Context, id *auth.Identity, workflowID string) (tenant string, err error)
+	// Prepare stores a run without starting it.
+	Prepare(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) (Run, error)
+	Start(ctx context.Context, run Run) error
+	// Find returns a run that the user may read, or with answer may give input.
+	Find(ctx context.Context, id *auth.Identity, runID string, answer bool) (Run, error)
+	// Newest returns the latest run of a workflow that the user may read.
+	Newest(ctx context.Context, id *auth.Identity, workflowID string) (Run, error)
+	// History returns what has happened in a run after an offset, and the
+	// offset that it reaches to.
+	History(ctx context.Context, run Run, after uint64) (History, error)
+	// Input gives a run what a person did in a widget.
+	Input(ctx context.Context, run Run, value map[string]any, form bool) error
+}
+
+// A Run is one execution of a workflow.
+type Run struct {
+	ID         string
+	WorkflowID string
+	Tenant     string
+	// Input are the values that the run began with.
+	Input map[string]any
+	// Handle is for the implementation of Runs.
+	Handle any
+}
+
+// History is what has happened in a run.
+type History struct {
+	Updates []Update
+	Through uint64 // the offset that it reaches to
+	Status  events.RunStatus
+	Context events.JSON
+}
+
+// An Update tells that a node has ended, or the run.
+type Update struct {
+	RunID   string
+	Offset  uint64
+	Node    *Node            // nil at the end of the run
+	Status  events.RunStatus // at the end of the run
+	Context events.JSON
+	At      time.Time
+}
+
+// A Node is what a node did.
+type Node struct {
+	ID, Type string
+	Status   events.NodeStatus
+	Variable string
+	Value    events.JSON
+}
+
+// Widgets are who owns which widget.
+type Widgets interface {
+	// Widget returns the tenant of a widget.
+	Widget(ctx context.Context, id string) (tenant string, err error)
+	// ClaimWidget gives a widget to a tenant, unless it has one, and returns
+	// the tenant that it belongs to.
+	ClaimWidget(ctx context.Context, id, tenant, user string) (owner string, err error)
+}
+
+// ErrNotFound is returned by [Widgets] for a widget that nobody owns.
+var ErrNotFound = errors.New("not found")

@@ -1,0 +1,258 @@
+// Package chat keeps conversations between users and the assistant.
+//
+// A message is answered exactly once: it is stored, acknowledged and queued;
+// answers are given one at a time for each room, in order, and whatever goes
+// wrong, an answer says so. Messages that a dead process left without an
+// answer get one when the next begins.
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+)
+
+// A Publisher sends an event to a room.
+type Publisher interface {
+	Publish(room events.Room, offset uint64, p events.Payload) error
+}
+
+// An Assistant answers messages.
+type Assistant interface {
+	// Reply answers one message. It should return when ctx ends.
+	Reply(ctx context.Context, t Turn) (Reply, error)
+}
+
+// A Turn is a message that is to be answered.
+type Turn struct {
+	Identity *auth.Identity
+	Room     Room
+	Message  Message
+	// Proposal is what the message's action is about: taken out of the room
+	// when it is approved or rejected, left there when it is tested.
+	Proposal *Proposal
+}
+
+// A Reply is the answer to a message.
+type Reply struct {
+	Text string
+	// Propose, when set, is what the next approve, reject or test is about.
+	Propose *Proposal
+}
+
+// Options configure a [Service].
+type Options struct {
+	Store     Store
+	Publisher Publisher
+	Assistant Assistant
+	Logger    *slog.Logger
+	// Timeout bounds one answer. Default 30 s.
+	Timeout time.Duration
+	// Waiting bounds the messages of a room that wait for an answer. Default 32.
+	Waiting int
+}
+
+// A Service keeps conversations. Its methods may be called concurrently.
+type Service struct {
+	opts    Options
+	ctx     context.Context // of answers
+	cancel  context.CancelFunc
+	working sync.WaitGroup
+
+	mu     sync.Mutex
+	rooms  map[string]*queue // rooms with messages to answer
+	closed bool
+}
+
+// queue are the turns of a room that wait, behind the one being taken.
+type queue struct {
+	saying  sync.Mutex // held while a message is stored and queued
+	users   int        // goroutines that hold the queue or are about to
+	turns   []Turn
+	running bool
+}
+
+// NewService returns a Service. Nothing runs before the first message.
+func NewService(opts Options) *Service {
+	if opts.Timeout <= 0 {
+		opts.Timeout = 30 * time.Second
+	}
+	if opts.Waiting <= 0 {
+		opts.Waiting = 32
+	}
+	s := &Service{opts: opts, rooms: make(map[string]*queue)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// history is how much of a conversation a joining client gets.
+const history = 50
+
+// Open begins a conversation. Without a tenant the first message says which,
+// unless the user has only one.
+func (s *Service) Open(ctx context.Context, id *auth.Identity, tenant string) (Room, error) {
+	if tenant == "" {
+		tenant, _ = id.OnlyTenant()
+	}
+	if tenant != "" && !id.Can(auth.Chat, tenant) {
+		return Room{}, events.NotFound("tenant", tenant)
+	}
+	r := Room{ID: uuid.NewString(), Tenant: tenant, Owner: id.User, At: time.Now().UTC()}
+	if err := s.opts.Store.CreateRoom(ctx, r); err != nil {
+		return Room{}, fmt.Errorf("creating chat room: %w", err)
+	}
+	return r, nil
+}
+
+// Room returns a conversation that the user may take part in.
+func (s *Service) Room(ctx context.Context, id *auth.Identity, roomID string) (Room, error) {
+	r, err := s.opts.Store.Room(ctx, roomID)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && !mayUse(id, r):
+		return Room{}, events.NotFound("chat room", roomID)
+	case err != nil:
+		return Room{}, fmt.Errorf("reading chat room: %w", err)
+	}
+	return r, nil
+}
+
+func mayUse(id *auth.Identity, r Room) bool {
+	return r.Owner == id.User && (r.Tenant == "" || id.Can(auth.Chat, r.Tenant))
+}
+
+// Recent returns the latest messages of a room, oldest first.
+func (s *Service) Recent(ctx context.Context, r Room) ([]Message, error) {
+	return s.opts.Store.Messages(ctx, r.ID, history)
+}
+
+// Say stores a message and sees to it that it is answered. tenant, unless "",
+// must be the room's.
+func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, text string, action Action) (Room, error) {
+	r, err := s.Room(ctx, id, roomID)
+	if err != nil {
+		return Room{}, err
+	}
+	if r, err = s.bind(ctx, id, r, tenant); err != nil {
+		return Room{}, err
+	}
+	q := s.hold(roomID)
+	defer s.drop(roomID, q)
+	q.saying.Lock()
+	defer q.saying.Unlock()
+	if s.waiting(q) >= s.opts.Waiting {
+		return Room{}, events.Errorf(events.CodeConflict, "%d messages already wait for an answer: wait for one", s.opts.Waiting)
+	}
+	m, err := s.opts.Store.Append(ctx, Message{RoomID: r.ID, Speaker: User, User: id.User, Text: text, Action: action, At: time.Now().UTC()})
+	if err != nil {
+		return Room{}, fmt.Errorf("storing message: %w", err)
+	}
+	return r, s.enqueue(q, Turn{Identity: id, Room: r, Message: m})
+}
+
+// bind checks the tenant of a message, and gives it to a room that has none.
+func (s *Service) bind(ctx context.Context, id *auth.Identity, r Room, tenant string) (Room, error) {
+	switch {
+	case tenant != "" && !id.Can(auth.Chat, tenant), tenant != "" && r.Tenant != "" && tenant != r.Tenant:
+		return Room{}, &events.Error{Code: events.CodeNotFound, Field: "tenantID", Message: "chat room " + r.ID + " not found in tenant " + tenant}
+	case r.Tenant == "" && tenant == "":
+		return Room{}, events.FieldErrorf("tenantID", "is missing: you belong to several tenants")
+	case r.Tenant == "":
+		bound, err := s.opts.Store.BindRoom(ctx, r.ID, tenant)
+		if err != nil {
+			return Room{}, fmt.Errorf("binding chat room: %w", err)
+		}
+		return bound, nil
+	}
+	return r, nil
+}
+
+// hold returns the queue of a room, and keeps it until drop.
+func (s *Service) hold(roomID string) *queue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.rooms[roomID]
+	if q == nil {
+		q = &queue{}
+		s.rooms[roomID] = q
+	}
+	q.users++
+	return q
+}
+
+func (s *Service) drop(roomID string, q *queue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q.users--
+	if q.users == 0 {
+		delete(s.rooms, roomID)
+	}
+}
+
+func (s *Service) waiting(q *queue) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(q.turns)
+}
+
+// enqueue puts a turn behind those that wait.
+func (s *Service) enqueue(q *queue, t Turn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return events.Errorf(events.CodeConflict, "the server is shutting down: send it again in a moment")
+	}
+	q.turns = append(q.turns, t)
+	if !q.running {
+		q.running = true
+		q.users++
+		s.working.Go(func() {
+			defer s.drop(t.Room.ID, q)
+			s.run(q)
+		})
+	}
+	return nil
+}
+
+// run takes the turns of a room one after the other.
+func (s *Service) run(q *queue) {
+	for {
+		s.mu.Lock()
+		if len(q.turns) == 0 {
+			q.running = false
+			s.mu.Unlock()
+			return
+		}
+		t := q.turns[0]
+		q.turns = q.turns[1:]
+		s.mu.Unlock()
+		s.answer(t)
+	}
+}
+
+// Close lets no further messages in and waits until those that wait have been
+// answered, or ctx ends; answers are then cut short.
+func (s *Service) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		s.working.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.cancel()
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,79 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A Room is one conversation.
+type Room struct {
+	ID     string
+	Tenant string // "" until the first message says which
+	Owner  string
+	At     time.Time
+}
+
+// A Message is what somebody said in a room.
+type Message struct {
+	RoomID  string
+	Seq     uint64 // from 1, without gaps
+	Speaker Speaker
+	User    string // of the user's messages
+	Text    string
+	Action  Action
+	At      time.Time
+}
+
+// Speaker is who said something.
+type Speaker string
+
+// The speakers.
+const (
+	User Speaker = "user"
+	Bot  Speaker = "bot"
+)
+
+// Action is what a message does besides saying something.
+type Action string
+
+// The actions. They are about what the assistant has proposed last.
+const (
+	None    Action = ""
+	Test    Action = "test"    // try it without consequences
+	Approve Action = "approve" // do it
+	Reject  Action = "reject"  // do not
+)
+
+// A Proposal is something that the assistant would do if it were told to.
+type Proposal struct {
+	WorkflowID string
+	Title      string
+	Input      map[string]any
+}
+
+// ErrNotFound is returned by a [Store] for what it does not have.
+var ErrNotFound = errors.New("not found")
+
+// A Store keeps conversations. Its methods may be called concurrently; each is
+// atomic.
+type Store interface {
+	CreateRoom(ctx context.Context, r Room) error
+	Room(ctx context.Context, id string) (Room, error)
+	// BindRoom gives a room its tenant, unless it has one, and returns the
+	// room as it then is.
+	BindRoom(ctx context.Context, id, tenant string) (Room, error)
+	// Append numbers a message and stores it.
+	Append(ctx context.Context, m Message) (Message, error)
+	// Messages returns the latest of a room, oldest first.
+	Messages(ctx context.Context, roomID string, limit int) ([]Message, error)
+	// Unanswered returns, by room, how many messages of users have no answer.
+	Unanswered(ctx context.Context) (map[string]int, error)
+	// Propose replaces the proposal of a room.
+	Propose(ctx context.Context, roomID string, p Proposal) error
+	// Proposal returns the proposal of a room.
+	Proposal(ctx context.Context, roomID string) (Proposal, error)
+	// TakeProposal returns the proposal of a room and removes it: of two
+	// callers one gets it.
+	TakeProposal(ctx context.Context, roomID string) (Proposal, error)
+}

@@ -1,0 +1,195 @@
+package logstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Handler returns a slog.Handler that writes to next and to the stream. Lines
+// that next would not write go nowhere.
+func (s *Stream) Handler(next slog.Handler) slog.Handler {
+	return &handler{stream: s, next: next}
+}
+
+type handler struct {
+	stream *Stream
+	next   slog.Handler
+	groups []string    // open groups
+	attrs  []groupAttr // attributes of the logger
+}
+
+type groupAttr struct {
+	groups []string
+	attr   slog.Attr
+}
+
+func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	c := *h
+	c.next = h.next.WithAttrs(redactAll(attrs))
+	c.attrs = append([]groupAttr(nil), h.attrs...)
+	for _, a := range attrs {
+		c.attrs = append(c.attrs, groupAttr{h.groups, a})
+	}
+	return &c
+}
+
+func (h *handler) WithGroup(name string) slog.Handler {
+	c := *h
+	c.next = h.next.WithGroup(name)
+	c.groups = append(append([]string(nil), h.groups...), name)
+	return &c
+}
+
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	fields := map[string]any{}
+	for _, a := range h.attrs {
+		put(inside(fields, a.groups), a.attr)
+	}
+	clean := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		put(inside(fields, h.groups), a)
+		clean.AddAttrs(redact(a))
+		return true
+	})
+	tenant, _ := fields["tenant"].(string)
+	fields["message"] = r.Message
+	content, err := json.Marshal(fields)
+	if err != nil {
+		content, _ = json.Marshal(map[string]any{"message": r.Message})
+	}
+	h.stream.add(Line{Time: r.Time, Level: r.Level, Tenant: tenant, Content: content})
+	return h.next.Handle(ctx, clean)
+}
+
+// inside returns the map of a group, making it if need be.
+func inside(fields map[string]any, groups []string) map[string]any {
+	for _, g := range groups {
+		inner, ok := fields[g].(map[string]any)
+		if !ok {
+			inner = map[string]any{}
+			fields[g] = inner
+		}
+		fields = inner
+	}
+	return fields
+}
+
+// put adds an attribute to a map of fields, without secrets.
+func put(fields map[string]any, a slog.Attr) {
+	a = redact(a)
+	if a.Equal(slog.Attr{}) {
+		return
+	}
+	if a.Value.Kind() == slog.KindGroup {
+		inner := fields
+		if a.Key != "" {
+			inner = inside(fields, []string{a.Key})
+		}
+		for _, g := range a.Value.Group() {
+			put(inner, g)
+		}
+		return
+	}
+	fields[a.Key] = plain(a.Value)
+}
+
+// plain returns a value that JSON can hold.
+func plain(v slog.Value) any {
+	switch v.Kind() {
+	case slog.KindDuration:
+		return v.Duration().String()
+	case slog.KindTime:
+		return v.Time().Format(time.RFC3339Nano)
+	}
+	switch x := v.Any().(type) {
+	case error:
+		return x.Error()
+	case fmt.Stringer:
+		return x.String()
+	default:
+		return x
+	}
+}
+
+// secret are parts of keys whose values nobody needs to read in a log.
+var secret = []string{"token", "authorization", "password", "secret", "cookie", "api_key", "apikey"}
+
+const redacted = "[redacted]"
+
+func isSecret(key string) bool {
+	key = strings.ToLower(key)
+	for _, s := range secret {
+		if strings.Contains(key, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func redactAll(attrs []slog.Attr) []slog.Attr {
+	clean := make([]slog.Attr, len(attrs))
+	for i := range attrs {
+		clean[i] = redact(attrs[i])
+	}
+	return clean
+}
+
+// redact returns an attribute without its secrets, whatever they lie in.
+func redact(a slog.Attr) slog.Attr {
+	a.Value = a.Value.Resolve()
+	switch {
+	case isSecret(a.Key):
+		return slog.String(a.Key, redacted)
+	case a.Value.Kind() == slog.KindGroup:
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(redactAll(a.Value.Group())...)}
+	case a.Value.Kind() == slog.KindAny:
+		return slog.Any(a.Key, redactAny(a.Value.Any()))
+	}
+	return a
+}
+
+// redactAny takes the secrets out of maps and structs by way of their JSON.
+func redactAny(v any) any {
+	if _, isError := v.(error); isError || v == nil {
+		return v
+	}
+	if _, isText := v.(fmt.Stringer); isText {
+		return v
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return errors.New("value cannot be logged")
+	}
+	var decoded any
+	if json.Unmarshal(raw, &decoded) != nil {
+		return v
+	}
+	return clean(decoded)
+}
+
+func clean(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			if isSecret(k) {
+				v[k] = redacted
+			} else {
+				v[k] = clean(v[k])
+			}
+		}
+	case []any:
+		for i := range v {
+			v[i] = clean(v[i])
+		}
+	}
+	return v
+}

@@ -1,0 +1,72 @@
+package logstream
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLinesAndRedaction(t *testing.T) {
+	var out bytes.Buffer
+	s := New(100)
+	log := slog.New(s.Handler(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo})))
+	log.Debug("not written")
+	log.With("tenant", "acme", "apiKey", "k1").WithGroup("request").Info("hello",
+		"n", 1, "Authorization", "Bearer s3cret", "took", time.Second,
+		"headers", map[string]any{"Set-Cookie": "s3cret", "deep": []any{map[string]any{"password": "s3cret"}}},
+		slog.Group("user", "name", "ada", "newToken", "s3cret"))
+	log.Error("failed", "error", errors.New("boom"), "clientSecret", struct{ A string }{"s3cret"})
+	lines, lost := s.Since(0)
+	if len(lines) != 2 || lost != 0 {
+		t.Fatalf("%d lines, %d lost", len(lines), lost)
+	}
+	var got map[string]any
+	json.Unmarshal(lines[0].Content, &got)
+	want := `{"apiKey":"[redacted]","message":"hello","request":{"Authorization":"[redacted]","headers":{"Set-Cookie":"[redacted]","deep":[{"password":"[redacted]"}]},"n":1,"took":"1s","user":{"name":"ada","newToken":"[redacted]"}},"tenant":"acme"}`
+	if string(lines[0].Content) != want {
+		t.Errorf("got  %s\nwant %s", lines[0].Content, want)
+	}
+	if lines[0].Tenant != "acme" || lines[1].Tenant != "" {
+		t.Errorf("tenants %q %q", lines[0].Tenant, lines[1].Tenant)
+	}
+	if p := lines[1].Payload(); p.RoutingKey != "log.error" || !strings.Contains(string(p.Content), `"error":"boom"`) || p.Timestamp < 1e12 {
+		t.Errorf("%+v", p)
+	}
+	if strings.Contains(out.String(), "s3cret") || strings.Contains(out.String(), "k1") || !strings.Contains(out.String(), "tenant=acme") {
+		t.Errorf("written: %s", &out)
+	}
+}
+
+func TestSlowWatcherIsToldWhatItMissed(t *testing.T) {
+	s := New(10)
+	log := slog.New(s.Handler(slog.DiscardHandler))
+	_ = log
+	for range 25 {
+		s.add(Line{})
+	}
+	if lines, lost := s.Since(0); len(lines) != 10 || lost != 15 || lines[0].Seq != 16 {
+		t.Errorf("%d lines, %d lost", len(lines), lost)
+	}
+	if lines, lost := s.Since(25); len(lines) != 0 || lost != 0 {
+		t.Errorf("%d lines, %d lost", len(lines), lost)
+	}
+	got := make(chan Line)
+	done := make(chan error)
+	go func() { done <- s.Run(t.Context(), func(l Line) { got <- l }) }()
+	if l := <-got; !strings.Contains(string(l.Content), `"dropped":15`) || l.Seq != 15 {
+		t.Errorf("first %s", l.Content)
+	}
+	for n := uint64(16); n <= 25; n++ {
+		if l := <-got; l.Seq != n {
+			t.Errorf("got %d, want %d", l.Seq, n)
+		}
+	}
+	s.add(Line{})
+	if l := <-got; l.Seq != 26 || s.Dropped() != 15 {
+		t.Errorf("got %d, dropped %d", l.Seq, s.Dropped())
+	}
+}

@@ -1,0 +1,57 @@
+// Package sqlite opens the embedded database: one file, no server.
+//
+// One connection writes and a few read, which is what SQLite does best. The
+// journal is a write-ahead log that is synchronised at checkpoints: what was
+// committed survives the end of the process however it comes, but the last
+// commits may be lost if the machine loses power.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver
+
+	"github.com/roomcast/roomcast/internal/store"
+)
+
+// readers is how many queries run at once.
+const readers = 4
+
+// Open opens the database in a file, which is made with its folder if it does
+// not exist.
+func Open(ctx context.Context, path string) (*store.DB, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	write, err := open(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
+	if err != nil {
+		return nil, err
+	}
+	write.SetMaxOpenConns(1)
+	if err := write.PingContext(ctx); err != nil { // makes the file, so that readers find it
+		write.Close()
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	read, err := open(path, "_pragma=query_only(1)")
+	if err != nil {
+		write.Close()
+		return nil, err
+	}
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	return store.Open(ctx, goose.DialectSQLite3, write, read, nil)
+}
+
+func open(path, options string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(5000)&"+options)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	return db, nil
+}

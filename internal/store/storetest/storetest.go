@@ -1,0 +1,266 @@
+// Package storetest is the suite that every database must pass.
+package storetest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/store"
+	"github.com/roomcast/roomcast/internal/workflow"
+)
+
+// Run runs the suite against an empty database.
+func Run(t *testing.T, db *store.DB) {
+	t.Run("workflows", func(t *testing.T) { workflows(t, db.Workflows()) })
+	t.Run("runs", func(t *testing.T) { runs(t, db.Workflows()) })
+	t.Run("chats", func(t *testing.T) { chats(t, db.Chats()) })
+	t.Run("proposals", func(t *testing.T) { proposals(t, db.Chats()) })
+	t.Run("widgets", func(t *testing.T) { widgets(t, db.Widgets()) })
+	t.Run("listeners", func(t *testing.T) { listeners(t, db.Listeners()) })
+	t.Run("writers", func(t *testing.T) { writers(t, db) })
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func is(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+func same(t *testing.T, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+var now = time.Date(2026, 1, 2, 15, 4, 5, 123456000, time.UTC)
+
+func definition() workflow.Definition {
+	return workflow.Definition{
+		Nodes: []workflow.Node{{ID: "s", Type: "start", Position: json.RawMessage(`{"x":1}`), Data: map[string]any{"title": "Début ☕"}}},
+		Edges: []workflow.Edge{{ID: "e", Source: "s", Target: "s", SourceHandle: "output"}},
+	}
+}
+
+func workflows(t *testing.T, s store.Workflows) {
+	ctx := t.Context()
+	tenant := uuid.NewString()
+	w := workflow.Workflow{ID: uuid.NewString(), Tenant: tenant, Title: "B", Definition: definition(), CreatedBy: "ada", CreatedAt: now, UpdatedAt: now}
+	check(t, s.CreateWorkflow(ctx, w))
+	if s.CreateWorkflow(ctx, w) == nil {
+		t.Error("the same id was stored twice")
+	}
+	got, err := s.Workflow(ctx, w.ID)
+	check(t, err)
+	same(t, got, w)
+	first := w
+	first.ID, first.Title = uuid.NewString(), "A"
+	check(t, s.CreateWorkflow(ctx, first))
+	all, err := s.Workflows(ctx, tenant)
+	check(t, err)
+	same(t, all, []workflow.Workflow{first, w})
+	w.Title, w.UpdatedAt = "C", now.Add(time.Hour)
+	check(t, s.UpdateWorkflow(ctx, w))
+	got, err = s.Workflow(ctx, w.ID)
+	check(t, err)
+	same(t, got, w)
+	check(t, s.DeleteWorkflow(ctx, w.ID))
+	is(t, s.DeleteWorkflow(ctx, w.ID), workflow.ErrNotFound)
+	is(t, s.UpdateWorkflow(ctx, w), workflow.ErrNotFound)
+	_, err = s.Workflow(ctx, w.ID)
+	is(t, err, workflow.ErrNotFound)
+}
+
+func entry(seq uint64, typ workflow.EntryType, data string) workflow.Entry {
+	e := workflow.Entry{Seq: seq, Type: typ, Node: "n", At: now}
+	if data != "" {
+		e.Data = json.RawMessage(data)
+	}
+	return e
+}
+
+func runs(t *testing.T, s store.Workflows) {
+	ctx := t.Context()
+	tenant := uuid.NewString()
+	newRun := func(workflowID string, at time.Time) workflow.Run {
+		r := workflow.Run{ID: uuid.NewString(), WorkflowID: workflowID, Tenant: tenant, Title: "T", Status: events.RunPending, Definition: definition(), StartedBy: "ada", StartedAt: at}
+		check(t, s.CreateRun(ctx, r, []workflow.Entry{entry(1, workflow.InputSet, `{"a":1}`)}))
+		return r
+	}
+	a, b, other := newRun("w1", now), newRun("w1", now.Add(time.Second)), newRun("w2", now.Add(2*time.Second))
+	got, err := s.Run(ctx, a.ID)
+	check(t, err)
+	same(t, got, a)
+
+	check(t, s.Append(ctx, a.ID, []workflow.Entry{entry(2, workflow.NodeDispatched, ""), entry(3, workflow.NodeCompleted, `{"output":[1,2]}`)}, nil))
+	got, _ = s.Run(ctx, a.ID)
+	if got.Status != events.RunRunning {
+		t.Errorf("status %s", got.Status)
+	}
+	if s.Append(ctx, a.ID, []workflow.Entry{entry(3, workflow.NodeCompleted, "")}, nil) == nil {
+		t.Error("the same number was stored twice")
+	}
+	log, err := s.Log(ctx, a.ID, 1)
+	check(t, err)
+	same(t, log, []workflow.Entry{entry(2, workflow.NodeDispatched, ""), entry(3, workflow.NodeCompleted, `{"output":[1,2]}`)})
+
+	check(t, s.Append(ctx, a.ID, []workflow.Entry{entry(4, workflow.RunEnded, `{}`)}, &workflow.End{Status: events.RunFailed, Error: "why", At: now}))
+	got, _ = s.Run(ctx, a.ID)
+	if got.Status != events.RunFailed || got.Error != "why" || !got.EndedAt.Equal(now) {
+		t.Errorf("%+v", got)
+	}
+	is(t, s.Append(ctx, a.ID, []workflow.Entry{entry(5, workflow.SystemSet, "")}, nil), workflow.ErrNotFound)
+	log, err = s.Log(ctx, a.ID, 4)
+	check(t, err)
+	same(t, len(log), 0) // nothing is left of what failed
+
+	ids := func(runs []workflow.Run, err error) (ids []string) {
+		check(t, err)
+		for _, r := range runs {
+			if r.Tenant == tenant {
+				ids = append(ids, r.ID)
+			}
+		}
+		return ids
+	}
+	same(t, ids(s.Runs(ctx, tenant, "", 10)), []string{other.ID, b.ID, a.ID})
+	same(t, ids(s.Runs(ctx, tenant, "w1", 1)), []string{b.ID})
+	same(t, ids(s.UnfinishedRuns(ctx)), []string{b.ID, other.ID})
+	_, err = s.Run(ctx, "nobody")
+	is(t, err, workflow.ErrNotFound)
+	is(t, s.Append(ctx, "nobody", nil, nil), workflow.ErrNotFound)
+}
+
+func chats(t *testing.T, s store.Chats) {
+	ctx := t.Context()
+	r := chat.Room{ID: uuid.NewString(), Owner: "ada", At: now}
+	check(t, s.CreateRoom(ctx, r))
+	got, err := s.BindRoom(ctx, r.ID, "acme")
+	check(t, err)
+	r.Tenant = "acme"
+	same(t, got, r)
+	got, err = s.BindRoom(ctx, r.ID, "other")
+	check(t, err)
+	same(t, got, r)
+	_, err = s.Room(ctx, "nobody")
+	is(t, err, chat.ErrNotFound)
+
+	var said []chat.Message
+	for i, speaker := range []chat.Speaker{chat.User, chat.Bot, chat.User, chat.User} {
+		m, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: speaker, User: "ada", Text: fmt.Sprint("é", i), Action: chat.Test, At: now})
+		check(t, err)
+		same(t, m.Seq, uint64(i+1))
+		said = append(said, m)
+	}
+	messages, err := s.Messages(ctx, r.ID, 3)
+	check(t, err)
+	same(t, messages, said[1:])
+	open, err := s.Unanswered(ctx)
+	check(t, err)
+	same(t, open[r.ID], 2)
+}
+
+func proposals(t *testing.T, s store.Chats) {
+	ctx := t.Context()
+	room := uuid.NewString()
+	_, err := s.Proposal(ctx, room)
+	is(t, err, chat.ErrNotFound)
+	check(t, s.Propose(ctx, room, chat.Proposal{WorkflowID: "a"}))
+	want := chat.Proposal{WorkflowID: "w", Title: "T", Input: map[string]any{"n": 1.0}}
+	check(t, s.Propose(ctx, room, want))
+	got, err := s.Proposal(ctx, room)
+	check(t, err)
+	same(t, got, want)
+	// Of many who take it one gets it.
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	taken := 0
+	for range 8 {
+		all.Go(func() {
+			if p, err := s.TakeProposal(ctx, room); err == nil {
+				mu.Lock()
+				taken++
+				mu.Unlock()
+				same(t, p, want)
+			} else {
+				is(t, err, chat.ErrNotFound)
+			}
+		})
+	}
+	all.Wait()
+	same(t, taken, 1)
+}
+
+func widgets(t *testing.T, s store.Widgets) {
+	ctx := t.Context()
+	id := uuid.NewString()
+	_, err := s.Widget(ctx, id)
+	is(t, err, bridge.ErrNotFound)
+	for _, tenant := range []string{"acme", "acme", "other"} {
+		owner, err := s.ClaimWidget(ctx, id, tenant, "ada")
+		check(t, err)
+		same(t, owner, "acme")
+	}
+	owner, err := s.Widget(ctx, id)
+	check(t, err)
+	same(t, owner, "acme")
+}
+
+func listeners(t *testing.T, s store.Listeners) {
+	ctx := t.Context()
+	tenant := uuid.NewString()
+	l := listener.Listener{ID: uuid.NewString(), Tenant: tenant, Kind: listener.AppPage, Title: "P", CreatedBy: "ada", CreatedAt: now}
+	check(t, s.CreateListener(ctx, l))
+	got, err := s.Listener(ctx, l.ID)
+	check(t, err)
+	same(t, got, l)
+	all, err := s.Listeners(ctx, tenant)
+	check(t, err)
+	same(t, all, []listener.Listener{l})
+	check(t, s.DeleteListener(ctx, l.ID))
+	is(t, s.DeleteListener(ctx, l.ID), listener.ErrNotFound)
+	_, err = s.Listener(ctx, l.ID)
+	is(t, err, listener.ErrNotFound)
+}
+
+// writers makes many write at once: none may fail for the others' sake.
+func writers(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	room := uuid.NewString()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 50 {
+				if _, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}); err != nil {
+					t.Error(err)
+				}
+				if _, err := db.Chats().Messages(ctx, room, 10); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	messages, err := db.Chats().Messages(ctx, room, 1)
+	check(t, err)
+	same(t, messages[0].Seq, uint64(400))
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/workflow"
+)
+
+// Workflows are the workflows and runs in a database.
+type Workflows struct{ db *DB }
+
+var _ workflow.Store = Workflows{}
+
+// Workflows returns the workflows and runs.
+func (db *DB) Workflows() Workflows { return Workflows{db} }
+
+// CreateWorkflow implements [workflow.Store].
+func (s Workflows) CreateWorkflow(ctx context.Context, w workflow.Workflow) error {
+	def, err := json.Marshal(w.Definition)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.exec(ctx, `INSERT INTO workflows (id, tenant, title, definition, created_by, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		w.ID, w.Tenant, w.Title, string(def), w.CreatedBy, micros(w.CreatedAt), micros(w.UpdatedAt))
+	return err
+}
+
+// UpdateWorkflow implements [workflow.Store].
+func (s Workflows) UpdateWorkflow(ctx context.Context, w workflow.Workflow) error {
+	def, err := json.Marshal(w.Definition)
+	if err != nil {
+		return err
+	}
+	res, err := s.db.exec(ctx, `UPDATE workflows SET title = ?, definition = ?, updated_at = ? WHERE id = ?`, w.Title, string(def), micros(w.UpdatedAt), w.ID)
+	return affected(res, err, workflow.ErrNotFound)
+}
+
+// DeleteWorkflow implements [workflow.Store].
+func (s Workflows) DeleteWorkflow(ctx context.Context, id string) error {
+	res, err := s.db.exec(ctx, `DELETE FROM workflows WHERE id = ?`, id)
+	return affected(res, err, workflow.ErrNotFound)
+}
+
+const workflowColumns = `SELECT id, tenant, title, definition, created_by, created_at, updated_at FROM workflows `
+
+func scanWorkflow(row scanner) (workflow.Workflow, error) {
+	var w workflow.Workflow
+	var def string
+	var created, updated int64
+	if err := row.Scan(&w.ID, &w.Tenant, &w.Title, &def, &w.CreatedBy, &created, &updated); err != nil {
+		return w, err
+	}
+	w.CreatedAt, w.UpdatedAt = fromMicros(created), fromMicros(updated)
+	return w, json.Unmarshal([]byte(def), &w.Definition)
+}
+
+// Workflow implements [workflow.Store].
+func (s Workflows) Workflow(ctx context.Context, id string) (workflow.Workflow, error) {
+	w, err := scanWorkflow(s.db.row(ctx, workflowColumns+`WHERE id = ?`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return w, workflow.ErrNotFound
+	}
+	return w, err
+}
+
+// Workflows implements [workflow.Store].
+func (s Workflows) Workflows(ctx context.Context, tenant string) ([]workflow.Workflow, error) {
+	return list(ctx, s.db, scanWorkflow, workflowColumns+`WHERE tenant = ? ORDER BY title, id`, tenant)
+}
+
+// CreateRun implements [workflow.Store].
+func (s Workflows) CreateRun(ctx context.Context, r workflow.Run, log []workflow.Entry) error {
+	def, err := json.Marshal(r.Definition)
+	if err != nil {
+		return err
+	}
+	return s.db.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, s.db.rebind(`INSERT INTO runs (id, workflow_id, tenant, title, status, definition, started_by, started_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+			r.ID, r.WorkflowID, r.Tenant, r.Title, string(r.Status), string(def), r.StartedBy, micros(r.StartedAt), micros(r.EndedAt), r.Error)
+		if err != nil {
+			return err
+		}
+		return s.append(ctx, tx, r.ID, log)
+	})
+}
+
+// Append implements [workflow.Store].
+func (s Workflows) Append(ctx context.Context, runID string, log []workflow.Entry, end *workflow.End) error {
+	return s.db.tx(ctx, func(tx *sql.Tx) error {
+		status, at, message := string(events.RunRunning), int64(0), ""
+		if end != nil {
+			status, at, message = string(end.Status), micros(end.At), end.Error
+		}
+		res, err := tx.ExecContext(ctx, s.db.rebind(`UPDATE runs SET status = ?, ended_at = ?, error = ? WHERE id = ? AND status IN ('PENDING', 'RUNNING')`),
+			status, at, message, runID)
+		if err := affected(res, err, fmt.Errorf("run %s is not going on: %w", runID, workflow.ErrNotFound)); err != nil {
+			return err
+		}
+		return s.append(ctx, tx, runID, log)
+	})
+}
+
+func (s Workflows) append(ctx context.Context, tx *sql.Tx, runID string, log []workflow.Entry) error {
+	for _, e := range log {
+		_, err := tx.ExecContext(ctx, s.db.rebind(`INSERT INTO run_log (run_id, seq, type, node, data, at) VALUES (?, ?, ?, ?, ?, ?)`),
+			runID, int64(e.Seq), string(e.Type), e.Node, string(e.Data), micros(e.At))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const runColumns = `SELECT id, workflow_id, tenant, title, status, definition, started_by, started_at, ended_at, error FROM runs `
+
+func scanRun(row scanner) (workflow.Run, error) {
+	var r workflow.Run
+	var def string
+	var started, ended int64
+	if err := row.Scan(&r.ID, &r.WorkflowID, &r.Tenant, &r.Title, &r.Status, &def, &r.StartedBy, &started, &ended, &r.Error); err != nil {
+		return r, err
+	}
+	r.StartedAt, r.EndedAt = fromMicros(started), fromMicros(ended)
+	return r, json.Unmarshal([]byte(def), &r.Definition)
+}
+
+// Run implements [workflow.Store].
+func (s Workflows) Run(ctx context.Context, id string) (workflow.Run, error) {
+	r, err := scanRun(s.db.row(ctx, runColumns+`WHERE id = ?`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, workflow.ErrNotFound
+	}
+	return r, err
+}
+
+// Runs implements [workflow.Store].
+func (s Workflows) Runs(ctx context.Context, tenant, workflowID string, limit int) ([]workflow.Run, error) {
+	if workflowID == "" {
+		return list(ctx, s.db, scanRun, runColumns+`WHERE tenant = ? ORDER BY started_at DESC, id LIMIT ?`, tenant, limit)
+	}
+	return list(ctx, s.db, scanRun, runColumns+`WHERE tenant = ? AND workflow_id = ? ORDER BY started_at DESC, id LIMIT ?`, tenant, workflowID, limit)
+}
+
+// UnfinishedRuns implements [workflow.Store].
+func (s Workflows) UnfinishedRuns(ctx context.Context) ([]workflow.Run, error) {
+	return list(ctx, s.db, scanRun, runColumns+`WHERE status IN ('PENDING', 'RUNNING') ORDER BY started_at, id`)
+}
+
+// Log implements [workflow.Store].
+func (s Workflows) Log(ctx context.Context, runID string, after uint64) ([]workflow.Entry, error) {
+	return list(ctx, s.db, func(row scanner) (workflow.Entry, error) {
+		var e workflow.Entry
+		var seq, at int64
+		var data string
+		err := row.Scan(&seq, &e.Type, &e.Node, &data, &at)
+		e.Seq, e.At = uint64(seq), fromMicros(at)
+		if data != "" {
+			e.Data = json.RawMessage(data)
+		}
+		return e, err
+	}, `SELECT seq, type, node, data, at FROM run_log WHERE run_id = ? AND seq > ? ORDER BY seq`, runID, int64(after))
+}

@@ -1,0 +1,121 @@
+package nodes
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// dataCollection waits for people's input. Its settings:
+//
+//	collectionType   form (default) or api
+//	title, description
+//	formSchema       a JSON Schema that the input must match
+//	formUischema     how to show the form; passed on
+//	expiryMinutes    how long to wait (60), 0 is for ever
+//	outputVariable   where the input goes (collectedData)
+type dataCollection struct{}
+
+const defaultExpiry = 60 // minutes
+
+func (dataCollection) Check(d Data) []Problem {
+	switch d.String("collectionType") {
+	case "", "form", "api":
+	default:
+		return problem("collectionType", "%q is not one of form, api", d.String("collectionType"))
+	}
+	if v, given := d["expiryMinutes"]; given {
+		if n, ok := toNumber(v); !ok || n < 0 || n != float64(int(n)) {
+			return problem("expiryMinutes", "is not a whole number of zero or more")
+		}
+	}
+	if err := CheckInput(d["formSchema"], nil); err != nil && !errors.As(err, new(*InputError)) {
+		return problem("formSchema", "%v", err)
+	}
+	return nil
+}
+
+func (dataCollection) Run(_ context.Context, call Call) (Result, error) {
+	in := &Input{
+		Type:           call.Data.String("collectionType"),
+		Title:          call.Data.String("title"),
+		Description:    call.Data.String("description"),
+		FormSchema:     call.Source["formSchema"],
+		FormUISchema:   call.Source["formUischema"],
+		OutputVariable: call.Data.String("outputVariable"),
+		ExpiryMinutes:  defaultExpiry,
+	}
+	if in.Type == "" {
+		in.Type = "form"
+	}
+	if in.OutputVariable == "" {
+		in.OutputVariable = DefaultVariable("dataCollection")
+	}
+	if n, ok := call.Data.Number("expiryMinutes"); ok {
+		in.ExpiryMinutes = int(n)
+	}
+	s := &Suspension{Input: in}
+	if in.ExpiryMinutes > 0 {
+		s.Until = call.Now.Add(time.Duration(in.ExpiryMinutes) * time.Minute)
+	}
+	return Result{Suspend: s}, nil
+}
+
+// An InputError says which part of an input does not match its schema.
+type InputError struct{ Field, Message string }
+
+func (e *InputError) Error() string { return e.Field + ": " + e.Message }
+
+// CheckInput reports whether data matches a form's schema, as decoded from
+// JSON; nil is no schema. A mismatch is an *InputError, other errors are about
+// the schema.
+func CheckInput(schema, data any) error {
+	if schema == nil {
+		return nil
+	}
+	raw, err := json.Marshal(schema)
+	if err != nil {
+		return err
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft7)
+	c.UseLoader(noLoader{})
+	if err := c.AddResource("form", doc); err != nil {
+		return err
+	}
+	compiled, err := c.Compile("form")
+	if err != nil {
+		return err
+	}
+	err = compiled.Validate(data)
+	var invalid *jsonschema.ValidationError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	for len(invalid.Causes) > 0 {
+		invalid = invalid.Causes[0]
+	}
+	field := strings.Join(invalid.InstanceLocation, ".")
+	if field == "" {
+		field = "data"
+	}
+	_, message, _ := strings.Cut(invalid.Error(), "\n- ")
+	return &InputError{Field: field, Message: message}
+}
+
+// noLoader keeps schemas from reaching for files and addresses.
+type noLoader struct{}
+
+func (noLoader) Load(url string) (any, error) {
+	return nil, fmt.Errorf("references to %s are not followed", url)
+}

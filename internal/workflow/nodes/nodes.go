@@ -1,0 +1,100 @@
+// Package nodes holds the types of workflow nodes: what their settings are and
+// what they do. A type is a file. Everything that touches the world outside a
+// run happens here; the rest of the engine is arithmetic on a log.
+package nodes
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Type is what all nodes of one type have in common. Its methods may be
+// called concurrently.
+type Type interface {
+	// Check reports what is wrong with the settings of a node.
+	Check(d Data) []Problem
+	// Run does what the node is for. An error fails the node; its text is for
+	// the author of the workflow.
+	Run(ctx context.Context, call Call) (Result, error)
+}
+
+// A Call is one execution of a node.
+type Call struct {
+	RunID, NodeID string
+	// Data are the settings with their templates filled in, Source as written.
+	Data, Source Data
+	// Vars are the variables of the run. They must not be changed.
+	Vars map[string]any
+	Now  time.Time
+}
+
+// A Result is what became of a call.
+type Result struct {
+	Output any
+	// Handle names the edges to follow; empty is "output".
+	Handle string
+	// Suspend, when set, means that the node is not done yet.
+	Suspend *Suspension
+}
+
+// A Suspension says what a node waits for: a moment, an input, or an input
+// until a moment.
+type Suspension struct {
+	Until time.Time
+	Input *Input
+}
+
+// Input is what a node asks people for.
+type Input struct {
+	Type           string // form or api
+	Title          string
+	Description    string
+	FormSchema     any
+	FormUISchema   any
+	OutputVariable string
+	ExpiryMinutes  int
+}
+
+// A Problem is something wrong with one setting.
+type Problem struct {
+	Field   string
+	Message string
+}
+
+func problem(field, format string, args ...any) []Problem {
+	return []Problem{{field, fmt.Sprintf(format, args...)}}
+}
+
+// Options configure the types that need to be told something.
+type Options struct {
+	// AllowPrivate lets http nodes reach private addresses.
+	AllowPrivate bool
+}
+
+// All returns every type by its name.
+func All(opts Options) map[string]Type {
+	return map[string]Type{
+		"start":          start{},
+		"end":            end{},
+		"condition":      condition{},
+		"delay":          delay{},
+		"transform":      transform{},
+		"dataCollection": dataCollection{},
+		"http":           newHTTP(opts.AllowPrivate),
+	}
+}
+
+// DefaultVariable is where the output of a type goes when the node does not
+// say; empty is nowhere.
+func DefaultVariable(typ string) string {
+	switch typ {
+	case "transform":
+		return "transformResult"
+	case "http":
+		return "httpResult"
+	case "dataCollection":
+		return "collectedData"
+	}
+	return ""
+}

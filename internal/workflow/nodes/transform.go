@@ -1,0 +1,29 @@
+package nodes
+
+import (
+	"context"
+	"strings"
+
+	"github.com/roomcast/roomcast/internal/workflow/expression"
+)
+
+// transform computes a value. Its settings:
+//
+//	expression      what to compute, from ctx and input
+//	outputVariable  where it goes (transformResult)
+type transform struct{}
+
+func (transform) Check(d Data) []Problem {
+	if strings.TrimSpace(d.String("expression")) == "" {
+		return problem("expression", "is missing")
+	}
+	if err := expression.Check(d.String("expression")); err != nil {
+		return problem("expression", "%v", err)
+	}
+	return nil
+}
+
+func (transform) Run(_ context.Context, call Call) (Result, error) {
+	value, err := expression.Eval(call.Source.String("expression"), call.Vars)
+	return Result{Output: value}, err
+}

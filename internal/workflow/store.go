@@ -1,0 +1,58 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/roomcast/roomcast/events"
+)
+
+// A Run is one execution of a definition.
+type Run struct {
+	ID         string // instanceID
+	WorkflowID string // "" for the test of an unsaved definition
+	Tenant     string
+	Title      string // of the workflow when the run began
+	Status     events.RunStatus
+	Definition Definition
+	StartedBy  string
+	StartedAt  time.Time
+	EndedAt    time.Time // zero while it goes on
+	Error      string
+}
+
+// ErrNotFound is returned by a [Store] for what it does not have.
+var ErrNotFound = errors.New("not found")
+
+// A Store keeps workflows and runs. Its methods may be called concurrently;
+// each is atomic.
+type Store interface {
+	CreateWorkflow(ctx context.Context, w Workflow) error
+	UpdateWorkflow(ctx context.Context, w Workflow) error
+	DeleteWorkflow(ctx context.Context, id string) error
+	Workflow(ctx context.Context, id string) (Workflow, error)
+	// Workflows returns those of a tenant by title.
+	Workflows(ctx context.Context, tenant string) ([]Workflow, error)
+
+	// CreateRun stores a run with its first entries.
+	CreateRun(ctx context.Context, r Run, log []Entry) error
+	// Append adds entries to the log of a run, which is running from then on;
+	// end, when set, also ends it.
+	Append(ctx context.Context, runID string, log []Entry, end *End) error
+	Run(ctx context.Context, id string) (Run, error)
+	// Runs returns those of a tenant, newest first, at most limit. workflowID
+	// selects those of one workflow unless it is "".
+	Runs(ctx context.Context, tenant, workflowID string, limit int) ([]Run, error)
+	// UnfinishedRuns returns the runs of all tenants that have not ended.
+	UnfinishedRuns(ctx context.Context) ([]Run, error)
+	// Log returns the entries of a run after a number, in order.
+	Log(ctx context.Context, runID string, after uint64) ([]Entry, error)
+}
+
+// End is how a run ended.
+type End struct {
+	Status events.RunStatus
+	Error  string
+	At     time.Time
+}

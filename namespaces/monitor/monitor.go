@@ -1,0 +1,36 @@
+// Package monitor is the namespace in which administrators watch the server:
+// its log, beginning with the latest lines, and its numbers.
+package monitor
+
+import (
+	"context"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/namespaces"
+)
+
+// Name is the name of the namespace.
+const Name = "/monitor"
+
+// New returns the namespace.
+func New(log *logstream.Stream) namespaces.Namespace {
+	return namespaces.Namespace{
+		Name:   Name,
+		Admit:  admit,
+		Opened: func(_ context.Context, s namespaces.Session) { open(s, log) },
+	}
+}
+
+func admit(id *auth.Identity) error {
+	if !id.CanMonitor() {
+		return events.Errorf(events.CodePermissionDenied, "the monitor is for administrators")
+	}
+	return nil
+}
+
+func open(s namespaces.Session, log *logstream.Stream) {
+	s.Join(statsRoom)
+	follow(s, log, logRooms(s.Identity()))
+}

@@ -1,0 +1,209 @@
+package root
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/namespaces"
+)
+
+type aiChat struct {
+	chat *chat.Service
+
+	mu     sync.Mutex
+	joined map[namespaces.Session]map[events.Room]bool
+}
+
+func newAIChat(c *chat.Service) *aiChat {
+	return &aiChat{chat: c, joined: make(map[namespaces.Session]map[events.Room]bool)}
+}
+
+func (a *aiChat) routes() []namespaces.Route {
+	return []namespaces.Route{
+		namespaces.Handle("ai_chat_room_join", a.join),
+		namespaces.Handle("ai_chat_room_disconnect", a.disconnect),
+		namespaces.Handle("ai_chat_user_message", a.message).FailingAlwaysAs(botFailure),
+	}
+}
+
+type chatJoin struct {
+	ChatRoomID string `json:"chatRoomID,omitempty"`
+	TenantID   string `json:"tenantID,omitempty"`
+	FirebaseID string `json:"firebaseID,omitempty"`
+}
+
+type chatJoined struct {
+	ChatRoomID string        `json:"chatRoomID"`
+	Messages   []chatHistory `json:"messages"`
+}
+
+// chatHistory is a message that was said before the client joined.
+type chatHistory struct {
+	Type      chat.Speaker `json:"type"`
+	Text      string       `json:"text"`
+	Timestamp events.Time  `json:"timestamp"`
+}
+
+// join begins a conversation, or goes on with one.
+func (a *aiChat) join(ctx context.Context, s namespaces.Session, in chatJoin) (chatJoined, error) {
+	if err := sameUser(s.Identity(), in.FirebaseID); err != nil {
+		return chatJoined{}, err
+	}
+	var room chat.Room
+	var err error
+	if in.ChatRoomID == "" {
+		room, err = a.chat.Open(ctx, s.Identity(), in.TenantID)
+	} else {
+		room, err = a.chat.Room(ctx, s.Identity(), in.ChatRoomID)
+	}
+	if err != nil {
+		return chatJoined{}, err
+	}
+	s.Emit(events.AIChatRoomID{ChatRoomID: room.ID})
+	var recent []chat.Message
+	err = s.Follow(events.ChatRoom(room.ID), 0, func(uint64) (through uint64, err error) {
+		if recent, err = a.chat.Recent(ctx, room); len(recent) > 0 {
+			through = recent[len(recent)-1].Seq
+		}
+		return through, err
+	})
+	if err == nil && recent == nil { // it was in the room already
+		recent, err = a.chat.Recent(ctx, room)
+	}
+	if err != nil {
+		return chatJoined{}, err
+	}
+	a.remember(s, events.ChatRoom(room.ID))
+	out := chatJoined{ChatRoomID: room.ID, Messages: []chatHistory{}}
+	for _, m := range recent {
+		out.Messages = append(out.Messages, chatHistory{m.Speaker, m.Text, events.Time{Time: m.At}})
+	}
+	return out, nil
+}
+
+// remember keeps which conversations a session is in, so that it can leave
+// them without naming them.
+func (a *aiChat) remember(s namespaces.Session, room events.Room) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.joined[s] == nil {
+		a.joined[s] = make(map[events.Room]bool)
+	}
+	a.joined[s][room] = true
+}
+
+// forget drops a session that has ended.
+func (a *aiChat) forget(s namespaces.Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.joined, s)
+}
+
+type chatDisconnect struct {
+	ChatRoomID string `json:"chatRoomID,omitempty"`
+	FirebaseID string `json:"firebaseID,omitempty"`
+}
+
+// disconnect leaves a conversation, or all of them. The assistant still answers what was said.
+func (a *aiChat) disconnect(_ context.Context, s namespaces.Session, in chatDisconnect) (struct{}, error) {
+	if err := sameUser(s.Identity(), in.FirebaseID); err != nil {
+		return struct{}{}, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for room := range a.joined[s] {
+		if in.ChatRoomID == "" || room == events.ChatRoom(in.ChatRoomID) {
+			s.Leave(room)
+			delete(a.joined[s], room)
+		}
+	}
+	return struct{}{}, nil
+}
+
+type chatMessage struct {
+	Message    chatText `json:"message"`
+	ChatRoomID string   `json:"chatRoomID,omitempty"`
+	RoomID     string   `json:"roomId,omitempty"` // another name for ChatRoomID
+	TenantID   string   `json:"tenantID,omitempty"`
+	FirebaseID string   `json:"firebaseID,omitempty"`
+}
+
+func (m chatMessage) room() string {
+	if m.ChatRoomID != "" {
+		return m.ChatRoomID
+	}
+	return m.RoomID
+}
+
+type chatAccepted struct {
+	ChatRoomID string `json:"chatRoomID"`
+}
+
+// message says something. The answer comes as an event of its own.
+func (a *aiChat) message(ctx context.Context, s namespaces.Session, in chatMessage) (chatAccepted, error) {
+	if err := sameUser(s.Identity(), in.FirebaseID); err != nil {
+		return chatAccepted{}, err
+	}
+	if in.room() == "" {
+		return chatAccepted{}, events.FieldErrorf("chatRoomID", "is missing")
+	}
+	room, err := a.chat.Say(ctx, s.Identity(), in.room(), in.TenantID, in.Message.Text, in.Message.Action)
+	return chatAccepted{room.ID}, err
+}
+
+// botFailure answers a message that could not be taken in, so that no client
+// waits for ever.
+func botFailure(arg json.RawMessage, e *events.Error) events.Payload {
+	var in struct {
+		ChatRoomID any `json:"chatRoomID"`
+		RoomID     any `json:"roomId"`
+	}
+	json.Unmarshal(arg, &in) // whatever can be read of it
+	id, ok := in.ChatRoomID.(string)
+	if !ok {
+		id, _ = in.RoomID.(string)
+	}
+	if !isUUID(id) {
+		id = ""
+	}
+	return events.AIChatBotMessage{Text: "Your message was not accepted: " + e.Message + ".", ChatRoomID: id}
+}
+
+// chatText is what a user said, in any of the forms that clients send it in:
+// a text, a text with an action, or a history that ends with it.
+type chatText struct {
+	Text   string      `json:"text"`
+	Action chat.Action `json:"action,omitempty"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *chatText) UnmarshalJSON(b []byte) error {
+	type plain chatText
+	switch b[0] {
+	case '"':
+		return json.Unmarshal(b, &t.Text)
+	case '[':
+		var history []struct {
+			Type, Text string
+		}
+		if err := json.Unmarshal(b, &history); err != nil {
+			return err
+		}
+		if len(history) == 0 || history[len(history)-1].Type != string(chat.User) {
+			return events.FieldErrorf("message", "does not end with a message of the user")
+		}
+		t.Text = history[len(history)-1].Text
+		return nil
+	}
+	if err := json.Unmarshal(b, (*plain)(t)); err != nil {
+		return err
+	}
+	switch t.Action {
+	case chat.None, chat.Test, chat.Approve, chat.Reject:
+		return nil
+	}
+	return events.FieldErrorf("message.action", "%q is not one of test, approve, reject", t.Action)
+}

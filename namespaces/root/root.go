@@ -1,0 +1,49 @@
+// Package root is the default namespace: AI chat, workflow runs, and widgets
+// bound to workflows. Each file is one feature; a row of its routes and the
+// message of the same name in the contract are all there is to an event.
+package root
+
+import (
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/namespaces"
+)
+
+// Services are what the namespace makes available to clients.
+type Services struct {
+	Chat      *chat.Service
+	Workflows *workflow.Service
+	Widgets   *bridge.Service
+	Listeners *listener.Service
+}
+
+// New returns the namespace.
+func New(s Services) namespaces.Namespace {
+	aiChat := newAIChat(s.Chat)
+	var routes []namespaces.Route
+	routes = append(routes, aiChat.routes()...)
+	routes = append(routes, workflowRun{s.Workflows}.routes()...)
+	routes = append(routes, widgetWorkflow{s.Widgets}.routes()...)
+	routes = append(routes, roomRoutes{s.Listeners}.routes()...)
+	return namespaces.Namespace{
+		Name:   "/",
+		Routes: routes,
+		Closed: func(session namespaces.Session) {
+			aiChat.forget(session)
+			s.Widgets.Forget(session)
+		},
+	}
+}
+
+// sameUser refuses payloads that name another user than the one who is signed
+// in. Clients may leave the name out.
+func sameUser(id *auth.Identity, firebaseID string) error {
+	if firebaseID == "" || firebaseID == id.User {
+		return nil
+	}
+	return &events.Error{Code: events.CodePermissionDenied, Field: "firebaseID", Message: "firebaseID: you are signed in as someone else"}
+}

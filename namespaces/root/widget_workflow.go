@@ -1,0 +1,143 @@
+package root
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/namespaces"
+)
+
+type widgetWorkflow struct{ widgets *bridge.Service }
+
+func (w widgetWorkflow) routes() []namespaces.Route {
+	return []namespaces.Route{
+		namespaces.Handle("widget_workflow_connect", w.connect).FailingAs(widgetFailure(events.CodeConnectionFailed)),
+		namespaces.Handle("widget_send_input", w.sendInput).FailingAs(widgetFailure(events.CodeInputFailed)),
+		namespaces.Handle("widget_refresh", w.refresh).FailingAs(widgetFailure(events.CodeRefreshFailed)),
+		namespaces.Handle("widget_workflow_disconnect", w.disconnect).FailingAs(widgetFailure(events.CodeConnectionFailed)),
+	}
+}
+
+type widgetConnect struct {
+	WidgetID   string            `json:"widgetID"`
+	WorkflowID string            `json:"workflowID,omitempty"`
+	InstanceID string            `json:"instanceID,omitempty"`
+	Mode       events.WidgetMode `json:"mode,omitempty"`
+	TenantID   string            `json:"tenantID,omitempty"`
+	FirebaseID string            `json:"firebaseID,omitempty"`
+
+	// Four names that clients have used for the same thing.
+	InputParams map[string]any `json:"inputParams,omitempty"`
+	InputArgs   map[string]any `json:"inputArgs,omitempty"`
+	InputValues map[string]any `json:"inputValues,omitempty"`
+	Parameters  map[string]any `json:"parameters,omitempty"`
+
+	// What clients send about themselves; the server needs none of it.
+	WidgetType     string      `json:"widgetType,omitempty"`
+	WidgetConfig   events.JSON `json:"widgetConfig,omitempty"`
+	WorkflowConfig events.JSON `json:"workflowConfig,omitempty"`
+	DatasetFields  events.JSON `json:"datasetFields,omitempty"`
+}
+
+func (c widgetConnect) input() map[string]any {
+	for _, in := range []map[string]any{c.InputParams, c.InputValues, c.InputArgs, c.Parameters} {
+		if in != nil {
+			return in
+		}
+	}
+	return nil
+}
+
+type widgetBound struct {
+	WidgetID   string `json:"widgetID"`
+	InstanceID string `json:"instanceID"`
+}
+
+// connect binds a widget to a run.
+func (w widgetWorkflow) connect(ctx context.Context, s namespaces.Session, in widgetConnect) (widgetBound, error) {
+	if err := sameUser(s.Identity(), in.FirebaseID); err != nil {
+		return widgetBound{}, err
+	}
+	if err := widgetID(in.WidgetID); err != nil {
+		return widgetBound{}, err
+	}
+	runID, err := w.widgets.Connect(ctx, s, bridge.Connect{
+		WidgetID: in.WidgetID, WorkflowID: in.WorkflowID, InstanceID: in.InstanceID,
+		TenantID: in.TenantID, Mode: in.Mode, Input: in.input(),
+	})
+	return widgetBound{in.WidgetID, runID}, err
+}
+
+// widgetID makes sure that a widget's id is one: it becomes part of the name
+// of a room.
+func widgetID(id string) error {
+	if !isUUID(id) {
+		return events.FieldErrorf("widgetID", "is not a UUID")
+	}
+	return nil
+}
+
+type widgetInput struct {
+	WidgetID   string `json:"widgetID"`
+	InstanceID string `json:"instanceID,omitempty"`
+	InputType  string `json:"inputType"`
+	Data       any    `json:"data,omitempty"`
+}
+
+// sendInput gives a run what a person did in a widget.
+func (w widgetWorkflow) sendInput(ctx context.Context, s namespaces.Session, in widgetInput) (widgetBound, error) {
+	if err := widgetID(in.WidgetID); err != nil {
+		return widgetBound{}, err
+	}
+	runID, err := w.widgets.Input(ctx, s, bridge.Input{WidgetID: in.WidgetID, InstanceID: in.InstanceID, Type: in.InputType, Data: in.Data})
+	return widgetBound{in.WidgetID, runID}, err
+}
+
+type widgetRefresh struct {
+	WidgetID    string         `json:"widgetID"`
+	InputParams map[string]any `json:"inputParams,omitempty"`
+	TenantID    string         `json:"tenantID,omitempty"`
+}
+
+// refresh runs a widget's workflow again.
+func (w widgetWorkflow) refresh(ctx context.Context, s namespaces.Session, in widgetRefresh) (widgetBound, error) {
+	if err := widgetID(in.WidgetID); err != nil {
+		return widgetBound{}, err
+	}
+	runID, err := w.widgets.Refresh(ctx, s, in.WidgetID, in.TenantID, in.InputParams)
+	return widgetBound{in.WidgetID, runID}, err
+}
+
+type widgetDisconnect struct {
+	WidgetID   string `json:"widgetID"`
+	InstanceID string `json:"instanceID,omitempty"`
+}
+
+// disconnect unbinds a widget, also one that never was bound.
+func (w widgetWorkflow) disconnect(_ context.Context, s namespaces.Session, in widgetDisconnect) (struct{}, error) {
+	if err := widgetID(in.WidgetID); err != nil {
+		return struct{}{}, err
+	}
+	w.widgets.Disconnect(s, in.WidgetID)
+	return struct{}{}, nil
+}
+
+// widgetFailure makes the error event of widgets. What was forbidden or wrong
+// stays so; what merely failed may work the next time.
+func widgetFailure(code events.Code) func(json.RawMessage, *events.Error) events.Payload {
+	return func(arg json.RawMessage, e *events.Error) events.Payload {
+		var in struct {
+			WidgetID any `json:"widgetID"`
+		}
+		json.Unmarshal(arg, &in) // whatever can be read of it
+		id, _ := in.WidgetID.(string)
+		return events.WidgetWorkflowError{
+			WidgetID:  id,
+			Error:     events.WidgetError{Code: code, Message: e.Message, Recoverable: e.Code == events.CodeInternal || e.Code == events.CodeTimeout},
+			Timestamp: events.Time{Time: time.Now()},
+		}
+	}
+}
