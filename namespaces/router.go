@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/nearest"
 )
 
 // A Contract checks messages. The errors of Inbound are for the client; one
@@ -132,14 +135,9 @@ func (r *Router) report(s Session, event string, err error) *events.Error {
 
 // suggest returns a hint at the event that was probably meant.
 func (r *Router) suggest(event string) string {
-	best, distance := "", 4
-	for name := range r.routes {
-		if d := editDistance(event, name); d < distance {
-			best, distance = name, d
-		}
-	}
-	if best == "" {
+	name := nearest.To(event, slices.Collect(maps.Keys(r.routes)), 3)
+	if name == "" {
 		return ""
 	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	return fmt.Sprintf(", did you mean %q?", name)
 }

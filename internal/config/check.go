@@ -1,0 +1,99 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Check reports everything that is wrong with the values of a configuration,
+// each line naming the setting and what to do.
+func (c Config) Check() (problems []string) {
+	add := func(key, format string, args ...any) {
+		problems = append(problems, key+": "+fmt.Sprintf(format, args...))
+	}
+	if len(c.Server.Addr) == 0 {
+		add("server.addr", "is empty: give at least one address, such as 127.0.0.1:3000")
+	}
+	for _, a := range c.Server.Addr {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			add("server.addr", "%q is not host:port", a)
+		}
+	}
+	if c.Server.Data == "" {
+		add("server.data", "is empty: name a folder")
+	}
+	for _, o := range c.Server.AllowedOrigins {
+		if o != "*" && o != "null" && !strings.Contains(o, "://") {
+			add("server.allowedOrigins", "%q is not an origin such as https://app.example.com", o)
+		}
+	}
+	if !strings.HasPrefix(c.Socket.Path, "/") || !strings.HasSuffix(c.Socket.Path, "/") {
+		add("socket.path", "%q does not begin and end with a slash", c.Socket.Path)
+	}
+	if len(c.Socket.Transports) == 0 {
+		add("socket.transports", "is empty: allow polling, websocket or both")
+	}
+	for _, t := range c.Socket.Transports {
+		if t != "polling" && t != "websocket" {
+			add("socket.transports", "%q is not one of polling, websocket", t)
+		}
+	}
+	for key, d := range map[string]time.Duration{
+		"server.shutdownTimeout": c.Server.ShutdownTimeout, "socket.pingInterval": c.Socket.PingInterval,
+		"socket.pingTimeout": c.Socket.PingTimeout, "socket.upgradeTimeout": c.Socket.UpgradeTimeout,
+		"socket.connectTimeout": c.Socket.ConnectTimeout, "socket.handlerTimeout": c.Socket.HandlerTimeout,
+		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout,
+	} {
+		if d <= 0 {
+			add(key, "%v is not a positive duration", d)
+		}
+	}
+	for key, n := range map[string]int64{
+		"server.maxBody": int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
+		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
+		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
+		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
+	} {
+		if n <= 0 {
+			add(key, "%d is not a positive number", n)
+		}
+	}
+	for key, choice := range map[string]struct {
+		value   string
+		allowed []string
+	}{
+		"contract.mode": {c.Contract.Mode, []string{"off", "report", "enforce"}},
+		"log.level":     {c.Log.Level, []string{"debug", "info", "warn", "error"}},
+		"log.format":    {c.Log.Format, []string{"text", "json"}},
+	} {
+		if !slices.Contains(choice.allowed, choice.value) {
+			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))
+		}
+	}
+	slices.Sort(problems)
+	return append(problems, c.Auth.check()...)
+}
+
+func (a Auth) check() (problems []string) {
+	if a.Leeway < 0 {
+		problems = append(problems, fmt.Sprintf("auth.leeway: %v is negative", a.Leeway))
+	}
+	for i, issuer := range a.Issuers {
+		at := fmt.Sprintf("auth.issuers[%d]", i)
+		switch {
+		case issuer.Name == "":
+			problems = append(problems, at+".name: is missing: it is the iss of the tokens")
+		case issuer.Audience == "":
+			problems = append(problems, at+".audience: is missing: it is the aud of the tokens")
+		case len(issuer.Secret) < 32:
+			problems = append(problems, at+fmt.Sprintf(".secret: has %d bytes, at least 32 are needed", len(issuer.Secret)))
+		}
+	}
+	return problems
+}
+
+// HasKey reports whether anybody could come in.
+func (a Auth) HasKey() bool { return len(a.Issuers) > 0 || len(a.APIKeys) > 0 }

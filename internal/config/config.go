@@ -1,0 +1,162 @@
+// Package config reads the configuration: defaults, then a file, then the
+// environment, then flags, each overriding the one before. It is the only
+// package that knows viper.
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is the whole configuration. Packages get the parts they need.
+type Config struct {
+	Server   Server   `mapstructure:"server" yaml:"server"`
+	Socket   Socket   `mapstructure:"socket" yaml:"socket"`
+	Auth     Auth     `mapstructure:"auth" yaml:"auth"`
+	Contract Contract `mapstructure:"contract" yaml:"contract"`
+	Log      Log      `mapstructure:"log" yaml:"log"`
+	Monitor  Monitor  `mapstructure:"monitor" yaml:"monitor"`
+	Workflow Workflow `mapstructure:"workflow" yaml:"workflow"`
+	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
+	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
+}
+
+// Server is where the server listens and what it serves to whom.
+type Server struct {
+	Addr            []string      `mapstructure:"addr" yaml:"addr"`
+	Data            string        `mapstructure:"data" yaml:"data"`
+	AllowedOrigins  []string      `mapstructure:"allowedOrigins" yaml:"allowedOrigins"`
+	AllowedHosts    []string      `mapstructure:"allowedHosts" yaml:"allowedHosts"`
+	MaxBody         Size          `mapstructure:"maxBody" yaml:"maxBody"`
+	ShutdownTimeout time.Duration `mapstructure:"shutdownTimeout" yaml:"shutdownTimeout"`
+}
+
+// Socket is the Socket.IO endpoint.
+type Socket struct {
+	Path           string        `mapstructure:"path" yaml:"path"`
+	Transports     []string      `mapstructure:"transports" yaml:"transports"`
+	AllowEIO3      bool          `mapstructure:"allowEIO3" yaml:"allowEIO3"`
+	PingInterval   time.Duration `mapstructure:"pingInterval" yaml:"pingInterval"`
+	PingTimeout    time.Duration `mapstructure:"pingTimeout" yaml:"pingTimeout"`
+	UpgradeTimeout time.Duration `mapstructure:"upgradeTimeout" yaml:"upgradeTimeout"`
+	ConnectTimeout time.Duration `mapstructure:"connectTimeout" yaml:"connectTimeout"`
+	HandlerTimeout time.Duration `mapstructure:"handlerTimeout" yaml:"handlerTimeout"`
+	MaxPayload     Size          `mapstructure:"maxPayload" yaml:"maxPayload"`
+	SendLimit      Size          `mapstructure:"sendLimit" yaml:"sendLimit"`
+	QueueLength    int           `mapstructure:"queueLength" yaml:"queueLength"`
+	QueueBytes     Size          `mapstructure:"queueBytes" yaml:"queueBytes"`
+}
+
+// Auth is who may come in.
+type Auth struct {
+	Issuers []Issuer      `mapstructure:"issuers" yaml:"issuers"`
+	APIKeys []APIKey      `mapstructure:"apiKeys" yaml:"apiKeys"`
+	Leeway  time.Duration `mapstructure:"leeway" yaml:"leeway"`
+}
+
+// Issuer signs tokens with a shared secret.
+type Issuer struct {
+	Name     string `mapstructure:"name" yaml:"name"`
+	Audience string `mapstructure:"audience" yaml:"audience"`
+	Secret   string `mapstructure:"secret" yaml:"secret"`
+}
+
+// APIKey lets a program in.
+type APIKey struct {
+	Name     string `mapstructure:"name" yaml:"name"`
+	Prefix   string `mapstructure:"prefix" yaml:"prefix"`
+	SHA256   string `mapstructure:"sha256" yaml:"sha256"`
+	User     string `mapstructure:"user" yaml:"user"`
+	Tenant   string `mapstructure:"tenant" yaml:"tenant"`
+	Role     string `mapstructure:"role" yaml:"role"`
+	Disabled bool   `mapstructure:"disabled" yaml:"disabled"`
+}
+
+// Contract is what happens to messages that break the AsyncAPI document.
+type Contract struct {
+	Mode string `mapstructure:"mode" yaml:"mode"`
+}
+
+// Log is what is written to the standard error.
+type Log struct {
+	Level  string `mapstructure:"level" yaml:"level"`
+	Format string `mapstructure:"format" yaml:"format"`
+}
+
+// Monitor is what administrators see.
+type Monitor struct {
+	Lines         int           `mapstructure:"lines" yaml:"lines"`
+	StatsInterval time.Duration `mapstructure:"statsInterval" yaml:"statsInterval"`
+}
+
+// Workflow is how runs are executed.
+type Workflow struct {
+	Parallel int          `mapstructure:"parallel" yaml:"parallel"`
+	HTTP     WorkflowHTTP `mapstructure:"http" yaml:"http"`
+}
+
+// WorkflowHTTP is what http nodes may do.
+type WorkflowHTTP struct {
+	AllowPrivate bool `mapstructure:"allowPrivate" yaml:"allowPrivate"`
+}
+
+// Chat is how messages are answered.
+type Chat struct {
+	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
+	Waiting int           `mapstructure:"waiting" yaml:"waiting"`
+}
+
+// Widgets is who owns widgets.
+type Widgets struct {
+	AutoRegister bool `mapstructure:"autoRegister" yaml:"autoRegister"`
+}
+
+// Default returns the configuration without file, environment and flags.
+func Default() Config {
+	return Config{
+		Server: Server{
+			Addr: []string{"127.0.0.1:3000"}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{},
+			MaxBody: 1 << 20, ShutdownTimeout: 15 * time.Second,
+		},
+		Socket: Socket{
+			Path: "/socket.io/", Transports: []string{"polling", "websocket"}, AllowEIO3: true,
+			PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second,
+			UpgradeTimeout: 10 * time.Second, ConnectTimeout: 45 * time.Second, HandlerTimeout: 10 * time.Second,
+			MaxPayload: 1_000_000, SendLimit: 1 << 20, QueueLength: 256, QueueBytes: 1 << 20,
+		},
+		Auth:     Auth{Issuers: []Issuer{}, APIKeys: []APIKey{}, Leeway: 30 * time.Second},
+		Contract: Contract{Mode: "report"},
+		Log:      Log{Level: "info", Format: "text"},
+		Monitor:  Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
+		Workflow: Workflow{Parallel: 64},
+		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
+		Widgets:  Widgets{AutoRegister: true},
+	}
+}
+
+// Size is a number of bytes, written as a number or with a unit: 1MiB, 8kB.
+type Size int64
+
+var units = []struct {
+	name string
+	size int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Size) UnmarshalText(b []byte) error {
+	text, factor := strings.TrimSpace(string(b)), int64(1)
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(text, u.name); ok {
+			text, factor = strings.TrimSpace(rest), u.size
+			break
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return fmt.Errorf("%q is not a size such as 65536, 64KiB or 1MB", b)
+	}
+	*s = Size(n * factor)
+	return nil
+}

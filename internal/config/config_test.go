@@ -1,0 +1,118 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// The file that users copy from says what the program does without it.
+func TestFileAtTheRootEqualsTheDefaults(t *testing.T) {
+	const path = "../../config.yaml"
+	got, err := Load(Source{File: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, Default()) {
+		t.Errorf("config.yaml says\n%+v\nthe defaults are\n%+v", got, Default())
+	}
+	raw, _ := os.ReadFile(path)
+	for key := range known() {
+		name := key[strings.LastIndex(key, ".")+1:]
+		if !strings.Contains(string(raw), name+":") {
+			t.Errorf("config.yaml does not mention %s", key)
+		}
+	}
+	bare, err := Load(Source{})
+	if err != nil || !reflect.DeepEqual(bare, Default()) {
+		t.Errorf("without a file: %+v %v", bare, err)
+	}
+	if problems := got.Check(); problems != nil {
+		t.Errorf("the defaults have problems: %v", problems)
+	}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestPrecedence(t *testing.T) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.String("data", "from the flag's default", "")
+	flags.StringSlice("addr", nil, "")
+	flags.Parse([]string{"--addr", "flag:1,flag:2"})
+	src := Source{
+		File:  write(t, "server: {addr: ['file:1'], data: file}\nsocket: {pingInterval: 3s, maxPayload: 2MiB, queueLength: 7}\nauth:\n  issuers: [{name: i, audience: a, secret: s}]\n"),
+		Env:   []string{"ROOMCAST_SERVER_ADDR=env:1", "ROOMCAST_SERVER_DATA=env", "ROOMCAST_SERVER_ALLOWEDORIGINS=https://a.example,https://b.example", "ROOMCAST_SOCKET_ALLOWEIO3=false", "HOME=/"},
+		Flags: map[string]*pflag.Flag{"server.addr": flags.Lookup("addr"), "server.data": flags.Lookup("data")},
+	}
+	c, err := Load(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Server.Addr = []string{"flag:1", "flag:2"}
+	want.Server.Data = "env"
+	want.Server.AllowedOrigins = []string{"https://a.example", "https://b.example"}
+	want.Socket.PingInterval, want.Socket.MaxPayload, want.Socket.QueueLength, want.Socket.AllowEIO3 = 3*time.Second, 2<<20, 7, false
+	want.Auth.Issuers = []Issuer{{"i", "a", "s"}}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", c, want)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for _, tt := range []struct{ file, env, want string }{
+		{"server: {adr: x}", "", "unknown key server.adr, did you mean server.addr?"},
+		{"sever: {}", "", "unknown key sever, did you mean server"},
+		{"server: 7", "", "unknown key server"},
+		{"auth: {issuers: [{nam: x}]}", "", "unknown key auth.issuers[0].nam, did you mean name?"},
+		{"auth: {issuers: [x]}", "", "auth.issuers[0]"},
+		{"socket: {pingInterval: soon}", "", "socket.pingInterval"},
+		{"socket: {queueLength: many}", "", "socket.queueLength"},
+		{"socket: {maxPayload: 1XB}", "", `"1XB" is not a size`},
+		{"server: [", "", "c.yaml"},
+		{"", "ROOMCAST_SERVER_ADR=x", "unknown variable ROOMCAST_SERVER_ADR, did you mean ROOMCAST_SERVER_ADDR?"},
+		{"", "ROOMCAST_AUTH_ISSUERS=x", "can only be set in a file"},
+	} {
+		_, err := Load(Source{File: write(t, tt.file), Env: []string{tt.env}})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s %s: %v, want %q", tt.file, tt.env, err, tt.want)
+		}
+	}
+	if _, err := Load(Source{File: "/no/such/file"}); err == nil {
+		t.Error("a missing file was accepted")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	c := Default()
+	c.Server.Addr = []string{"nowhere"}
+	c.Server.AllowedOrigins = []string{"app.example.com"}
+	c.Socket.Transports = []string{"pigeon"}
+	c.Socket.Path = "socket.io"
+	c.Socket.PingTimeout = 0
+	c.Contract.Mode = "strict"
+	c.Chat.Waiting = -1
+	c.Auth.Issuers = []Issuer{{"i", "a", "short"}, {}, {Name: "x"}}
+	got := strings.Join(c.Check(), "\n")
+	for _, want := range []string{
+		`server.addr: "nowhere" is not host:port`, `server.allowedOrigins: "app.example.com"`, `socket.transports: "pigeon"`,
+		"socket.path:", "socket.pingTimeout: 0s", "contract.mode:", "chat.waiting: -1",
+		"auth.issuers[0].secret: has 5 bytes", "auth.issuers[1].name: is missing", "auth.issuers[2].audience: is missing",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no problem says %q in\n%s", want, got)
+		}
+	}
+}
