@@ -182,6 +182,16 @@ func (s *Service) create(ctx context.Context, id *auth.Identity, r Run, values m
 	return r, s.opts.Store.CreateRun(ctx, r, []Entry{input})
 }
 
+// CheckInput reports whether a workflow could be executed with these values.
+func (s *Service) CheckInput(ctx context.Context, id *auth.Identity, workflowID string, values map[string]any) error {
+	w, err := s.Get(ctx, id, auth.Execute, workflowID)
+	if err != nil {
+		return err
+	}
+	_, err = w.Definition.fill(values)
+	return err
+}
+
 // Execute prepares a run and starts it.
 func (s *Service) Execute(ctx context.Context, id *auth.Identity, workflowID string, values map[string]any) (Run, error) {
 	r, err := s.Prepare(ctx, id, workflowID, values)

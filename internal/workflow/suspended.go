@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
@@ -54,6 +57,30 @@ type Input struct {
 	// RequestID names the request that it answers; "" is the oldest.
 	RequestID string
 	Data      any
+}
+
+// RunOfRequest returns the run of a tenant that made a request for input and
+// waits, if the user may answer it.
+func (s *Service) RunOfRequest(ctx context.Context, id *auth.Identity, tenant, requestID string) (Run, error) {
+	notFound := events.Errorf(events.CodeNotFound, "the request %s does not exist, or was answered, or has expired", requestID)
+	if !id.Can(auth.AnswerRuns, tenant) {
+		return Run{}, notFound
+	}
+	s.mu.Lock()
+	live := slices.Collect(maps.Values(s.live))
+	s.mu.Unlock()
+	for _, x := range live {
+		if x.run.Tenant != tenant {
+			continue
+		}
+		x.mu.Lock()
+		_, err := x.awaiting(requestID)
+		x.mu.Unlock()
+		if err == nil {
+			return x.run, nil
+		}
+	}
+	return Run{}, notFound
 }
 
 // Submit gives a run the input that it waits for. The caller has asked

@@ -60,7 +60,7 @@ func endStatus(d Data) string {
 // source evaluates the name of a variable, with or without ctx. and braces.
 func source(name string, vars map[string]any) (any, error) {
 	name = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(name), "{{"), "}}"))
-	if name != "ctx" && !strings.HasPrefix(name, "ctx.") {
+	if name != "ctx" && name != "input" && !strings.HasPrefix(name, "ctx.") && !strings.HasPrefix(name, "input.") {
 		name = "ctx." + name
 	}
 	return expression.Eval(name, vars)

@@ -1,0 +1,63 @@
+// Command roomcast is the Roomcast event server and its tools. Each verb is a
+// file.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/roomcast/roomcast/internal/app"
+	"github.com/roomcast/roomcast/internal/config"
+)
+
+func main() {
+	if err := root().ExecuteContext(context.Background()); err != nil {
+		if !errors.Is(err, errSilent) {
+			fmt.Fprintln(os.Stderr, "roomcast: "+err.Error())
+		}
+		os.Exit(1)
+	}
+}
+
+// errSilent ends the program with status 1 when everything has been said.
+var errSilent = errors.New("")
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "roomcast",
+		Short:         "An event server for AI chat, workflow runs and dashboards over Socket.IO",
+		Version:       app.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.AddCommand(serveCommand(), configCommand(), tokenCommand())
+	return cmd
+}
+
+// configFlags are the flags that every verb which reads the configuration has.
+type configFlags struct{ file string }
+
+// add registers the flags. Those that override a setting are named in keys.
+func (f *configFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.file, "config", "", "configuration `file` (default: config.yaml in this folder, if there is one)")
+	flags.String("data", "", "`folder` of the database")
+}
+
+// load reads the configuration: file, environment, flags.
+func (f *configFlags) load(flags *pflag.FlagSet, keys map[string]string) (config.Config, error) {
+	src := config.Source{File: f.file, Env: os.Environ(), Flags: map[string]*pflag.Flag{"server.data": flags.Lookup("data")}}
+	if src.File == "" {
+		if _, err := os.Stat("config.yaml"); err == nil {
+			src.File = "config.yaml"
+		}
+	}
+	for key, name := range keys {
+		src.Flags[key] = flags.Lookup(name)
+	}
+	return config.Load(src)
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/roomcast/roomcast/internal/app"
+	"github.com/roomcast/roomcast/internal/config"
+)
+
+type serveOptions struct {
+	configFlags
+	dev, force, json bool
+}
+
+func serveCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return serve(cmd, o) },
+	}
+	f := cmd.Flags()
+	o.add(f)
+	f.StringSlice("addr", nil, "`host:port` to listen on; may be repeated")
+	f.BoolVar(&o.dev, "dev", false, "development: random secret, printed tokens, sample workflows, this machine only")
+	f.BoolVar(&o.force, "force-public-dev", false, "let --dev listen on an address that others can reach")
+	f.BoolVar(&o.json, "json", false, "print where the server is as one line of JSON")
+	return cmd
+}
+
+func serve(cmd *cobra.Command, o serveOptions) error {
+	c, err := o.load(cmd.Flags(), map[string]string{"server.addr": "addr"})
+	if err != nil {
+		return err
+	}
+	if problems := c.Check(); len(problems) > 0 {
+		return errors.New("the configuration has problems:\n  " + strings.Join(problems, "\n  "))
+	}
+	if err := o.check(c); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a, err := app.New(ctx, app.Options{Config: c, Dev: o.dev, Log: cmd.ErrOrStderr()})
+	if err != nil {
+		return err
+	}
+	if err := o.announce(cmd.OutOrStdout(), a, c); err != nil {
+		return err
+	}
+	go forceOnSecondSignal(ctx)
+	return a.Run(ctx)
+}
+
+// check refuses what would be open to anybody, or to nobody.
+func (o serveOptions) check(c config.Config) error {
+	if !o.dev {
+		if c.Auth.HasKey() {
+			return nil
+		}
+		return errors.New("nobody could sign in: set auth.issuers or auth.apiKeys in a configuration file, or try things out with --dev")
+	}
+	if o.force {
+		return nil
+	}
+	for _, addr := range c.Server.Addr {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return fmt.Errorf("server.addr: %w", err)
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return fmt.Errorf("--dev prints tokens that let anybody in, and %s can be reached by others: listen on 127.0.0.1, or add --force-public-dev", addr)
+		}
+	}
+	return nil
+}
+
+// forceOnSecondSignal ends the process at once when somebody asks twice.
+func forceOnSecondSignal(ctx context.Context) {
+	<-ctx.Done()
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	<-again
+	os.Exit(1)
+}
+
+// announcement is what `--json` prints.
+type announcement struct {
+	Addresses []string          `json:"addresses"`
+	URL       string            `json:"url"`
+	Tokens    *app.DevTokens    `json:"tokens,omitempty"`
+	Tenant    string            `json:"tenant,omitempty"`
+	URLs      map[string]string `json:"urls"`
+}
+
+// announce says where the server is.
+func (o serveOptions) announce(w io.Writer, a *app.App, c config.Config) error {
+	addrs := a.Addrs()
+	base := "http://" + addrs[0]
+	out := announcement{Addresses: addrs, URL: base, URLs: map[string]string{
+		"home":     base + "/",
+		"socketio": base + c.Socket.Path,
+		"client":   base + c.Socket.Path + "socket.io.js",
+		"monitor":  base + "/monitor",
+		"asyncapi": base + "/asyncapi.yaml",
+		"api":      base + "/api/v1/",
+		"live":     base + "/health/live",
+		"ready":    base + "/health/ready",
+	}}
+	if o.dev {
+		tokens, err := a.DevTokens()
+		if err != nil {
+			return err
+		}
+		out.Tokens, out.Tenant = &tokens, app.DevTenant
+	}
+	if o.json {
+		return json.NewEncoder(w).Encode(out)
+	}
+	o.print(w, out)
+	return nil
+}
+
+func (o serveOptions) print(w io.Writer, out announcement) {
+	fmt.Fprintf(w, "Roomcast %s is listening on %s\n\n", app.Version, strings.Join(out.Addresses, ", "))
+	for _, line := range []struct{ label, key string }{
+		{"Home page", "home"}, {"Socket.IO", "socketio"}, {"Client for browsers", "client"},
+		{"AsyncAPI", "asyncapi"}, {"REST", "api"}, {"Health", "ready"},
+	} {
+		fmt.Fprintf(w, "  %-20s %s\n", line.label, out.URLs[line.key])
+	}
+	fmt.Fprintf(w, "  %-20s io(%q), for administrators\n", "Monitor", out.URLs["monitor"])
+	if out.Tokens == nil {
+		return
+	}
+	fmt.Fprintf(w, "\nDevelopment, tenant %q. These tokens end in twelve hours:\n\n", out.Tenant)
+	fmt.Fprintf(w, "  Member  %s\n\n  Admin   %s\n\n", out.Tokens.Member, out.Tokens.Admin)
+	fmt.Fprintf(w, "Open the home page as the administrator:\n\n  %s#token=%s\n\n", out.URLs["home"], out.Tokens.Admin)
+}

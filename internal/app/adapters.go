@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
+	"github.com/roomcast/roomcast/internal/socketio"
+	"github.com/roomcast/roomcast/internal/workflow"
+)
+
+// Services do not know each other. This file is where what one needs meets
+// what another has.
+
+// publisher is the way from services to rooms. The server is set before
+// anything runs.
+type publisher struct{ server *socketio.Server }
+
+func (p *publisher) Publish(room events.Room, offset uint64, payload events.Payload) error {
+	return p.server.Publish("/", room, offset, payload)
+}
+
+// runs are workflows as widgets need them.
+type runs struct{ workflows *workflow.Service }
+
+var _ bridge.Runs = runs{}
+
+func (r runs) Executable(ctx context.Context, id *auth.Identity, workflowID string) (string, error) {
+	w, err := r.workflows.Get(ctx, id, auth.Execute, workflowID)
+	return w.Tenant, err
+}
+
+func (r runs) Prepare(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) (bridge.Run, error) {
+	run, err := r.workflows.Prepare(ctx, id, workflowID, input)
+	if err != nil {
+		return bridge.Run{}, err
+	}
+	return r.convert(ctx, run)
+}
+
+// convert reads the input of a run from its first entry.
+func (r runs) convert(ctx context.Context, run workflow.Run) (bridge.Run, error) {
+	state, err := r.workflows.State(ctx, run)
+	input, _ := state.Context["input"].(map[string]any)
+	return bridge.Run{ID: run.ID, WorkflowID: run.WorkflowID, Tenant: run.Tenant, Input: input, Handle: run}, err
+}
+
+func (r runs) Start(ctx context.Context, run bridge.Run) error {
+	return r.workflows.Start(ctx, run.Handle.(workflow.Run))
+}
+
+func (r runs) Find(ctx context.Context, id *auth.Identity, runID string, answer bool) (bridge.Run, error) {
+	action := auth.ReadRuns
+	if answer {
+		action = auth.AnswerRuns
+	}
+	run, err := r.workflows.Run(ctx, id, action, runID)
+	if err != nil {
+		return bridge.Run{}, err
+	}
+	return r.convert(ctx, run)
+}
+
+func (r runs) Newest(ctx context.Context, id *auth.Identity, workflowID string) (bridge.Run, error) {
+	run, err := r.workflows.Newest(ctx, id, workflowID)
+	if err != nil {
+		return bridge.Run{}, err
+	}
+	return r.convert(ctx, run)
+}
+
+func (r runs) History(ctx context.Context, run bridge.Run, after uint64) (bridge.History, error) {
+	handle := run.Handle.(workflow.Run)
+	state, err := r.workflows.State(ctx, handle)
+	if err != nil {
+		return bridge.History{}, err
+	}
+	updates, through, err := r.workflows.Updates(ctx, handle, after)
+	if err != nil {
+		return bridge.History{}, err
+	}
+	h := bridge.History{Through: through, Status: state.Run.Status}
+	for _, u := range updates {
+		if converted, ok := widgetUpdate(u); ok {
+			h.Updates = append(h.Updates, converted)
+		}
+	}
+	h.Context, err = json.Marshal(state.Context)
+	return h, err
+}
+
+func (r runs) Input(ctx context.Context, run bridge.Run, value map[string]any, form bool) error {
+	return r.workflows.WidgetInput(ctx, run.Handle.(workflow.Run), value, form)
+}
+
+// widgetUpdate is an update as widgets need it; false means that they do not.
+func widgetUpdate(u workflow.Update) (bridge.Update, bool) {
+	b := bridge.Update{RunID: u.Run.ID, Offset: u.Offset, Status: u.Status, Context: u.Context, At: u.Entry.At}
+	if n := u.Node; n != nil {
+		b.Node = &bridge.Node{ID: n.ID, Type: n.Type, Status: n.Status, Variable: n.Variable, Value: n.Value}
+	}
+	return b, b.Node != nil || b.Status != ""
+}
+
+// tools are workflows as the assistant needs them.
+type tools struct{ workflows *workflow.Service }
+
+var _ builtin.Workflows = tools{}
+
+func (t tools) List(ctx context.Context, id *auth.Identity, tenant string) ([]builtin.Workflow, error) {
+	list, err := t.workflows.List(ctx, id, tenant)
+	var out []builtin.Workflow
+	for _, w := range list {
+		tool := builtin.Workflow{ID: w.ID, Title: w.Title}
+		for _, arg := range w.Definition.Inputs() {
+			tool.Inputs = append(tool.Inputs, arg.Key)
+		}
+		out = append(out, tool)
+	}
+	return out, err
+}
+
+func (t tools) Check(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) error {
+	return t.workflows.CheckInput(ctx, id, workflowID, input)
+}
+
+func (t tools) Run(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) (builtin.Outcome, error) {
+	run, err := t.workflows.Execute(ctx, id, workflowID, input)
+	if err != nil {
+		return builtin.Outcome{}, err
+	}
+	t.workflows.Wait(ctx, run.ID)
+	updates, _, err := t.workflows.Updates(context.WithoutCancel(ctx), run, 0)
+	out := builtin.Outcome{RunID: run.ID, Status: string(events.RunRunning)}
+	for _, u := range updates {
+		if p, ok := u.Payload.(events.WorkflowStatusUpdate); ok {
+			out.Status, out.Output, out.Error = string(p.Status), p.Output, p.Error
+		}
+	}
+	return out, err
+}

@@ -1,0 +1,225 @@
+// Package app builds the server from its parts, starts them in order and
+// stops them in reverse. It is the only package that knows all the others.
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
+	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/internal/socketio"
+	"github.com/roomcast/roomcast/internal/store"
+	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/nodes"
+	"github.com/roomcast/roomcast/namespaces"
+	"github.com/roomcast/roomcast/namespaces/monitor"
+	"github.com/roomcast/roomcast/namespaces/root"
+)
+
+// Version is the version of the program.
+const Version = "0.1.0"
+
+// Options are what an App is built from.
+type Options struct {
+	Config config.Config
+	// Dev adds an issuer with a random secret, kept in the data folder, and
+	// sample workflows; enforces the contract; and answers only to the names
+	// of this machine.
+	Dev bool
+	// Log is where the log is written.
+	Log io.Writer
+}
+
+// An App is the whole server.
+type App struct {
+	opts    Options
+	log     *slog.Logger
+	lines   *logstream.Stream
+	started time.Time
+	issuer  *auth.Issuer // of development
+
+	db        *store.DB
+	auth      *auth.Authenticator
+	workflows *workflow.Service
+	chat      *chat.Service
+	bridge    *bridge.Service
+	listeners *listener.Service
+	socket    *socketio.Server
+	http      *http.Server
+	addrs     []net.Listener
+
+	ready atomic.Bool
+}
+
+// New builds the parts. Nothing runs before Run, but addresses are bound and
+// the database is open: Run must follow.
+func New(ctx context.Context, opts Options) (*App, error) {
+	a := &App{opts: opts, started: time.Now(), lines: logstream.New(opts.Config.Monitor.Lines)}
+	a.log = slog.New(a.lines.Handler(logHandler(opts.Log, opts.Config.Log)))
+	if err := a.build(ctx); err != nil {
+		a.release()
+		return nil, err
+	}
+	return a, nil
+}
+
+func logHandler(w io.Writer, c config.Log) slog.Handler {
+	var level slog.Level
+	level.UnmarshalText([]byte(c.Level)) // checked with the configuration
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.NewJSONHandler(w, o)
+	}
+	return slog.NewTextHandler(w, o)
+}
+
+func (a *App) build(ctx context.Context) error {
+	var err error
+	if a.auth, err = a.newAuthenticator(); err != nil {
+		return err
+	}
+	contract, err := a.newContract()
+	if err != nil {
+		return err
+	}
+	if a.db, err = sqlite.Open(ctx, filepath.Join(a.opts.Config.Server.Data, "roomcast.db")); err != nil {
+		return err
+	}
+	out := &publisher{}
+	a.newServices(out)
+	a.newSocket(contract)
+	out.server = a.socket
+	if a.opts.Dev {
+		if err := addSamples(ctx, a.db.Workflows()); err != nil {
+			return err
+		}
+	}
+	handler, err := a.routes()
+	if err != nil {
+		return err
+	}
+	a.http = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	return a.listen()
+}
+
+func (a *App) newContract() (*asyncapi.Contract, error) {
+	doc, err := asyncapi.SocketEvents()
+	if err != nil {
+		return nil, err
+	}
+	mode := asyncapi.Mode(a.opts.Config.Contract.Mode)
+	if a.opts.Dev {
+		mode = asyncapi.Enforce
+	}
+	return asyncapi.NewContract(doc, mode, a.log)
+}
+
+func (a *App) newServices(out *publisher) {
+	c := a.opts.Config
+	a.workflows = workflow.NewService(workflow.ServiceOptions{
+		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
+		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
+	})
+	a.bridge = bridge.NewService(bridge.Options{
+		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister,
+	})
+	a.workflows.Observe(func(u workflow.Update) {
+		if update, ok := widgetUpdate(u); ok {
+			a.bridge.RunUpdated(update)
+		}
+	})
+	a.chat = chat.NewService(chat.Options{
+		Store: a.db.Chats(), Publisher: out, Logger: a.log,
+		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting,
+	})
+	a.listeners = listener.NewService(a.db.Listeners(), out)
+}
+
+func (a *App) newSocket(contract *asyncapi.Contract) {
+	c := a.opts.Config.Socket
+	spaces := []namespaces.Namespace{
+		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners}),
+		monitor.New(a.lines),
+	}
+	var served []socketio.Namespace
+	for _, ns := range spaces {
+		served = append(served, socketio.Namespace{Namespace: ns, Handler: namespaces.NewRouter(ns, namespaces.RouterOptions{
+			Contract: contract, Logger: a.log, Timeout: c.HandlerTimeout,
+		})})
+	}
+	polling, websocket := transports(c.Transports)
+	a.socket = socketio.New(socketio.Options{
+		Engine: engineio.Options{
+			PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, UpgradeTimeout: c.UpgradeTimeout,
+			MaxPayload: int(c.MaxPayload), SendLimit: int(c.SendLimit), AllowEIO3: c.AllowEIO3,
+			DisablePolling: !polling, DisableWebSocket: !websocket, Origin: a.guard().origin,
+		},
+		Namespaces:     served,
+		Authenticate:   a.auth.Authenticate,
+		Outbound:       contract.Outbound,
+		Logger:         a.log,
+		ConnectTimeout: c.ConnectTimeout,
+		QueueLen:       c.QueueLength,
+		QueueBytes:     int(c.QueueBytes),
+	})
+}
+
+func transports(names []string) (polling, websocket bool) {
+	for _, n := range names {
+		polling = polling || n == "polling"
+		websocket = websocket || n == "websocket"
+	}
+	return polling, websocket
+}
+
+func (a *App) listen() error {
+	for _, addr := range a.opts.Config.Server.Addr {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return fmt.Errorf("server.addr: %w", err)
+		}
+		a.addrs = append(a.addrs, l)
+	}
+	return nil
+}
+
+// Addrs returns the addresses that the server listens on.
+func (a *App) Addrs() []string {
+	var addrs []string
+	for _, l := range a.addrs {
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs
+}
+
+// release gives back what New took, when Run does not follow.
+func (a *App) release() {
+	for _, l := range a.addrs {
+		l.Close()
+	}
+	if a.db != nil {
+		a.db.Close()
+	}
+}

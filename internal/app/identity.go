@@ -1,0 +1,128 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/internal/config"
+)
+
+// The issuer of development, and the tenant that its tokens are for.
+const (
+	devIssuer   = "roomcast-dev"
+	devAudience = "roomcast"
+	DevTenant   = "default"
+)
+
+func (a *App) newAuthenticator() (*auth.Authenticator, error) {
+	c := a.opts.Config.Auth
+	issuers := configIssuers(c)
+	if a.opts.Dev {
+		issuer, err := DevIssuer(a.opts.Config.Server.Data)
+		if err != nil {
+			return nil, err
+		}
+		a.issuer = &issuer
+		issuers = append(issuers, issuer)
+	}
+	var keys []auth.APIKey
+	for _, k := range c.APIKeys {
+		keys = append(keys, auth.APIKey{
+			Name: k.Name, Prefix: k.Prefix, SHA256: k.SHA256, User: k.User, Tenant: k.Tenant, Role: auth.Role(k.Role), Disabled: k.Disabled,
+		})
+	}
+	authenticator, err := auth.New(auth.Options{Issuers: issuers, APIKeys: keys, Leeway: c.Leeway})
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	return authenticator, nil
+}
+
+func configIssuers(c config.Auth) []auth.Issuer {
+	var issuers []auth.Issuer
+	for _, i := range c.Issuers {
+		issuers = append(issuers, auth.Issuer{Name: i.Name, Audience: i.Audience, Secret: []byte(i.Secret)})
+	}
+	return issuers
+}
+
+// SigningIssuer returns the issuer that new tokens are signed by: the first of
+// the configuration, else that of development if there is one in the data
+// folder.
+func SigningIssuer(c config.Config) (auth.Issuer, error) {
+	if issuers := configIssuers(c.Auth); len(issuers) > 0 {
+		return issuers[0], nil
+	}
+	if _, err := os.Stat(secretPath(c.Server.Data)); err != nil {
+		return auth.Issuer{}, errors.New("there is no secret to sign with: set auth.issuers, or run `roomcast serve --dev` once with the same --data")
+	}
+	return DevIssuer(c.Server.Data)
+}
+
+func secretPath(data string) string { return filepath.Join(data, "dev-secret") }
+
+// DevIssuer returns the issuer of development. Its secret is made on first use
+// and kept in the data folder, where only the owner can read it.
+func DevIssuer(data string) (auth.Issuer, error) {
+	issuer := auth.Issuer{Name: devIssuer, Audience: devAudience}
+	path := secretPath(data)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw, err = newSecret(path)
+	}
+	if err != nil {
+		return issuer, fmt.Errorf("the secret of development: %w", err)
+	}
+	issuer.Secret = []byte(strings.TrimSpace(string(raw)))
+	return issuer, nil
+}
+
+func newSecret(path string) ([]byte, error) {
+	var b [32]byte
+	rand.Read(b[:])
+	secret := []byte(hex.EncodeToString(b[:]))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Write(secret); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return secret, f.Close()
+}
+
+// DevTokens are what a developer signs in with.
+type DevTokens struct {
+	Member string `json:"member"`
+	Admin  string `json:"admin"`
+}
+
+// devTokenTTL is long enough for a day's work.
+const devTokenTTL = 12 * time.Hour
+
+// DevTokens makes tokens for the two users of development.
+func (a *App) DevTokens() (DevTokens, error) {
+	if a.issuer == nil {
+		return DevTokens{}, errors.New("only development has tokens of its own")
+	}
+	member, err := a.issuer.Sign(auth.Identity{User: "member", Tenants: []auth.Membership{{ID: DevTenant, Role: auth.Member}}}, time.Now(), devTokenTTL)
+	if err != nil {
+		return DevTokens{}, err
+	}
+	admin, err := a.issuer.Sign(auth.Identity{
+		User: "admin", Tenants: []auth.Membership{{ID: DevTenant, Role: auth.Admin}}, Permissions: []auth.Permission{auth.Operate},
+	}, time.Now(), devTokenTTL)
+	return DevTokens{member, admin}, err
+}

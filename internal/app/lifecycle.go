@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/namespaces/monitor"
+)
+
+// Run serves until ctx ends, then stops everything in order: readiness,
+// listeners, sessions, services, store. The whole stop has one deadline.
+func (a *App) Run(ctx context.Context) error {
+	defer a.db.Close()
+	if err := a.chat.Recover(ctx); err != nil {
+		return err
+	}
+	if err := a.workflows.Resume(ctx); err != nil {
+		return err
+	}
+	// What runs beside requests outlives them: it is stopped last.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { a.socket.Run(background) })
+	running.Go(func() {
+		a.lines.Run(background, func(l logstream.Line) { monitor.PublishLine(a.publishToMonitor, l) })
+	})
+	running.Go(func() {
+		monitor.RunStats(background, a.opts.Config.Monitor.StatsInterval, a.publishToMonitor, a.stats)
+	})
+	failed := make(chan error, len(a.addrs))
+	for _, l := range a.addrs {
+		running.Go(func() { failed <- a.serve(l) })
+	}
+	a.ready.Store(true)
+	a.log.Info("server is ready", "addresses", a.Addrs(), "version", Version)
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	err = errors.Join(err, a.stop())
+	stop()
+	running.Wait()
+	return err
+}
+
+func (a *App) serve(l net.Listener) error {
+	if err := a.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// stop ends what Run began.
+func (a *App) stop() error {
+	a.ready.Store(false)
+	a.log.Info("server is stopping", "limit", a.opts.Config.Server.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), a.opts.Config.Server.ShutdownTimeout)
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- a.http.Shutdown(ctx) }() // waits for polls, which end with their sessions
+	err := errors.Join(
+		a.socket.Close(ctx),
+		<-drained,
+		a.chat.Close(ctx),
+		a.workflows.Close(ctx),
+	)
+	if err != nil {
+		a.http.Close()
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}
+
+// publishToMonitor must not log: what it logged would be published.
+func (a *App) publishToMonitor(room events.Room, offset uint64, p events.Payload) {
+	a.socket.Publish(monitor.Name, room, offset, p)
+}
+
+func (a *App) stats() events.Stats {
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	s := a.socket.Stats()
+	return events.Stats{
+		Connections: s.Connections, Sessions: s.Sessions, Rooms: s.Rooms,
+		Events:     events.EventStats{Received: s.Received, Published: s.Published, Delivered: s.Delivered, LogsDropped: a.lines.Dropped()},
+		Memory:     events.MemoryStats{Heap: mem.HeapAlloc, Stack: mem.StackInuse, Total: mem.Sys},
+		Goroutines: runtime.NumGoroutine(),
+		Uptime:     int64(time.Since(a.started).Seconds()),
+		Timestamp:  time.Now().UnixMilli(),
+	}
+}

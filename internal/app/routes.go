@@ -1,0 +1,84 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/internal/console"
+	"github.com/roomcast/roomcast/internal/rest"
+)
+
+// routes are everything that the server answers over HTTP.
+func (a *App) routes() (http.Handler, error) {
+	mux := http.NewServeMux()
+	path := a.opts.Config.Socket.Path
+	mux.Handle(path, a.socket)
+	if err := console.Register(mux, path); err != nil {
+		return nil, err
+	}
+	if err := a.serveContract(mux); err != nil {
+		return nil, err
+	}
+	guard := a.guard()
+	mux.Handle("/api/v1/", guard.cors(rest.New(rest.Options{
+		Authenticate: a.auth.Authenticate, Workflows: a.workflows, Listeners: a.listeners, Widgets: a.db.Widgets(),
+		Logger: a.log, MaxBody: int64(a.opts.Config.Server.MaxBody),
+	})))
+	mux.HandleFunc("GET /health/live", a.live)
+	mux.HandleFunc("GET /health/ready", a.readiness)
+	mux.HandleFunc("GET /health", a.live)
+	return guard.hosts(mux), nil
+}
+
+func (a *App) serveContract(mux *http.ServeMux) error {
+	doc, err := asyncapi.SocketEvents()
+	if err != nil {
+		return err
+	}
+	asJSON, err := doc.JSON()
+	if err != nil {
+		return err
+	}
+	file := func(contentType string, body []byte) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.Header().Set("Access-Control-Allow-Origin", "*") // tools read it from anywhere
+			w.Write(body)
+		}
+	}
+	yaml := file("application/yaml; charset=utf-8", asyncapi.SocketEventsYAML())
+	mux.Handle("GET /asyncapi.yaml", yaml)
+	mux.Handle("GET /asyncapi/socket-events.yaml", yaml)
+	mux.Handle("GET /asyncapi.json", file("application/json", asJSON))
+	return nil
+}
+
+// live says that the process is there.
+func (a *App) live(w http.ResponseWriter, _ *http.Request) {
+	sendHealth(w, http.StatusOK, map[string]any{"status": "live", "version": Version})
+}
+
+// readiness says whether the process can do its work.
+func (a *App) readiness(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	checks := map[string]string{"server": "ok", "store": "ok"}
+	status, word := http.StatusOK, "ready"
+	if !a.ready.Load() {
+		checks["server"], status, word = "starting or stopping", http.StatusServiceUnavailable, "not ready"
+	}
+	if err := a.db.Ping(ctx); err != nil {
+		checks["store"], status, word = "does not answer", http.StatusServiceUnavailable, "not ready"
+	}
+	sendHealth(w, status, map[string]any{"status": word, "version": Version, "checks": checks})
+}
+
+func sendHealth(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body)
+}

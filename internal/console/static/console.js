@@ -1,0 +1,173 @@
+// The page that a person sees at the server's address. It uses what any other
+// client would: the official bundle, the documented events and the REST API.
+'use strict';
+
+const $ = (id) => document.getElementById(id);
+
+const state = { socket: null, room: null, token: '', tenant: null };
+
+function item(list, text, className) {
+  const li = document.createElement('li');
+  li.textContent = text;
+  if (className) li.className = className;
+  list.append(li);
+  list.scrollTop = list.scrollHeight;
+  return li;
+}
+
+async function api(path, options = {}) {
+  const response = await fetch('api/v1/' + path, {
+    ...options,
+    headers: { Authorization: 'Bearer ' + state.token, 'Content-Type': 'application/json' },
+  });
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.error.message);
+  return body;
+}
+
+async function showHealth() {
+  try {
+    const response = await fetch('health/ready');
+    const body = await response.json();
+    $('state').textContent = response.ok ? `Ready, version ${body.version}` : 'Not ready: ' + JSON.stringify(body.checks);
+    $('state').classList.toggle('bad', !response.ok);
+  } catch {
+    $('state').textContent = 'The server does not answer.';
+    $('state').classList.add('bad');
+  }
+}
+
+// A token in the fragment of the address never reaches the server. It is
+// taken out of the address at once.
+function tokenFromAddress() {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (token) {
+    history.replaceState(null, '', location.pathname);
+    sessionStorage.setItem('token', token);
+  }
+  return token || sessionStorage.getItem('token');
+}
+
+async function signIn(token) {
+  state.token = token;
+  let me;
+  try {
+    me = await api('me');
+  } catch (error) {
+    $('who').hidden = false;
+    $('who').className = 'bad';
+    $('who').textContent = error.message;
+    sessionStorage.removeItem('token');
+    return;
+  }
+  sessionStorage.setItem('token', token);
+  state.tenant = me.tenants?.[0]?.id ?? null;
+  $('who').hidden = false;
+  $('who').className = '';
+  $('who').textContent = `You are ${me.userID}` + (state.tenant ? ` in ${state.tenant}.` : '.');
+  connect();
+  showWorkflows();
+  const watches = me.tenants?.some((t) => t.role === 'ADMIN') || me.permissions?.includes('server:operate');
+  if (watches) watchLog();
+}
+
+function connect() {
+  state.socket?.disconnect();
+  const socket = io({ auth: { token: state.token }, forceNew: true });
+  state.socket = socket;
+  socket.on('connect', async () => {
+    const ack = await socket.emitWithAck('ai_chat_room_join', state.room ? { chatRoomID: state.room } : {});
+    if (!ack.ok) return item($('messages'), ack.error.message, 'bot bad');
+    state.room = ack.chatRoomID;
+    $('messages').replaceChildren();
+    for (const m of ack.messages) item($('messages'), m.text, m.type);
+    for (const el of $('say').elements) el.disabled = false;
+  });
+  socket.on('connect_error', (error) => {
+    item($('messages'), error.data ? `${error.data.code}: ${error.message}` : error.message, 'bot bad');
+  });
+  socket.on('ai_chat_bot_message', ({ text }) => {
+    item($('messages'), text, 'bot');
+    $('decide').hidden = !/Approve, reject or test\?|approve or reject it/.test(text);
+  });
+  socket.on('workflow_node_update', (u) => {
+    item($('updates'), `${u.nodeID}: ${u.status} ${JSON.stringify(u.output)}${u.error ? ' ' + u.error : ''}`, u.status === 'failed' ? 'bad' : '');
+  });
+  socket.on('workflow_data_collection_request', (r) => {
+    item($('updates'), `${r.nodeID} waits for input: ${r.collectionConfig.title ?? ''}`);
+  });
+  socket.on('workflow_status_update', (u) => {
+    item($('updates'), `run ${u.status}${u.error ? ': ' + u.error : ''}`, u.status === 'COMPLETED' ? '' : 'bad');
+  });
+  socket.on('error', (e) => item($('updates'), `${e.code}: ${e.message}`, 'bad'));
+}
+
+function say(text, action) {
+  item($('messages'), text, 'user');
+  const message = action ? { text, action } : { text };
+  state.socket.emit('ai_chat_user_message', { message, chatRoomID: state.room, ...(state.tenant && { tenantID: state.tenant }) });
+}
+
+async function showWorkflows() {
+  if (!state.tenant) return;
+  const { workflows } = await api(`tenants/${encodeURIComponent(state.tenant)}/workflows`);
+  $('workflows').replaceChildren();
+  if (!workflows.length) item($('workflows'), 'There are none yet.', 'hint');
+  for (const w of workflows) {
+    const li = item($('workflows'), w.title);
+    const button = document.createElement('button');
+    button.textContent = 'Run';
+    button.addEventListener('click', () => run(w));
+    li.append(button);
+  }
+}
+
+async function run(workflow) {
+  $('updates').replaceChildren();
+  try {
+    const { instanceID } = await api(`tenants/${encodeURIComponent(state.tenant)}/workflows/${workflow.workflowID}/execute`, {
+      method: 'POST',
+      body: JSON.stringify({ inputValues: {} }),
+    });
+    item($('updates'), `${workflow.title}, run ${instanceID}`, 'hint');
+    state.socket.emit('workflow_run_join', { runId: instanceID });
+  } catch (error) {
+    item($('updates'), error.message, 'bad');
+  }
+}
+
+function watchLog() {
+  const socket = io('/monitor', { auth: { token: state.token }, forceNew: true });
+  $('monitor').hidden = false;
+  socket.on('log', ({ routingKey, content, timestamp }) => {
+    const { message, ...rest } = content;
+    const time = new Date(timestamp).toLocaleTimeString();
+    item($('lines'), `${time} ${routingKey.slice(4)} ${message} ${Object.keys(rest).length ? JSON.stringify(rest) : ''}`,
+      /error|warn/.test(routingKey) ? 'bad' : '');
+    while ($('lines').children.length > 500) $('lines').firstChild.remove();
+  });
+}
+
+$('sign-in').addEventListener('submit', (event) => {
+  event.preventDefault();
+  signIn($('token').value.trim());
+  $('token').value = '';
+});
+$('say').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const text = $('text').value.trim();
+  if (!text) return;
+  $('text').value = '';
+  say(text);
+});
+$('decide').addEventListener('click', (event) => {
+  const action = event.target.dataset.action;
+  if (!action) return;
+  $('decide').hidden = true;
+  say(action, action);
+});
+
+showHealth();
+setInterval(showHealth, 10_000);
+const token = tokenFromAddress();
+if (token) signIn(token);

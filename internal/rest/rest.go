@@ -1,0 +1,171 @@
+// Package rest is the HTTP API: workflows and runs, listeners, and who one is.
+// It shares services, identities and errors with the events.
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/workflow"
+)
+
+// Options configure an [API].
+type Options struct {
+	Authenticate func(ctx context.Context, c auth.Credential) (*auth.Identity, error)
+	Workflows    *workflow.Service
+	Listeners    *listener.Service
+	Widgets      bridge.Widgets
+	Logger       *slog.Logger
+	// MaxBody bounds a request's body in bytes.
+	MaxBody int64
+}
+
+// An API is the http.Handler of everything below /api/v1/.
+type API struct {
+	opts Options
+	mux  *http.ServeMux
+}
+
+// New returns the API.
+func New(opts Options) *API {
+	a := &API{opts: opts, mux: http.NewServeMux()}
+	a.handle("GET /api/v1/me", a.me)
+	a.workflowRoutes()
+	a.runRoutes()
+	a.listenerRoutes()
+	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
+		a.fail(w, r, events.Errorf(events.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
+	})
+	return a
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+// request is an authenticated request.
+type request struct {
+	*http.Request
+	id  *auth.Identity
+	max int64
+	w   http.ResponseWriter
+}
+
+// tenant is the tenant in the path.
+func (r *request) tenant() string { return r.PathValue("tenant") }
+
+// decode reads the body, which must be one JSON value of the right shape.
+func (r *request) decode(v any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(r.w, r.Body, r.max))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return events.Errorf(events.CodeTooLarge, "the body is larger than %d bytes", over.Limit)
+	case err != nil:
+		return events.Errorf(events.CodeInvalidRequest, "the body could not be read")
+	}
+	if len(strings.TrimSpace(string(body))) == 0 {
+		body = []byte("{}")
+	}
+	d := json.NewDecoder(strings.NewReader(string(body)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return bodyError(err)
+	}
+	if d.More() {
+		return events.FieldErrorf("body", "holds more than one value")
+	}
+	return nil
+}
+
+// bodyError names the field that could not be decoded.
+func bodyError(err error) error {
+	var t *json.UnmarshalTypeError
+	if errors.As(err, &t) && t.Field != "" {
+		return events.FieldErrorf(t.Field, "got %s", t.Value)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return events.FieldErrorf(strings.Trim(name, `"`), "is not a field of this request")
+	}
+	return events.FieldErrorf("body", "is not JSON of the right shape: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// created is a result that is answered with 201.
+type created struct{ value any }
+
+// handle registers a handler for authenticated requests. Its result is sent
+// as JSON, its error as {"error": {code, message, field}}.
+func (a *API) handle(pattern string, fn func(r *request) (any, error)) {
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		id, err := a.opts.Authenticate(r.Context(), auth.FromRequest(r.Header, nil))
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		out, err := fn(&request{r.WithContext(auth.NewContext(r.Context(), id)), id, a.opts.MaxBody, w})
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		status := http.StatusOK
+		if c, ok := out.(created); ok {
+			status, out = http.StatusCreated, c.value
+		}
+		send(w, status, out)
+	})
+}
+
+func send(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
+
+// statuses are the HTTP statuses of error codes.
+var statuses = map[events.Code]int{
+	events.CodeValidation:       http.StatusBadRequest,
+	events.CodeInvalidRequest:   http.StatusBadRequest,
+	events.CodeNotFound:         http.StatusNotFound,
+	events.CodePermissionDenied: http.StatusForbidden,
+	events.CodeConflict:         http.StatusConflict,
+	events.CodeTooLarge:         http.StatusRequestEntityTooLarge,
+	events.CodeTimeout:          http.StatusGatewayTimeout,
+	events.CodeTokenNotFound:    http.StatusUnauthorized,
+	events.CodeTokenExpired:     http.StatusUnauthorized,
+	events.CodeTokenInvalid:     http.StatusUnauthorized,
+	events.CodeInvalidAPIKey:    http.StatusUnauthorized,
+}
+
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e, meant := events.Public(err)
+	log := a.opts.Logger.With("method", r.Method, "path", r.URL.Path)
+	if meant {
+		log.Info("request refused", "code", e.Code, "reason", e.Message)
+	} else {
+		log.Error("request failed", "error", err)
+	}
+	status, ok := statuses[e.Code]
+	if !ok {
+		status = http.StatusInternalServerError
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="roomcast"`)
+	}
+	send(w, status, map[string]any{"error": e})
+}
+
+// me says who the caller is.
+func (a *API) me(r *request) (any, error) {
+	return map[string]any{
+		"userID": r.id.User, "tenants": r.id.Tenants, "permissions": r.id.Permissions, "method": r.id.Method,
+	}, nil
+}

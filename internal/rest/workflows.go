@@ -1,0 +1,144 @@
+package rest
+
+import (
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/workflow"
+)
+
+func (a *API) workflowRoutes() {
+	const base = "/api/v1/tenants/{tenant}/workflows"
+	a.handle("GET "+base, a.listWorkflows)
+	a.handle("POST "+base, a.createWorkflow)
+	a.handle("GET "+base+"/{id}", a.getWorkflow)
+	a.handle("PATCH "+base+"/{id}", a.changeWorkflow)
+	a.handle("DELETE "+base+"/{id}", a.deleteWorkflow)
+	a.handle("POST "+base+"/{id}/clone", a.cloneWorkflow)
+	a.handle("POST "+base+"/{id}/export", a.exportWorkflow)
+	a.handle("POST "+base+"/{id}/execute", a.execute)
+	a.handle("POST "+base+"/test", a.test)
+}
+
+// workflowBody is a workflow as clients send it: the definition under its
+// name or, as React Flow saves it, at the top.
+type workflowBody struct {
+	Title      string               `json:"title"`
+	Definition *workflow.Definition `json:"definition"`
+	Nodes      []workflow.Node      `json:"nodes"`
+	Edges      []workflow.Edge      `json:"edges"`
+	Options    *workflow.Options    `json:"workflowOptions"`
+}
+
+func (b workflowBody) definition() *workflow.Definition {
+	if b.Definition != nil || b.Nodes == nil && b.Edges == nil {
+		return b.Definition
+	}
+	def := &workflow.Definition{Nodes: b.Nodes, Edges: b.Edges}
+	if b.Options != nil {
+		def.Options = *b.Options
+	}
+	return def
+}
+
+func (a *API) listWorkflows(r *request) (any, error) {
+	list, err := a.opts.Workflows.List(r.Context(), r.id, r.tenant())
+	if list == nil {
+		list = []workflow.Workflow{}
+	}
+	return map[string]any{"workflows": list}, err
+}
+
+func (a *API) createWorkflow(r *request) (any, error) {
+	var body workflowBody
+	if err := r.decode(&body); err != nil {
+		return nil, err
+	}
+	def := body.definition()
+	if def == nil {
+		return nil, events.FieldErrorf("definition", "is missing")
+	}
+	w, err := a.opts.Workflows.Create(r.Context(), r.id, r.tenant(), body.Title, *def)
+	return created{w}, err
+}
+
+// workflow returns the workflow in the path, if it is the tenant's.
+func (a *API) workflow(r *request, action auth.Action) (workflow.Workflow, error) {
+	w, err := a.opts.Workflows.Get(r.Context(), r.id, action, r.PathValue("id"))
+	if err == nil && w.Tenant != r.tenant() {
+		return workflow.Workflow{}, events.NotFound("workflow", r.PathValue("id"))
+	}
+	return w, err
+}
+
+func (a *API) getWorkflow(r *request) (any, error) { return a.workflow(r, auth.ReadWorkflows) }
+
+func (a *API) changeWorkflow(r *request) (any, error) {
+	w, err := a.workflow(r, auth.WriteWorkflows)
+	if err != nil {
+		return nil, err
+	}
+	var body workflowBody
+	if err := r.decode(&body); err != nil {
+		return nil, err
+	}
+	return a.opts.Workflows.Change(r.Context(), r.id, w.ID, body.Title, body.definition())
+}
+
+func (a *API) deleteWorkflow(r *request) (any, error) {
+	w, err := a.workflow(r, auth.WriteWorkflows)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"deleted": w.ID}, a.opts.Workflows.Delete(r.Context(), r.id, w.ID)
+}
+
+func (a *API) cloneWorkflow(r *request) (any, error) {
+	w, err := a.workflow(r, auth.WriteWorkflows)
+	if err != nil {
+		return nil, err
+	}
+	clone, err := a.opts.Workflows.Create(r.Context(), r.id, w.Tenant, w.Title+" (copy)", w.Definition)
+	return created{clone}, err
+}
+
+func (a *API) exportWorkflow(r *request) (any, error) {
+	w, err := a.workflow(r, auth.ReadWorkflows)
+	return map[string]any{"title": w.Title, "definition": w.Definition}, err
+}
+
+type executeBody struct {
+	InputValues map[string]any `json:"inputValues"`
+}
+
+func (a *API) execute(r *request) (any, error) {
+	w, err := a.workflow(r, auth.Execute)
+	if err != nil {
+		return nil, err
+	}
+	var body executeBody
+	if err := r.decode(&body); err != nil {
+		return nil, err
+	}
+	run, err := a.opts.Workflows.Execute(r.Context(), r.id, w.ID, body.InputValues)
+	return created{map[string]any{"instanceID": run.ID}}, err
+}
+
+// test runs a definition that has not been saved.
+func (a *API) test(r *request) (any, error) {
+	var body struct {
+		workflowBody
+		executeBody
+	}
+	if err := r.decode(&body); err != nil {
+		return nil, err
+	}
+	def := body.definition()
+	if def == nil {
+		return nil, events.FieldErrorf("nodes", "is missing")
+	}
+	run, err := a.opts.Workflows.PrepareTest(r.Context(), r.id, r.tenant(), *def, body.InputValues)
+	if err != nil {
+		return nil, err
+	}
+	return created{map[string]any{"instanceID": run.ID, "isTest": true}}, a.opts.Workflows.Start(r.Context(), run)
+}
