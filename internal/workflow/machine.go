@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"math"
 	"sort"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func (m *machine) apply(e Entry) {
 	n := m.nodes[e.Node]
 	switch e.Type {
 	case InputSet:
-		m.vars["input"] = decode[map[string]any](e)
+		m.vars["input"] = whole(decode[map[string]any](e))
 	case NodeDispatched:
 		n.status = nodeDispatched
 	case NodeSuspended:
@@ -101,7 +102,7 @@ func (m *machine) apply(e Entry) {
 		m.leave(n, f.Handle)
 	case SystemSet:
 		a := decode[assignment](e)
-		m.vars[a.Key] = a.Value
+		m.vars[a.Key] = whole(a.Value)
 	case RunEnded:
 		end := decode[ending](e)
 		m.ended = &end
@@ -113,10 +114,31 @@ const hidden = "__"
 
 // store keeps the output of a node where later ones find it.
 func (m *machine) store(n *nodeState, variable string, output any) {
+	output = whole(output)
 	m.vars[hidden+"node_"+n.ID] = output
 	if variable != "" {
 		m.vars[variable] = output
 	}
+}
+
+// whole turns numbers that are whole into integers, throughout a value decoded
+// from JSON: expressions know the difference, JSON does not.
+func whole(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return int(v)
+		}
+	case []any:
+		for i := range v {
+			v[i] = whole(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = whole(v[k])
+		}
+	}
+	return v
 }
 
 // leave decides the edges that go out of a node which is done.

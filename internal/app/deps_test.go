@@ -1,0 +1,144 @@
+package app
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/events"
+)
+
+const module = "github.com/roomcast/roomcast/"
+
+// bans is the dependency rule: who may not know whom, and why. An entry holds
+// for packages below from, unless they are below except.
+var bans = []struct{ from, except, banned, why string }{
+	{"", "internal/socketio", "github.com/zishang520/", "the Socket.IO library has one door"},
+	{"", "internal/config", "github.com/spf13/viper", "viper has one door"},
+	{"", "internal/redis", "github.com/redis/", "go-redis has one door"},
+	{"", "internal/store", "modernc.org/sqlite", "databases are opened in one place"},
+	{"", "internal/store", "database/sql", "services know stores, not databases"},
+	{"", "internal/app cmd internal/servertest", module + "internal/app", "nothing below the application knows it"},
+	{"", "cmd internal/app internal/servertest", module + "internal/config", "packages take their own options, never the whole configuration"},
+	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/workflow$", "services do not know each other; adapters in app join them"},
+	{"", "internal/app internal/store namespaces/root internal/chat", module + "internal/chat", "services do not know each other"},
+	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/bridge", "services do not know each other"},
+	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/listener", "services do not know each other"},
+	{"", "internal/app", module + "namespaces/root", "transports get namespaces handed to them"},
+	{"", "internal/app", module + "namespaces/monitor", "transports get namespaces handed to them"},
+	{"", "internal/app", module + "internal/socketio", "a transport is at the top: only the application knows it"},
+	{"internal/engineio", "", module + "internal/socketio", "the engine knows nothing of what its messages mean"},
+	{"internal/websocket", "", module, "the WebSocket layer stands alone"},
+	{"events", "", module, "what the server says depends on nothing"},
+	{"auth", "", module + "internal", "identities are below everything"},
+	{"namespaces", "namespaces/root namespaces/monitor", module + "internal/chat", "what a namespace is does not depend on what is in one"},
+	{"namespaces", "namespaces/root namespaces/monitor", module + "internal/workflow", "what a namespace is does not depend on what is in one"},
+}
+
+func TestDependencyRule(t *testing.T) {
+	for file, f := range sources(t, "../..", parser.ImportsOnly) {
+		pkg := filepath.ToSlash(filepath.Dir(file))
+		for _, spec := range f.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			for _, b := range bans {
+				if below(pkg, b.from) && !(b.except != "" && belowAny(pkg, b.except)) && bannedBy(path, b.banned) {
+					t.Errorf("%s imports %s: %s", file, path, b.why)
+				}
+			}
+		}
+	}
+}
+
+func bannedBy(path, banned string) bool {
+	if exact, ok := strings.CutSuffix(banned, "$"); ok {
+		return path == exact
+	}
+	return strings.HasPrefix(path, banned)
+}
+
+func below(pkg, dir string) bool {
+	return dir == "" || pkg == dir || strings.HasPrefix(pkg, dir+"/")
+}
+
+func belowAny(pkg, dirs string) bool {
+	return slices.ContainsFunc(strings.Fields(dirs), func(d string) bool { return below(pkg, d) })
+}
+
+// sources parses the Go files of the module that are not tests.
+func sources(t *testing.T, root string, mode parser.Mode) map[string]*ast.File {
+	t.Helper()
+	files := map[string]*ast.File{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git" || d.Name() == "data") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, mode)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		files[rel] = f
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// TestCatalogueIsComplete finds what package events declares and forgot to
+// list, and error codes that the document does not know.
+func TestCatalogueIsComplete(t *testing.T) {
+	listed := map[string]bool{}
+	for _, payloads := range events.Catalogue() {
+		for _, p := range payloads {
+			listed[reflect.TypeOf(p).Name()] = true
+		}
+	}
+	var codes []string
+	for _, f := range sources(t, "../../events", 0) {
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if n.Name.Name == "EventName" {
+					if name := n.Recv.List[0].Type.(*ast.Ident).Name; !listed[name] {
+						t.Errorf("%s is not in the catalogue", name)
+					}
+				}
+			case *ast.ValueSpec:
+				if typ, ok := n.Type.(*ast.Ident); ok && typ.Name == "Code" {
+					code, _ := strconv.Unquote(n.Values[0].(*ast.BasicLit).Value)
+					codes = append(codes, code)
+				}
+			}
+			return true
+		})
+	}
+	doc, err := asyncapi.SocketEvents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented []string
+	for _, v := range anySlice(doc.Resolve(map[string]any{"$ref": "#/components/schemas/ErrorCode"})["enum"]) {
+		documented = append(documented, v.(string))
+	}
+	slices.Sort(codes)
+	slices.Sort(documented)
+	if !slices.Equal(codes, documented) {
+		t.Errorf("the program has the codes\n%v\nthe document\n%v", codes, documented)
+	}
+}
