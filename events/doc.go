@@ -19,11 +19,19 @@ type JSON = json.RawMessage
 func Catalogue() map[string][]Payload {
 	return map[string][]Payload{
 		"/": {
-			AIChatRoomID{}, AIChatBotMessage{},
-			WorkflowNodeUpdate{}, WorkflowStatusUpdate{}, WorkflowDataCollectionRequest{},
-			WidgetWorkflowConnected{}, WidgetContextUpdate{}, WidgetWorkflowStatus{},
-			WidgetWorkflowError{}, WidgetInputReceived{}, WidgetWorkflowDisconnected{},
-			ListenerEvent{}, Failure{},
+			AIChatRoomID{},
+			AIChatBotMessage{},
+			WorkflowNodeUpdate{},
+			WorkflowStatusUpdate{},
+			WorkflowDataCollectionRequest{},
+			WidgetWorkflowConnected{},
+			WidgetContextUpdate{},
+			WidgetWorkflowStatus{},
+			WidgetWorkflowError{},
+			WidgetInputReceived{},
+			WidgetWorkflowDisconnected{},
+			ListenerEvent{},
+			Failure{},
 		},
 		"/monitor": {Log{}, Stats{}, Failure{}},
 	}

@@ -136,8 +136,12 @@ func (o serveOptions) announce(w io.Writer, a *app.App, c config.Config) error {
 func (o serveOptions) print(w io.Writer, out announcement) {
 	fmt.Fprintf(w, "Roomcast %s is listening on %s\n\n", app.Version, strings.Join(out.Addresses, ", "))
 	for _, line := range []struct{ label, key string }{
-		{"Home page", "home"}, {"Socket.IO", "socketio"}, {"Client for browsers", "client"},
-		{"AsyncAPI", "asyncapi"}, {"REST", "api"}, {"Health", "ready"},
+		{"Home page", "home"},
+		{"Socket.IO", "socketio"},
+		{"Client for browsers", "client"},
+		{"AsyncAPI", "asyncapi"},
+		{"REST", "api"},
+		{"Health", "ready"},
 	} {
 		fmt.Fprintf(w, "  %-20s %s\n", line.label, out.URLs[line.key])
 	}

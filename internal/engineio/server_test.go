@@ -221,9 +221,11 @@ func TestHandshake(t *testing.T) {
 
 func TestBadHandshakes(t *testing.T) {
 	f := newFixture(t, Options{})
-	for _, query := range []string{"transport=polling", "EIO=abc&transport=polling", "EIO=5&transport=polling",
+	for _, query := range []string{
+		"transport=polling", "EIO=abc&transport=polling", "EIO=5&transport=polling",
 		"EIO=3&transport=polling", "EIO=4", "EIO=4&transport=abc", "EIO=4&transport=polling&j=0",
-		"EIO=4&transport=polling&sid=unknown"} {
+		"EIO=4&transport=polling&sid=unknown",
+	} {
 		f.expect(400, "", query)
 	}
 	f.expect(400, "", "EIO=4&transport=polling", "body")
@@ -291,9 +293,24 @@ func TestMalformedPayloads(t *testing.T) {
 	other.ReadMessage()
 	<-f.sessions
 	for _, tt := range []struct{ query, body string }{
-		{"EIO=4", "abc"}, {"EIO=4", ""}, {"EIO=4", "4a\x1e"}, {"EIO=4", "b=bad="}, {"EIO=4", "4\xff"}, {"EIO=3", "2:4\xff"}, {"EIO=4", "2"}, {"EIO=4", "0"}, {"EIO=4", "7"},
-		{"EIO=3", "abc"}, {"EIO=3", "5:4a"}, {"EIO=3", ":4a"}, {"EIO=3", "0:"}, {"EIO=3", "99999999999999999999:4a"},
-		{"EIO=3", "1:b"}, {"EIO=3", "2:4😀"}, {"EIO=3", "3"}, {"EIO=3", "1:3"},
+		{"EIO=4", "abc"},
+		{"EIO=4", ""},
+		{"EIO=4", "4a\x1e"},
+		{"EIO=4", "b=bad="},
+		{"EIO=4", "4\xff"},
+		{"EIO=3", "2:4\xff"},
+		{"EIO=4", "2"},
+		{"EIO=4", "0"},
+		{"EIO=4", "7"},
+		{"EIO=3", "abc"},
+		{"EIO=3", "5:4a"},
+		{"EIO=3", ":4a"},
+		{"EIO=3", "0:"},
+		{"EIO=3", "99999999999999999999:4a"},
+		{"EIO=3", "1:b"},
+		{"EIO=3", "2:4😀"},
+		{"EIO=3", "3"},
+		{"EIO=3", "1:3"},
 	} {
 		q := f.poll(tt.query)
 		f.expect(400, "", q, tt.body)

@@ -61,9 +61,11 @@ func TestEventArgs(t *testing.T) {
 			t.Errorf("%s: %q %q %v", tt.in, name, got, err)
 		}
 	}
-	for _, in := range []string{``, `{}`, `[]`, `[1]`, `["x"]garbage`, `["x",]`, `["x"`, `["x" 1]`, `["connect"]`, `["disconnecting"]`, `null`, `"x"`,
+	for _, in := range []string{
+		``, `{}`, `[]`, `[1]`, `["x"]garbage`, `["x",]`, `["x"`, `["x" 1]`, `["connect"]`, `["disconnecting"]`, `null`, `"x"`,
 		"[\"x\x01\"]", `["x",01]`, `["x",1.]`, `["x",-]`, `["x",1e]`, `["x",tru]`, `["\x"]`, `["\u12g4"]`, `["x",{"a"}]`, `["x",{1:2}]`, `["x",{"a":1,}]`,
-		`["x",` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `]`} {
+		`["x",` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `]`,
+	} {
 		if _, _, err := eventArgs([]byte(in)); !errors.Is(err, errPacket) {
 			t.Errorf("%q: %v", in, err)
 		}

@@ -143,7 +143,14 @@ func (f *fixture) enter() *client {
 
 func (c *client) send(packets ...string) {
 	c.t.Helper()
-	var b []byte
+	if _, err := c.Write(encodeFrames(packets)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// encodeFrames makes WebSocket frames of packets; "binary:" begins those that
+// are attachments.
+func encodeFrames(packets []string) (b []byte) {
 	for _, p := range packets {
 		op := websocket.OpText
 		if strings.HasPrefix(p, "binary:") {
@@ -151,9 +158,7 @@ func (c *client) send(packets ...string) {
 		}
 		b = websocket.AppendClientFrame(b, op, []byte(p))
 	}
-	if _, err := c.Write(b); err != nil {
-		c.t.Fatal(err)
-	}
+	return b
 }
 
 // read returns the next packet that is no ping.
@@ -247,11 +252,36 @@ func TestMalformedFramesEndTheConnection(t *testing.T) {
 	f := newFixture(t, Options{}, namespaces.Namespace{}, echo)
 	bystander := f.enter()
 	for _, frames := range [][]string{
-		{"42"}, {"421"}, {"450-"}, {"451-", "binary:x"}, {"431"}, {"460-1"}, {"459999999999-"}, {"4511-[\"x\"]"},
-		{`42["x"]garbage`}, {`42{"x":1}`}, {`42["x",]`}, {`42[1]`}, {`42abc["x"]`}, {`42["connect"]`}, {"4abc"}, {"4"}, {"47"},
-		{`44{}`}, {`41{}`}, {"binary:x"}, {`451-["x",{"_placeholder":true,"num":0}]`, `42["y"]`},
-		{`451-["x",{"_placeholder":true,"num":1}]`, "binary:x"}, {`451-["x",{"_placeholder":true,"num":-1}]`, "binary:x"},
-		{`42/admin,["x"]`}, {`43/admin,1[]`}, {`41/admin`}, {`40`}, {`40/admin,[]`}, {`40/admin,{"a"}`}, {`431{}`},
+		{"42"},
+		{"421"},
+		{"450-"},
+		{"451-", "binary:x"},
+		{"431"},
+		{"460-1"},
+		{"459999999999-"},
+		{"4511-[\"x\"]"},
+		{`42["x"]garbage`},
+		{`42{"x":1}`},
+		{`42["x",]`},
+		{`42[1]`},
+		{`42abc["x"]`},
+		{`42["connect"]`},
+		{"4abc"},
+		{"4"},
+		{"47"},
+		{`44{}`},
+		{`41{}`},
+		{"binary:x"},
+		{`451-["x",{"_placeholder":true,"num":0}]`, `42["y"]`},
+		{`451-["x",{"_placeholder":true,"num":1}]`, "binary:x"},
+		{`451-["x",{"_placeholder":true,"num":-1}]`, "binary:x"},
+		{`42/admin,["x"]`},
+		{`43/admin,1[]`},
+		{`41/admin`},
+		{`40`},
+		{`40/admin,[]`},
+		{`40/admin,{"a"}`},
+		{`431{}`},
 	} {
 		c := f.enter()
 		c.send(frames...)
@@ -323,7 +353,12 @@ func TestEarlyEventsWait(t *testing.T) {
 		packets = append(packets, fmt.Sprintf(`42%d["x",%d]`, i, i))
 	}
 	packets = append(packets, `40/admin,{"token":"admin"}`, `42/admin,0["x","admin"]`)
-	go c.send(packets...)
+	sent := make(chan struct{})
+	go func() { // the server stops reading when its queue is full
+		defer close(sent)
+		c.Write(encodeFrames(packets))
+	}()
+	defer func() { <-sent }()
 	c.read()
 	c.expect(`42["ai_chat_room_id",{"chatRoomID":"first"}]`)
 	close(opened)

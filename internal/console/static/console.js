@@ -4,7 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 
-const state = { socket: null, room: null, token: '', tenant: null };
+const state = { socket: null, room: sessionStorage.getItem('room'), token: '', tenant: null };
 
 function item(list, text, className) {
   const li = document.createElement('li');
@@ -76,9 +76,11 @@ function connect() {
   const socket = io({ auth: { token: state.token }, forceNew: true });
   state.socket = socket;
   socket.on('connect', async () => {
-    const ack = await socket.emitWithAck('ai_chat_room_join', state.room ? { chatRoomID: state.room } : {});
+    let ack = await socket.emitWithAck('ai_chat_room_join', state.room ? { chatRoomID: state.room } : {});
+    if (!ack.ok && state.room) ack = await socket.emitWithAck('ai_chat_room_join', {}); // another user's, or gone
     if (!ack.ok) return item($('messages'), ack.error.message, 'bot bad');
     state.room = ack.chatRoomID;
+    sessionStorage.setItem('room', state.room);
     $('messages').replaceChildren();
     for (const m of ack.messages) item($('messages'), m.text, m.type);
     for (const el of $('say').elements) el.disabled = false;
@@ -93,9 +95,7 @@ function connect() {
   socket.on('workflow_node_update', (u) => {
     item($('updates'), `${u.nodeID}: ${u.status} ${JSON.stringify(u.output)}${u.error ? ' ' + u.error : ''}`, u.status === 'failed' ? 'bad' : '');
   });
-  socket.on('workflow_data_collection_request', (r) => {
-    item($('updates'), `${r.nodeID} waits for input: ${r.collectionConfig.title ?? ''}`);
-  });
+  socket.on('workflow_data_collection_request', ask);
   socket.on('workflow_status_update', (u) => {
     item($('updates'), `run ${u.status}${u.error ? ': ' + u.error : ''}`, u.status === 'COMPLETED' ? '' : 'bad');
   });
@@ -134,6 +134,35 @@ async function run(workflow) {
   } catch (error) {
     item($('updates'), error.message, 'bad');
   }
+}
+
+// ask shows what a run wants to know, with an answer of the right shape.
+function ask(request) {
+  const { title, formSchema } = request.collectionConfig;
+  const li = item($('updates'), title || `${request.nodeID} waits for input`);
+  const empty = { boolean: true, string: '', number: 0, integer: 0, array: [], object: {} };
+  const form = document.createElement('form');
+  form.className = 'row';
+  const input = document.createElement('input');
+  input.setAttribute('aria-label', 'Answer as JSON');
+  input.value = JSON.stringify(Object.fromEntries(
+    Object.entries(formSchema?.properties ?? {}).map(([name, property]) => [name, empty[property.type] ?? null])));
+  const button = document.createElement('button');
+  button.textContent = 'Answer';
+  form.append(input, button);
+  li.append(form);
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    try {
+      await api(`tenants/${encodeURIComponent(state.tenant)}/workflows/data-collection`, {
+        method: 'POST',
+        body: JSON.stringify({ collectionRequestID: request.collectionRequestID, submittedData: JSON.parse(input.value) }),
+      });
+      form.remove();
+    } catch (error) {
+      item($('updates'), error.message, 'bad');
+    }
+  });
 }
 
 function watchLog() {

@@ -1,0 +1,29 @@
+# `make run` and `make test` are all that is needed; each does its own set-up.
+
+GO ?= go
+ARGS ?=
+
+.PHONY: help run build test setup lint format
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build and start a server for development: ARGS="--addr 127.0.0.1:8080"
+	@bin/roomcast serve --dev $(ARGS)
+
+build: ## build bin/roomcast
+	@$(GO) build -trimpath -o bin/roomcast ./cmd/roomcast
+
+test: setup build lint ## everything that must hold before a change lands
+	@test/run
+
+setup: ## install what the tests need: Debian packages as root, npm packages
+	@test/setup
+
+lint: ## vet, staticcheck and formatting
+	@$(GO) vet ./...
+	@$(GO) tool staticcheck ./...
+	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted, run make format:"; echo "$$unformatted"; exit 1; }
+
+format: ## format the Go code
+	@$(GO) tool gofumpt -w .

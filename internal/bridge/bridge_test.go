@@ -1,0 +1,226 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+)
+
+var ada = &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
+
+// tab is a session that keeps what it is told.
+type tab struct {
+	mu    sync.Mutex
+	got   []string
+	rooms map[events.Room]bool
+}
+
+func newTab() *tab { return &tab{rooms: map[events.Room]bool{}} }
+
+func (t *tab) Identity() *auth.Identity { return ada }
+func (t *tab) Join(r events.Room)       { t.rooms[r] = true }
+func (t *tab) Leave(r events.Room)      { delete(t.rooms, r) }
+func (t *tab) Emit(p events.Payload) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	raw, _ := json.Marshal(p)
+	var fields struct {
+		InstanceID, Mode, Status string
+		Update                   struct{ NodeID string }
+		InitialContext           json.RawMessage
+	}
+	json.Unmarshal(raw, &fields)
+	t.got = append(t.got, strings.TrimSpace(fmt.Sprintf("%s %s %s%s%s%s", strings.TrimPrefix(p.EventName(), "widget_"), fields.InstanceID, fields.Mode, fields.Update.NodeID, fields.Status, fields.InitialContext)))
+	return nil
+}
+
+func (t *tab) take() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	got := strings.Join(t.got, "\n")
+	t.got = nil
+	return got
+}
+
+// fakeRuns are runs r1, r2, … that never do anything by themselves.
+type fakeRuns struct {
+	n       int
+	history map[string]History
+	started []string
+}
+
+func (f *fakeRuns) Executable(_ context.Context, _ *auth.Identity, workflowID string) (string, error) {
+	if workflowID == "foreign" {
+		return "other", nil
+	}
+	return "acme", nil
+}
+
+func (f *fakeRuns) Prepare(_ context.Context, _ *auth.Identity, workflowID string, input map[string]any) (Run, error) {
+	f.n++
+	return Run{ID: fmt.Sprintf("r%d", f.n), WorkflowID: workflowID, Tenant: "acme", Input: input}, nil
+}
+
+func (f *fakeRuns) Start(_ context.Context, r Run) error {
+	f.started = append(f.started, r.ID)
+	return nil
+}
+
+func (f *fakeRuns) Find(_ context.Context, _ *auth.Identity, id string, _ bool) (Run, error) {
+	return Run{ID: id, WorkflowID: "w", Tenant: "acme", Input: map[string]any{"from": id}}, nil
+}
+
+func (f *fakeRuns) Newest(ctx context.Context, id *auth.Identity, _ string) (Run, error) {
+	return f.Find(ctx, id, "newest", false)
+}
+
+func (f *fakeRuns) History(_ context.Context, r Run, _ uint64) (History, error) {
+	return f.history[r.ID], nil
+}
+
+func (f *fakeRuns) Input(context.Context, Run, map[string]any, bool) error { return nil }
+
+// owners are widgets by id.
+type owners map[string]string
+
+func (o owners) Widget(_ context.Context, id string) (string, error) {
+	if o[id] == "" {
+		return "", ErrNotFound
+	}
+	return o[id], nil
+}
+
+func (o owners) ClaimWidget(_ context.Context, id, tenant, _ string) (string, error) {
+	if o[id] == "" {
+		o[id] = tenant
+	}
+	return o[id], nil
+}
+
+func node(run, id string, offset uint64) Update {
+	return Update{RunID: run, Offset: offset, Node: &Node{ID: id}, Context: events.JSON(`{}`)}
+}
+
+func end(run string, offset uint64) Update {
+	return Update{RunID: run, Offset: offset, Status: events.RunCompleted, Context: events.JSON(`{}`)}
+}
+
+func expect(t *testing.T, s *tab, want ...string) {
+	t.Helper()
+	if got := s.take(); got != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+// Two tabs with the same widget have runs of their own.
+func TestTabsDoNotShareAWidget(t *testing.T) {
+	runs := &fakeRuns{}
+	s := NewService(Options{Runs: runs, Widgets: owners{}, AutoRegister: true})
+	a, b := newTab(), newTab()
+	for _, tab := range []*tab{a, b} {
+		if _, err := s.Connect(t.Context(), tab, Connect{WidgetID: "x", WorkflowID: "w", Input: map[string]any{"n": 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.RunUpdated(node("r1", "n", 1))
+	s.RunUpdated(node("r2", "n", 1))
+	s.RunUpdated(end("r1", 2))
+	expect(t, a, `workflow_connected r1 execute{"input":{"n":1}}`, "context_update r1 n", "workflow_status r1 COMPLETED")
+	expect(t, b, `workflow_connected r2 execute{"input":{"n":1}}`, "context_update r2 n")
+	if !a.rooms["widget:x"] || !a.rooms["r1"] || a.rooms["r2"] {
+		t.Errorf("rooms %v", a.rooms)
+	}
+
+	// Refreshing one leaves the other alone, and keeps its input.
+	if _, err := s.Refresh(t.Context(), a, "x", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, a, `workflow_connected r3 execute{"input":{"n":1}}`)
+	s.RunUpdated(node("r1", "late", 3))
+	s.RunUpdated(node("r2", "m", 2))
+	expect(t, a)
+	expect(t, b, "context_update r2 m")
+	if a.rooms["r1"] || !a.rooms["r3"] {
+		t.Errorf("rooms %v", a.rooms)
+	}
+
+	s.Forget(b)
+	s.Disconnect(a, "x")
+	s.Disconnect(a, "never was")
+	s.RunUpdated(node("r2", "o", 3))
+	s.RunUpdated(node("r3", "o", 1))
+	expect(t, a, "workflow_disconnected", "workflow_disconnected")
+	expect(t, b)
+	if len(s.sessions) != 0 || s.table.Len() != 0 || len(a.rooms) != 0 {
+		t.Errorf("left: %v, %d runs, rooms %v", s.sessions, s.table.Len(), a.rooms)
+	}
+	if strings.Join(runs.started, " ") != "r1 r2 r3" {
+		t.Errorf("started %v", runs.started)
+	}
+}
+
+func TestSubscribeAndReplay(t *testing.T) {
+	runs := &fakeRuns{history: map[string]History{
+		"live": {Updates: []Update{node("live", "a", 2)}, Through: 3, Status: events.RunRunning, Context: events.JSON(`{"a":1}`)},
+		"over": {Updates: []Update{node("over", "a", 2), end("over", 3)}, Through: 3, Status: events.RunCompleted, Context: events.JSON(`{"a":1}`)},
+	}}
+	s := NewService(Options{Runs: runs, Widgets: owners{}, AutoRegister: true})
+	a := newTab()
+	connect := func(mode events.WidgetMode, run string) {
+		t.Helper()
+		if _, err := s.Connect(t.Context(), a, Connect{WidgetID: "x", InstanceID: run, Mode: mode}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	connect(events.WidgetSubscribe, "live")
+	s.RunUpdated(node("live", "a", 2)) // was in the context already
+	s.RunUpdated(node("live", "b", 4))
+	expect(t, a, `workflow_connected live subscribe{"a":1}`, "context_update live b")
+	connect(events.WidgetSubscribe, "over")
+	expect(t, a, `workflow_connected over subscribe{"a":1}`, "workflow_status over COMPLETED")
+	connect(events.WidgetReplay, "over")
+	expect(t, a, `workflow_connected over replay{"a":1}`, "context_update over a", "workflow_status over COMPLETED")
+	if _, err := s.Refresh(t.Context(), a, "x", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, a, `workflow_connected r1 execute{"input":{"from":"over"}}`)
+}
+
+func TestForeignWidgets(t *testing.T) {
+	strict := NewService(Options{Runs: &fakeRuns{}, Widgets: owners{"theirs": "other", "mine": "acme"}})
+	lax := NewService(Options{Runs: &fakeRuns{}, Widgets: owners{"theirs": "other"}, AutoRegister: true})
+	for _, tt := range []struct {
+		s       *Service
+		connect Connect
+		code    events.Code
+	}{
+		{strict, Connect{WidgetID: "mine", WorkflowID: "w"}, ""},
+		{strict, Connect{WidgetID: "new", WorkflowID: "w"}, events.CodeNotFound},
+		{strict, Connect{WidgetID: "theirs", WorkflowID: "w"}, events.CodeNotFound},
+		{lax, Connect{WidgetID: "new", WorkflowID: "w"}, ""},
+		{lax, Connect{WidgetID: "theirs", WorkflowID: "w"}, events.CodeNotFound},
+		{lax, Connect{WidgetID: "new", WorkflowID: "w", TenantID: "other"}, events.CodeNotFound},
+		{lax, Connect{WidgetID: "new", WorkflowID: "foreign"}, events.CodeNotFound},
+		{lax, Connect{WidgetID: "new"}, events.CodeValidation},
+		{lax, Connect{WidgetID: "new", Mode: events.WidgetReplay}, events.CodeValidation},
+		{lax, Connect{WidgetID: "new", Mode: "dance"}, events.CodeValidation},
+	} {
+		s := newTab()
+		_, err := tt.s.Connect(t.Context(), s, tt.connect)
+		var e *events.Error
+		errors.As(err, &e)
+		if (tt.code == "") != (err == nil) || e != nil && e.Code != tt.code {
+			t.Errorf("%+v: %v", tt.connect, err)
+		}
+		if err != nil && (s.take() != "" || len(s.rooms) > 0) {
+			t.Errorf("%+v: something happened all the same", tt.connect)
+		}
+	}
+}

@@ -1,0 +1,279 @@
+package chat_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/store/sqlite"
+)
+
+var (
+	ada  = &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
+	bob  = &auth.Identity{User: "bob", Tenants: []auth.Membership{{ID: "acme", Role: auth.Admin}}}
+	many = &auth.Identity{User: "many", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}, {ID: "other", Role: auth.Member}}}
+)
+
+// assistantFunc is an assistant made of a function.
+type assistantFunc func(ctx context.Context, t chat.Turn) (chat.Reply, error)
+
+func (f assistantFunc) Reply(ctx context.Context, t chat.Turn) (chat.Reply, error) { return f(ctx, t) }
+
+type fixture struct {
+	t     *testing.T
+	svc   *chat.Service
+	store chat.Store
+	said  chan string // what the bot says, in order
+}
+
+func newFixture(t *testing.T, opts chat.Options, reply assistantFunc) *fixture {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, store: db.Chats(), said: make(chan string, 1000)}
+	opts.Store, opts.Publisher, opts.Assistant = f.store, f, reply
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	f.svc = chat.NewService(opts)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		f.svc.Close(ctx)
+		db.Close()
+	})
+	return f
+}
+
+// Publish implements chat.Publisher.
+func (f *fixture) Publish(_ events.Room, _ uint64, p events.Payload) error {
+	f.said <- p.(events.AIChatBotMessage).Text
+	return nil
+}
+
+func (f *fixture) room(id *auth.Identity) string {
+	f.t.Helper()
+	r, err := f.svc.Open(f.t.Context(), id, "")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return r.ID
+}
+
+func (f *fixture) say(room, text string, action chat.Action) {
+	f.t.Helper()
+	if _, err := f.svc.Say(f.t.Context(), ada, room, "", text, action); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func code(err error) events.Code {
+	var e *events.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// Whatever happens to an answer, there is one.
+func TestEveryMessageHasOneAnswer(t *testing.T) {
+	var log bytes.Buffer
+	f := newFixture(t, chat.Options{Timeout: 20 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(ctx context.Context, turn chat.Turn) (chat.Reply, error) {
+		switch turn.Message.Text {
+		case "panic":
+			panic("boom")
+		case "hang":
+			<-ctx.Done()
+			return chat.Reply{}, ctx.Err()
+		case "fail":
+			return chat.Reply{}, errors.New("secret detail")
+		case "refuse":
+			return chat.Reply{}, events.Errorf(events.CodeConflict, "not now")
+		case "silence":
+			return chat.Reply{}, nil
+		}
+		return chat.Reply{Text: "echo " + turn.Message.Text}, nil
+	})
+	room := f.room(ada)
+	for text, want := range map[string]string{
+		"hello": "echo hello", "panic": "Something went wrong", "hang": "could not answer within 20ms",
+		"fail": "Something went wrong", "refuse": "That did not work: not now.", "silence": "nothing to say",
+	} {
+		f.say(room, text, chat.None)
+		if got := <-f.said; !strings.Contains(got, want) || strings.Contains(got, "secret") {
+			t.Errorf("%s was answered with %q", text, got)
+		}
+	}
+	if !strings.Contains(log.String(), "boom") || !strings.Contains(log.String(), "secret detail") {
+		t.Error("the log does not say what went wrong")
+	}
+	messages, err := f.store.Messages(t.Context(), room, 100)
+	if err != nil || len(messages) != 12 || len(f.said) != 0 {
+		t.Errorf("%d messages, %v", len(messages), err)
+	}
+}
+
+func TestAnswersComeInOrder(t *testing.T) {
+	f := newFixture(t, chat.Options{Waiting: 1000}, func(_ context.Context, turn chat.Turn) (chat.Reply, error) {
+		return chat.Reply{Text: turn.Message.Text}, nil
+	})
+	var all sync.WaitGroup
+	rooms := []string{f.room(ada), f.room(ada), f.room(ada)}
+	for i, room := range rooms {
+		all.Go(func() {
+			for n := range 100 {
+				f.svc.Say(t.Context(), ada, room, "", fmt.Sprintf("%d %d", i, n), chat.None)
+			}
+		})
+	}
+	all.Wait()
+	next := [3]int{}
+	for range 300 {
+		var room, n int
+		fmt.Sscan(<-f.said, &room, &n)
+		if n != next[room] {
+			t.Fatalf("room %d: answer %d, want %d", room, n, next[room])
+		}
+		next[room]++
+	}
+}
+
+func TestTooManyWaiting(t *testing.T) {
+	release := make(chan struct{})
+	f := newFixture(t, chat.Options{Waiting: 2}, func(context.Context, chat.Turn) (chat.Reply, error) {
+		<-release
+		return chat.Reply{Text: "done"}, nil
+	})
+	room := f.room(ada)
+	var err error
+	accepted := 0
+	for err == nil {
+		if _, err = f.svc.Say(t.Context(), ada, room, "", "x", chat.None); err == nil {
+			accepted++
+		}
+	}
+	if code(err) != events.CodeConflict || accepted < 2 || accepted > 3 {
+		t.Errorf("%d accepted, then %v", accepted, err)
+	}
+	close(release)
+	for range accepted {
+		<-f.said
+	}
+}
+
+func TestProposals(t *testing.T) {
+	f := newFixture(t, chat.Options{}, func(_ context.Context, turn chat.Turn) (chat.Reply, error) {
+		if turn.Message.Text == "propose" {
+			return chat.Reply{Text: "proposed", Propose: &chat.Proposal{WorkflowID: "w", Title: "T"}}, nil
+		}
+		title := "nothing"
+		if turn.Proposal != nil {
+			title = turn.Proposal.Title
+		}
+		return chat.Reply{Text: string(turn.Message.Action) + " " + title}, nil
+	})
+	room := f.room(ada)
+	for _, step := range []struct {
+		text   string
+		action chat.Action
+		want   string
+	}{
+		{"go", chat.Approve, "approve nothing"},
+		{"propose", chat.None, "proposed"},
+		{"x", chat.Test, "test T"},
+		{"Yes, please!", chat.None, "approve T"},
+		{"again", chat.Approve, "approve nothing"},
+		{"propose", chat.None, "proposed"},
+		{"hm", chat.None, " T"},
+		{"no", chat.None, "reject T"},
+		{"yes", chat.None, " nothing"},
+	} {
+		f.say(room, step.text, step.action)
+		if got := <-f.said; got != step.want {
+			t.Errorf("%q (%s): %q, want %q", step.text, step.action, got, step.want)
+		}
+	}
+}
+
+func TestRoomsAreTheirOwners(t *testing.T) {
+	f := newFixture(t, chat.Options{}, func(context.Context, chat.Turn) (chat.Reply, error) { return chat.Reply{Text: "x"}, nil })
+	ctx := t.Context()
+	room := f.room(ada)
+	for _, id := range []*auth.Identity{bob, many} {
+		if _, err := f.svc.Room(ctx, id, room); code(err) != events.CodeNotFound {
+			t.Errorf("%s in ada's room: %v", id.User, err)
+		}
+		if _, err := f.svc.Say(ctx, id, room, "", "x", chat.None); code(err) != events.CodeNotFound {
+			t.Errorf("%s says something there: %v", id.User, err)
+		}
+	}
+	if _, err := f.svc.Open(ctx, ada, "foreign"); code(err) != events.CodeNotFound {
+		t.Errorf("a room in a foreign tenant: %v", err)
+	}
+	// The first message says to which tenant a room belongs.
+	shared := f.room(many)
+	if _, err := f.svc.Say(ctx, many, shared, "", "x", chat.None); code(err) != events.CodeValidation {
+		t.Errorf("without a tenant: %v", err)
+	}
+	if r, err := f.svc.Say(ctx, many, shared, "other", "x", chat.None); err != nil || r.Tenant != "other" {
+		t.Errorf("%+v %v", r, err)
+	}
+	if _, err := f.svc.Say(ctx, many, shared, "acme", "x", chat.None); code(err) != events.CodeNotFound {
+		t.Errorf("with another tenant: %v", err)
+	}
+	<-f.said
+}
+
+// What a dead process left without an answer gets one.
+func TestRecover(t *testing.T) {
+	f := newFixture(t, chat.Options{}, nil)
+	room := f.room(ada)
+	for _, speaker := range []chat.Speaker{chat.User, chat.Bot, chat.User, chat.User} {
+		if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: speaker, Text: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := f.svc.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.said) != 2 || !strings.Contains(<-f.said, "interrupted") {
+		t.Errorf("%d answers", len(f.said))
+	}
+}
+
+func TestClose(t *testing.T) {
+	started := make(chan struct{})
+	f := newFixture(t, chat.Options{}, func(ctx context.Context, _ chat.Turn) (chat.Reply, error) {
+		close(started)
+		<-ctx.Done()
+		return chat.Reply{}, ctx.Err()
+	})
+	room := f.room(ada)
+	f.say(room, "x", chat.None)
+	<-started
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := f.svc.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Close: %v", err)
+	}
+	if got := <-f.said; !strings.Contains(got, "interrupted") {
+		t.Errorf("the cut answer: %q", got)
+	}
+	if _, err := f.svc.Say(t.Context(), ada, room, "", "x", chat.None); code(err) != events.CodeConflict {
+		t.Errorf("after Close: %v", err)
+	}
+}
