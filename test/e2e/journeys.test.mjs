@@ -10,7 +10,7 @@ import { start, workflow } from './lib/server.mjs';
 let server, add, order, countdown;
 
 before(async () => {
-  server = await start();
+  server = await start({ env: { ROOMCAST_MONITOR_STATSINTERVAL: '100ms' } });
   add = await workflow(server, 'Add numbers');
   order = await workflow(server, 'Order approval');
   countdown = await workflow(server, 'Countdown');
@@ -155,6 +155,8 @@ for (const options of matrix) {
       const instanceID = await execute(add);
       const finished = await admin.next('log', (l) => l.content.run === instanceID);
       assert.equal(finished.content.status, 'COMPLETED');
+      const stats = await admin.next('stats');
+      assert.ok(stats.connections >= 1 && stats.sessions >= 1 && stats.memory.heap > 0, JSON.stringify(stats));
       admin.close();
       for (const [token, code] of [[server.tokens.member, 'PERMISSION_DENIED'], [undefined, 'USER_AUTH_TOKEN_NOT_FOUND']]) {
         const client = new Client(server.url, { ...options, namespace: '/monitor', token });
