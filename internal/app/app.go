@@ -165,9 +165,9 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 	}
 	var served []socketio.Namespace
 	for _, ns := range spaces {
-		served = append(served, socketio.Namespace{Namespace: ns, Handler: namespaces.NewRouter(ns, namespaces.RouterOptions{
+		served = append(served, socketio.Namespace{Namespace: ns, Handler: socketio.Routed(namespaces.NewRouter(ns, namespaces.RouterOptions{
 			Contract: contract, Logger: a.log, Timeout: c.HandlerTimeout,
-		})})
+		}))})
 	}
 	polling, websocket := transports(c.Transports)
 	a.socket = socketio.New(socketio.Options{

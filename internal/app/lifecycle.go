@@ -33,7 +33,7 @@ func (a *App) Run(ctx context.Context) error {
 		a.lines.Run(background, func(l logstream.Line) { monitor.PublishLine(a.publishToMonitor, l) })
 	})
 	running.Go(func() {
-		monitor.RunStats(background, a.opts.Config.Monitor.StatsInterval, a.publishToMonitor, a.stats)
+		monitor.RunStats(background, a.opts.Config.Monitor.StatsInterval, a.publishStats, a.stats)
 	})
 	failed := make(chan error, len(a.addrs))
 	for _, l := range a.addrs {
@@ -84,6 +84,10 @@ func (a *App) stop() error {
 // publishToMonitor must not log: what it logged would be published.
 func (a *App) publishToMonitor(room events.Room, offset uint64, p events.Payload) {
 	a.socket.Publish(monitor.Name, room, offset, p)
+}
+
+func (a *App) publishStats(room events.Room, p events.Payload) {
+	a.socket.PublishVolatile(monitor.Name, room, p)
 }
 
 func (a *App) stats() events.Stats {

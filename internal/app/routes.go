@@ -27,6 +27,7 @@ func (a *App) routes() (http.Handler, error) {
 		Authenticate: a.auth.Authenticate, Workflows: a.workflows, Listeners: a.listeners, Widgets: a.db.Widgets(),
 		Logger: a.log, MaxBody: int64(a.opts.Config.Server.MaxBody),
 	})))
+	mux.Handle("GET /metrics", a.metrics())
 	mux.HandleFunc("GET /health/live", a.live)
 	mux.HandleFunc("GET /health/ready", a.readiness)
 	mux.HandleFunc("GET /health", a.live)

@@ -97,6 +97,16 @@ func (c *Conn) Send(f Frame) error {
 	return c.sendFrame(f.forProtocol(int(c.proto)))
 }
 
+// SendVolatile sends a message that the client can do without: it is dropped,
+// and counted, unless it can leave at once.
+func (c *Conn) SendVolatile(f Frame) error {
+	if !c.Writable() {
+		c.srv.dropped.Add(1)
+		return nil
+	}
+	return c.Send(f)
+}
+
 // Reply sends a text message to this client alone. It never blocks. Within
 // [Turn.Work] t is the turn, and the replies of one turn leave together; else
 // it is nil.
@@ -176,10 +186,14 @@ func (c *Conn) closeLocked(reason Reason) {
 		ws.Close(closeCode(reason), string(reason))
 		return
 	}
-	if reason == ReasonSlow {
+	broken := reason == ReasonParseError || reason == ReasonTooBig || reason == ReasonTransportError
+	if broken || reason == ReasonSlow {
 		c.poll.drop()
 	}
-	c.pendLocked(closeFrame)
+	// Who breaks the protocol learns it from the answer to the request.
+	if !broken || c.poll.waiting {
+		c.pendLocked(closeFrame)
+	}
 	go c.end(reason)
 }
 
@@ -234,7 +248,11 @@ func (c *Conn) end(reason Reason) {
 	c.mu.Lock()
 	if !c.closed {
 		c.closed, c.reason = true, reason
+		if c.poll != nil { // the client closed: it may have a GET under way
+			c.poll.noop = true
+		}
 	}
+	farewell := c.poll != nil && !c.poll.waiting && (c.poll.noop || c.poll.size > 0)
 	if c.poll != nil {
 		c.poll.signal()
 	}
@@ -246,7 +264,7 @@ func (c *Conn) end(reason Reason) {
 	if !tell {
 		return
 	}
-	c.srv.forget(c)
+	c.srv.forget(c, reason, farewell)
 	c.session.Closed(reason)
 	c.srv.sessions.done()
 }

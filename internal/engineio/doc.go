@@ -35,7 +35,8 @@
 // Output that a client does not fetch is bounded by [Options.SendLimit] bytes
 // for each connection, on either transport. What does not fit closes it with
 // [ReasonSlow]; a WebSocket client is told so by the close frame, a polling
-// client by the close packet and by the 400 that answers whatever it asks next.
+// client by the close packet. A single message is sent whatever its size.
+// [Conn.SendVolatile] drops what cannot leave at once, and counts it.
 //
 // # Ending
 //

@@ -33,6 +33,11 @@ func BinaryFrame(data []byte) Frame {
 	return Frame{websocket.AppendFrame(make([]byte, 0, len(data)+10), websocket.OpBinary, data)}
 }
 
+// Then returns the frame of both messages, which nothing can come between.
+func (f Frame) Then(next Frame) Frame {
+	return Frame{append(f.ws[:len(f.ws):len(f.ws)], next.ws...)}
+}
+
 // Len returns the size of the frame on a WebSocket, in bytes.
 func (f Frame) Len() int { return len(f.ws) }
 
@@ -46,15 +51,19 @@ func appendText(dst, text []byte) []byte {
 // forProtocol returns the frame as the given protocol wants it on a
 // WebSocket: protocol 3 puts the packet type before binary data too.
 func (f Frame) forProtocol(proto int) []byte {
-	if proto != 3 {
+	if proto != 3 || !anyBinary([][]byte{f.ws}) {
 		return f.ws
 	}
-	op, payload, _ := websocket.SplitFrame(f.ws)
-	if op != websocket.OpBinary {
-		return f.ws
-	}
-	b := websocket.AppendHeader(make([]byte, 0, len(payload)+11), op, len(payload)+1)
-	return append(append(b, 4), payload...)
+	var b []byte
+	eachPacket([][]byte{f.ws}, func(op websocket.Opcode, payload []byte) {
+		if op != websocket.OpBinary {
+			b = websocket.AppendFrame(b, op, payload)
+			return
+		}
+		b = websocket.AppendHeader(b, op, len(payload)+1)
+		b = append(append(b, 4), payload...)
+	})
+	return b
 }
 
 func control(t packetType, data string) []byte {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // polling is the state of a connection that has no WebSocket yet. It is
@@ -15,7 +16,8 @@ type polling struct {
 	size      int      // bytes in frames
 	waiting   bool     // a GET is being held
 	posting   bool     // a POST is being handled
-	upgrading bool     // the client has probed a WebSocket
+	upgrading bool     // the client has probed a WebSocket; a GET is not held for long
+	noop      bool     // the next GET is answered even if there is nothing to say
 	probing   bool     // a WebSocket has been opened for an upgrade
 	wake      chan struct{}
 	format    payloadFormat
@@ -54,7 +56,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) *refusal {
 	c.mu.Lock()
 	p := c.poll
 	switch {
-	case p == nil, c.closed && p.size == 0:
+	case p == nil, c.closed && p.size == 0 && !p.noop:
 		c.mu.Unlock()
 		return unknownSession
 	case p.waiting:
@@ -64,10 +66,16 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) *refusal {
 		return badRequest
 	}
 	p.waiting = true
-	for p.size == 0 && !p.upgrading && !c.closed && c.poll != nil {
+	var soon <-chan time.Time
+	for p.size == 0 && !p.noop && !c.closed && c.poll != nil {
+		if p.upgrading && soon == nil {
+			soon = time.After(upgradingPoll)
+		}
 		c.mu.Unlock()
 		select {
 		case <-p.wake:
+		case <-soon:
+			p.answer(c)
 		case <-r.Context().Done():
 			c.abandoned(p)
 			return nil
@@ -75,15 +83,36 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) *refusal {
 		c.mu.Lock()
 	}
 	p.waiting = false
+	gone := c.poll == nil && !p.noop
 	frames := p.frames
 	p.drop()
+	p.noop = false
+	over := c.closed
 	c.mu.Unlock()
 
-	if len(frames) == 0 { // upgraded or closed meanwhile: let the client go on
+	if over {
+		c.srv.dismiss(c)
+	}
+	if gone {
+		return unknownSession // the client has gone on to its WebSocket
+	}
+	if len(frames) == 0 {
 		frames = [][]byte{noopFrame}
 	}
 	writePayload(w, frames, p.format)
 	return nil
+}
+
+// upgradingPoll is how long a GET is held that comes after the probe of an
+// upgrade. Most clients send none; those that do either wait for its answer
+// before they go on, or have gone on already and expect to be turned away.
+const upgradingPoll = 100 * time.Millisecond
+
+// answer lets the waiting GET, or the next, return.
+func (p *polling) answer(c *Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.noop = true
 }
 
 // abandoned ends a connection whose client hung up on a poll: what is sent

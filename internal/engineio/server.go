@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/websocket"
 )
@@ -18,11 +21,16 @@ type Server struct {
 	ws    *websocket.Server
 	wheel *wheel
 
+	dropped atomic.Int64 // volatile messages that were not sent
+
 	work     counter // goroutines started by Conn.Go
 	sessions counter // sessions that have not been told of their end
 
 	mu      sync.Mutex
 	conns   map[string]*Conn
+	leaving map[string]*Conn // ended, but for a last answer to a poll
+	opened  int64
+	closed  map[Reason]int64
 	closing bool
 }
 
@@ -32,10 +40,12 @@ var _ http.Handler = (*Server)(nil)
 func NewServer(opts Options) *Server {
 	opts = opts.withDefaults()
 	return &Server{
-		opts:  opts,
-		wheel: newWheel(opts.PingInterval, opts.PingTimeout),
-		ws:    websocket.NewServer(websocket.Options{MaxMessage: opts.MaxPayload, SendLimit: opts.SendLimit}),
-		conns: make(map[string]*Conn),
+		opts:    opts,
+		wheel:   newWheel(opts.PingInterval, opts.PingTimeout),
+		ws:      websocket.NewServer(websocket.Options{MaxMessage: opts.MaxPayload, SendLimit: opts.SendLimit}),
+		conns:   make(map[string]*Conn),
+		leaving: make(map[string]*Conn),
+		closed:  make(map[Reason]int64),
 	}
 }
 
@@ -82,17 +92,33 @@ func (s *Server) Len() int {
 	return len(s.conns)
 }
 
-// Each calls fn for every connection there is now.
-func (s *Server) Each(fn func(*Conn)) {
+// Stats are the numbers of a server. Those but Connections and Queued count
+// since it was made.
+type Stats struct {
+	Connections     map[string]int // by transport
+	Queued          int            // bytes that clients have not fetched
+	Opened          int64
+	Closed          map[Reason]int64
+	VolatileDropped int64 // messages, each for one client
+}
+
+// Stats returns the numbers of now. It looks at every connection.
+func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	conns := make([]*Conn, 0, len(s.conns))
 	for _, c := range s.conns {
 		conns = append(conns, c)
 	}
+	stats := Stats{
+		Connections: map[string]int{"polling": 0, "websocket": 0},
+		Opened:      s.opened, Closed: maps.Clone(s.closed), VolatileDropped: s.dropped.Load(),
+	}
 	s.mu.Unlock()
 	for _, c := range conns {
-		fn(c)
+		stats.Connections[c.Transport()]++
+		stats.Queued += c.Queued()
 	}
+	return stats
 }
 
 // A refusal is the body of an answer that the protocol has no packet for.
@@ -164,7 +190,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) *refusal {
 func (s *Server) find(sid string) *Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.conns[sid]
+	if c := s.conns[sid]; c != nil {
+		return c
+	}
+	return s.leaving[sid]
 }
 
 // handshake opens a connection.
@@ -234,16 +263,34 @@ func (s *Server) register(c *Conn) bool {
 		return false
 	}
 	s.conns[c.id] = c
+	s.opened++
 	s.sessions.add()
 	s.wheel.add(c)
 	return true
 }
 
-func (s *Server) forget(c *Conn) {
+// forget removes a connection that has ended. With farewell there is one more
+// thing to say to the client's next poll, if it comes soon.
+func (s *Server) forget(c *Conn, reason Reason, farewell bool) {
 	s.wheel.remove(c)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.conns, c.id)
-	s.mu.Unlock()
+	s.closed[reason]++
+	if farewell && !s.closing {
+		s.leaving[c.id] = c
+		time.AfterFunc(farewellTime, func() { s.dismiss(c) })
+	}
+}
+
+// farewellTime is how long a connection that has ended is remembered for a
+// poll that is on its way.
+const farewellTime = time.Second
+
+func (s *Server) dismiss(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.leaving, c.id)
 }
 
 func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, c *Conn) *refusal {
@@ -259,11 +306,19 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, c *Conn) 
 		ws.Start(discard{}, nil)
 		return nil
 	}
+	if c.proto == 3 {
+		// Programs of that time begin to listen when they are told that the
+		// WebSocket is open: the first packet must not come with that news.
+		ws.Flush()
+		time.Sleep(openDelay)
+	}
 	ws.Send(c.openPacket([]string{}))
 	c.opened(s.opts.Open(c, r))
 	ws.Start((*wsHandler)(c), buffered)
 	return nil
 }
+
+const openDelay = 2 * time.Millisecond
 
 // upgradeHeader returns the headers gathered so far: a hijacked connection
 // loses them otherwise.

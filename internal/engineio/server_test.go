@@ -349,7 +349,7 @@ func TestOversizePost(t *testing.T) {
 func TestTwoPollsCloseTheConnection(t *testing.T) {
 	f := newFixture(t, Options{})
 	q := f.poll("EIO=4")
-	c := f.srv.find(q[strings.Index(q, "sid=")+4:])
+	c := (<-f.sessions).c
 	first := make(chan string)
 	go func() {
 		_, body := f.do(q)
@@ -523,14 +523,39 @@ func TestClientCloses(t *testing.T) {
 	}
 }
 
+// A poll and the client's own close may overtake each other on their way.
+func TestPollAfterClientClosed(t *testing.T) {
+	f := newFixture(t, quick)
+	for _, tt := range []struct{ query, post, get string }{{"EIO=4", "1", "6"}, {"EIO=3", "1:1", "1:6"}} {
+		q := f.poll(tt.query)
+		f.expect(200, "ok", q, tt.post)
+		f.expect(200, tt.get, q)
+		f.expect(400, "", q)
+	}
+}
+
+// So may a poll and the end of an upgrade.
+func TestPollAroundTheEndOfAnUpgrade(t *testing.T) {
+	f := newFixture(t, Options{})
+	for range 50 {
+		q := f.poll("EIO=4")
+		c := f.mustDial("EIO=4" + q[strings.Index(q, "&sid="):])
+		c.send("2probe")
+		c.expect("3probe")
+		c.send("5")
+		f.expect(400, "", q)
+		c.Close()
+	}
+}
+
 func TestUpgrade(t *testing.T) {
 	f := newFixture(t, Options{AllowEIO3: true})
 	for _, tt := range []struct{ query, noop, post string }{{"EIO=4", "6", "4early"}, {"EIO=3", "1:6", "6:4early"}} {
 		q := f.poll(tt.query)
 		sid := q[strings.Index(q, "&sid="):]
 		c := f.mustDial(tt.query + sid)
-		if _, err := f.dial(tt.query + sid); err == nil {
-			t.Errorf("%s: a second probe was accepted", tt.query)
+		if e := f.mustDial(tt.query + sid).expectClose(); e == nil || e.Code != websocket.StatusPolicyViolation {
+			t.Errorf("%s: a second probe was closed with %v", tt.query, e)
 		}
 		c.send("2probe")
 		c.expect("3probe")
@@ -542,8 +567,8 @@ func TestUpgrade(t *testing.T) {
 		c.expect("4hello")
 		f.expect(400, "", q)
 		f.expect(400, "", q, tt.post)
-		if _, err := f.dial(tt.query + sid); err == nil {
-			t.Errorf("%s: a WebSocket after the upgrade was accepted", tt.query)
+		if e := f.mustDial(tt.query + sid).expectClose(); e == nil || e.Code != websocket.StatusPolicyViolation {
+			t.Errorf("%s: a WebSocket after the upgrade was closed with %v", tt.query, e)
 		}
 		c.send("4hello")
 		c.expect("4hello")
@@ -583,23 +608,26 @@ func TestFailedProbeLeavesPolling(t *testing.T) {
 	c.expectClose() // the client never says "5"
 	f.expect(200, "ok", q, "4x")
 	f.expect(200, "4x", q)
-	f.until(func() (ok bool) {
-		c, err := f.dial("EIO=4" + sid)
-		if err == nil {
-			c.send("4not a probe")
-			if e := c.expectClose(); e == nil || e.Code != websocket.StatusProtocolError {
-				t.Errorf("closed with %v", e)
-			}
-		}
-		return err == nil
-	})
-	f.until(func() bool {
-		c, err := f.dial("EIO=4" + sid)
-		if err != nil {
+	c = f.mustDial("EIO=4" + sid)
+	f.until(func() bool { // the server has seen the end of the first probe
+		c.send("4not a probe")
+		e := c.expectClose()
+		if e != nil && e.Code == websocket.StatusPolicyViolation {
+			c = f.mustDial("EIO=4" + sid)
 			return false
 		}
+		if e == nil || e.Code != websocket.StatusProtocolError {
+			t.Errorf("closed with %v", e)
+		}
+		return true
+	})
+	f.until(func() bool {
+		c := f.mustDial("EIO=4" + sid)
 		c.send("2probe")
-		c.expect("3probe")
+		_, answer, err := c.ReadMessage()
+		if err != nil || string(answer) != "3probe" {
+			return false
+		}
 		c.send("5")
 		return true
 	})
@@ -671,6 +699,7 @@ func TestSlowPollingClient(t *testing.T) {
 	if r := <-s.closed; r != ReasonSlow {
 		t.Errorf("closed with %q", r)
 	}
+	f.expect(200, "1", q) // what was kept is gone; the client learns that it is over
 	f.expect(400, "", q)
 	// One message is sent whatever its size.
 	q = f.poll("EIO=4")

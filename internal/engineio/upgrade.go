@@ -19,15 +19,21 @@ var _ websocket.Handler = (*probe)(nil)
 // upgrade opens a WebSocket for a connection that is polling.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) *refusal {
 	c.mu.Lock()
-	if c.poll == nil || c.poll.probing || c.closed {
-		c.mu.Unlock()
-		return badRequest
+	free := c.poll != nil && !c.poll.probing && !c.closed
+	if free {
+		c.poll.probing = true
 	}
-	c.poll.probing = true
 	c.mu.Unlock()
 	ws, buffered, err := s.ws.Upgrade(w, r, upgradeHeader(w))
-	if err != nil {
+	switch {
+	case err != nil && free:
 		c.probeFailed()
+		return nil
+	case err != nil:
+		return nil
+	case !free: // clients expect to be let in and shown out
+		ws.Close(websocket.StatusPolicyViolation, "the connection has a WebSocket already")
+		ws.Start(discard{}, nil)
 		return nil
 	}
 	p := &probe{c: c}
@@ -50,13 +56,14 @@ func (p *probe) Message(ws *websocket.Conn, _ *Turn, op websocket.Opcode, data [
 	c := p.c
 	switch {
 	case op == websocket.OpText && string(data) == string(packetPing)+"probe":
-		ws.Send(control(packetPong, "probe"))
 		c.mu.Lock()
 		if c.poll != nil {
 			c.poll.upgrading = true
-			c.poll.signal() // ends the waiting GET: the client pauses polling first
+			c.poll.noop = c.poll.waiting // the client goes on when its GET has ended
+			c.poll.signal()
 		}
 		c.mu.Unlock()
+		ws.Send(control(packetPong, "probe"))
 	case op == websocket.OpText && string(data) == string(packetUpgrade) && p.timer.Stop() && c.upgraded(ws):
 		ws.SetHandler((*wsHandler)(c))
 	default:

@@ -65,8 +65,13 @@ func (a *adapter) Broadcast(p *libparser.Packet, opts *socket.BroadcastOptions) 
 		return
 	}
 	frame := engineio.TextFrame(encoded[0].Bytes())
+	volatile := opts != nil && opts.Flags != nil && opts.Flags.Volatile
 	for s := range a.selected(opts) {
-		s.deliver(frame)
+		if volatile {
+			s.deliverVolatile(frame)
+		} else {
+			s.deliver(frame)
+		}
 	}
 }
 

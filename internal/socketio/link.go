@@ -95,7 +95,7 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 			return err
 		}
 		l.srv.received.Add(1)
-		return s.take(t, event{name: name, args: args, id: p.id, wantsAck: p.hasID, attachments: attachments, size: len(data)})
+		return s.take(t, event{Event{name, args, attachments, p.hasID}, p.id, len(data)})
 	default:
 		return s.acknowledged(p)
 	}

@@ -152,13 +152,27 @@ func appendHeader(dst []byte, kind packetType, attachments int, namespace string
 	return dst
 }
 
-// appendEvent appends an EVENT packet whose arguments are JSON.
-func appendEvent(dst []byte, namespace, event string, args ...json.RawMessage) []byte {
-	dst = appendHeader(dst, typeEvent, 0, namespace, false, 0)
-	dst = append(dst, '[')
-	dst = appendString(dst, event)
-	for _, arg := range args {
+// appendEvent appends an EVENT packet whose arguments are JSON. With
+// attachments it is a BINARY_EVENT.
+func appendEvent(dst []byte, namespace, event string, args []json.RawMessage, attachments int) []byte {
+	kind := typeEvent
+	if attachments > 0 {
+		kind = typeBinaryEvent
+	}
+	dst = appendHeader(dst, kind, attachments, namespace, false, 0)
+	dst = appendString(append(dst, '['), event)
+	if len(args) > 0 {
 		dst = append(dst, ',')
+	}
+	return appendArgs(dst, args)
+}
+
+// appendArgs appends JSON values and the end of their array.
+func appendArgs(dst []byte, args []json.RawMessage) []byte {
+	for i, arg := range args {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
 		dst = append(dst, arg...)
 	}
 	return append(dst, ']')

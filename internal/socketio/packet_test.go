@@ -78,7 +78,7 @@ func TestAppendEvent(t *testing.T) {
 		{"/n", "a", `2/n,["a",1]`},
 		{"/", "é\"", `2["é\"",1]`},
 	} {
-		if got := string(appendEvent(nil, tt.namespace, tt.event, json.RawMessage("1"))); got != tt.want {
+		if got := string(appendEvent(nil, tt.namespace, tt.event, []json.RawMessage{json.RawMessage("1")}, 0)); got != tt.want {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}

@@ -9,23 +9,20 @@ import (
 	"github.com/roomcast/roomcast/internal/engineio"
 )
 
-// An event waits in the queue of its session, or is being handled.
+// event is an [Event] that waits in the queue of its session, or is handled.
 type event struct {
-	name        string
-	args        []json.RawMessage
-	attachments [][]byte
-	id          uint64
-	wantsAck    bool
-	size        int // bytes it came in
+	Event
+	id   uint64 // of the acknowledgement
+	size int    // bytes it came in
 }
 
 // clone makes an event independent of the buffer that it was decoded in.
 func (e event) clone() event {
-	args := make([]json.RawMessage, len(e.args))
+	args := make([]json.RawMessage, len(e.Args))
 	for i := range args {
-		args[i] = bytes.Clone(e.args[i])
+		args[i] = bytes.Clone(e.Args[i])
 	}
-	e.args = args
+	e.Args = args
 	return e
 }
 
@@ -109,23 +106,37 @@ func (s *Session) run(t *engineio.Turn, e event) {
 }
 
 func (s *Session) handle(t *engineio.Turn, e event) {
-	if e.attachments != nil {
-		for i := range e.args {
-			e.args[i], _ = replacePlaceholders(e.args[i], e.attachments) // checked on arrival
-		}
-	}
-	reply := s.space.Handler.Dispatch(context.Background(), s, e.name, e.args, e.wantsAck)
-	if e.wantsAck {
-		s.reply(t, e.id, reply)
+	reply := s.space.Handler.Handle(context.Background(), s, e.Event)
+	if e.WantsAck {
+		s.acknowledge(t, e.id, reply)
 	}
 }
 
-// reply acknowledges an event with one value.
-func (s *Session) reply(t *engineio.Turn, id uint64, value []byte) {
-	b := appendHeader(make([]byte, 0, len(value)+len(s.namespace)+24), typeAck, 0, s.namespace, true, id)
-	b = append(b, '[')
-	b = append(b, value...)
-	s.link.conn.Reply(t, append(b, ']'))
+// acknowledge sends the acknowledgement of an event.
+func (s *Session) acknowledge(t *engineio.Turn, id uint64, r Reply) {
+	kind := typeAck
+	if len(r.Attachments) > 0 {
+		kind = typeBinaryAck
+	}
+	size := len(s.namespace) + 32
+	for _, arg := range r.Args {
+		size += len(arg) + 1
+	}
+	b := appendHeader(make([]byte, 0, size), kind, len(r.Attachments), s.namespace, true, id)
+	s.send(t, appendArgs(append(b, '['), r.Args), r.Attachments)
+}
+
+// send sends a packet and its attachments, with nothing between them.
+func (s *Session) send(t *engineio.Turn, packet []byte, attachments [][]byte) {
+	if len(attachments) == 0 {
+		s.link.conn.Reply(t, packet)
+		return
+	}
+	frame := engineio.TextFrame(packet)
+	for _, a := range attachments {
+		frame = frame.Then(engineio.BinaryFrame(a))
+	}
+	s.link.conn.Send(frame)
 }
 
 // acknowledged handles a client's acknowledgement. The server asks for none

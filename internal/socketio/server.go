@@ -44,10 +44,48 @@ type Namespace struct {
 	Handler Handler
 }
 
-// A Handler handles the events of a namespace.
+// A Handler handles the events of a namespace: one at a time for each session,
+// in the order in which its client sent them. What e holds is only valid
+// during the call.
 type Handler interface {
+	Handle(ctx context.Context, s *Session, e Event) Reply
+}
+
+// An Event is what a client emitted.
+type Event struct {
+	Name string
+	Args []json.RawMessage
+	// Attachments are the binary values that placeholders in Args stand for.
+	Attachments [][]byte
+	WantsAck    bool
+}
+
+// A Reply is the acknowledgement of an event. It is not sent to clients that
+// want none.
+type Reply struct {
+	Args        []json.RawMessage
+	Attachments [][]byte
+}
+
+// A Dispatcher takes events to typed handlers; it is a [namespaces.Router].
+type Dispatcher interface {
 	// Dispatch returns the acknowledgement, one JSON value.
 	Dispatch(ctx context.Context, s namespaces.Session, event string, args []json.RawMessage, wantsAck bool) []byte
+}
+
+// Routed returns the handler that dispatches events. Attachments become base64
+// text where their placeholders stand.
+func Routed(d Dispatcher) Handler { return routed{d} }
+
+type routed struct{ Dispatcher }
+
+func (r routed) Handle(ctx context.Context, s *Session, e Event) Reply {
+	if e.Attachments != nil {
+		for i := range e.Args {
+			e.Args[i], _ = replacePlaceholders(e.Args[i], e.Attachments) // checked on arrival
+		}
+	}
+	return Reply{Args: []json.RawMessage{r.Dispatch(ctx, s, e.Name, e.Args, e.WantsAck)}}
 }
 
 // A Server serves Socket.IO over HTTP. Its methods may be called concurrently.
@@ -128,12 +166,28 @@ func (s *Server) Publish(namespace string, room events.Room, offset uint64, p ev
 	return nil
 }
 
+// PublishVolatile is Publish for what clients can do without: who cannot take
+// it at once does not get it.
+func (s *Server) PublishVolatile(namespace string, room events.Room, p events.Payload) error {
+	payload, err := s.encode(namespace, p)
+	if err != nil {
+		return err
+	}
+	frame := s.frame(namespace, p.EventName(), payload)
+	s.spaces[namespace].rooms.Publish(string(room), 0, func(m *Session) { m.deliverVolatile(frame) })
+	return nil
+}
+
 // PublishRaw is Publish for a payload that has been encoded and checked.
 func (s *Server) PublishRaw(namespace string, room events.Room, offset uint64, event string, payload json.RawMessage) {
-	sp := s.spaces[namespace]
+	frame := s.frame(namespace, event, payload)
+	s.spaces[namespace].rooms.Publish(string(room), offset, func(m *Session) { m.deliver(frame) })
+}
+
+// frame encodes a publication once for everybody who gets it.
+func (s *Server) frame(namespace, event string, payload json.RawMessage) engineio.Frame {
 	s.published.Add(1)
-	frame := engineio.TextFrame(appendEvent(nil, namespace, event, payload))
-	sp.rooms.Publish(string(room), offset, func(m *Session) { m.deliver(frame) })
+	return engineio.TextFrame(appendEvent(nil, namespace, event, []json.RawMessage{payload}, 0))
 }
 
 // encode makes the JSON of a payload and checks it against the contract.
@@ -148,7 +202,7 @@ func (s *Server) encode(namespace string, p events.Payload) (json.RawMessage, er
 	return payload, nil
 }
 
-// Stats are the numbers of a server.
+// Stats are the numbers of a server. The last three count since it was made.
 type Stats struct {
 	Connections, Sessions, Rooms   int
 	Received, Published, Delivered int64
@@ -168,3 +222,6 @@ func (s *Server) Stats() Stats {
 	}
 	return stats
 }
+
+// TransportStats returns the numbers of the transport.
+func (s *Server) TransportStats() engineio.Stats { return s.engine.Stats() }

@@ -72,13 +72,34 @@ func (s *Session) Emit(p events.Payload) error {
 		return err
 	}
 	s.space.srv.delivered.Add(1)
-	return s.link.conn.Reply(nil, appendEvent(nil, s.namespace, p.EventName(), payload))
+	return s.link.conn.Reply(nil, appendEvent(nil, s.namespace, p.EventName(), []json.RawMessage{payload}, 0))
 }
+
+// EmitRaw emits an event whose arguments are JSON, with placeholders for its
+// attachments. It is not checked against the contract.
+func (s *Session) EmitRaw(event string, args []json.RawMessage, attachments [][]byte) error {
+	if s.is(stateEnded) {
+		return errEnded
+	}
+	s.space.srv.delivered.Add(1)
+	s.send(nil, appendEvent(nil, s.namespace, event, args, len(attachments)), attachments)
+	return nil
+}
+
+// Handshake returns the payload of the CONNECT packet as JSON, nil if there was
+// none. It is forgotten when Opened has returned.
+func (s *Session) Handshake() json.RawMessage { return s.handshake }
 
 // deliver sends a frame that others get too.
 func (s *Session) deliver(frame engineio.Frame) {
 	s.space.srv.delivered.Add(1)
 	s.link.conn.Send(frame)
+}
+
+// deliverVolatile is deliver for what the client can do without.
+func (s *Session) deliverVolatile(frame engineio.Frame) {
+	s.space.srv.delivered.Add(1)
+	s.link.conn.SendVolatile(frame)
 }
 
 // Join implements [namespaces.Session].
@@ -132,12 +153,12 @@ func (s *Session) accept() {
 func (s *Session) open(sock *socket.Socket) {
 	s.mu.Lock()
 	s.sock, s.accepted, s.running = sock, true, true
-	s.handshake, s.credential = nil, auth.Credential{}
 	s.mu.Unlock()
 	if s.space.Opened != nil {
 		s.space.Opened(context.Background(), s)
 	}
 	s.mu.Lock()
+	s.handshake, s.credential = nil, auth.Credential{}
 	s.ready, s.running = true, false
 	if s.state == stateEntering {
 		s.setLocked(stateOpen)

@@ -58,7 +58,7 @@ func (c *Conn) Start(h Handler, buffered []byte) {
 	if len(buffered) > 0 {
 		c.rest = append(c.rest, buffered...)
 	}
-	c.flush()
+	c.Flush()
 	go c.readLoop()
 }
 

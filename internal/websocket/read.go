@@ -26,7 +26,7 @@ func (c *Conn) readLoop() {
 			c.refuse(closeError(err))
 			return
 		}
-		c.flush()
+		c.Flush()
 		t, err = c.wait()
 	}
 	c.handler.Closed(c, c.ended(closeError(err)))

@@ -93,7 +93,7 @@ func (t *Turn) overtake(tick int64) {
 	t.overtaken = true
 	c := t.c
 	c.rest = append([]byte(nil), t.buf[t.r:t.w]...)
-	c.flush()
+	c.Flush()
 	go c.readLoop()
 }
 

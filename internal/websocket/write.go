@@ -62,8 +62,9 @@ func (c *Conn) deferSend(frames []byte) error {
 	return nil
 }
 
-// flush writes what is queued.
-func (c *Conn) flush() {
+// Flush writes what is queued, such as the answer to the handshake before
+// anything has been sent.
+func (c *Conn) Flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flushLocked()

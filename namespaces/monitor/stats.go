@@ -9,8 +9,9 @@ import (
 
 const statsRoom events.Room = "stats"
 
-// RunStats publishes the numbers of the server until ctx ends.
-func RunStats(ctx context.Context, every time.Duration, publish Publisher, stats func() events.Stats) error {
+// RunStats publishes the numbers of the server until ctx ends. They may be
+// dropped for who is behind: the next are newer. publish must not log.
+func RunStats(ctx context.Context, every time.Duration, publish func(room events.Room, p events.Payload), stats func() events.Stats) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -18,7 +19,7 @@ func RunStats(ctx context.Context, every time.Duration, publish Publisher, stats
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			publish(statsRoom, 0, stats())
+			publish(statsRoom, stats())
 		}
 	}
 }

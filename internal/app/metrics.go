@@ -1,0 +1,49 @@
+package app
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/telemetry"
+)
+
+// metrics serves /metrics to this machine and to who operates the server. What
+// a proxy passes on comes from elsewhere, whatever address the proxy has.
+func (a *App) metrics() http.Handler {
+	handler := telemetry.Handler(telemetry.Sources{
+		Version: Version, Sessions: a.socket.Stats, Transport: a.socket.TransportStats, LogsLost: a.lines.Dropped,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if local(r) {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		id, err := a.auth.Authenticate(r.Context(), auth.FromRequest(r.Header, nil))
+		if err == nil && !id.CanMonitor() {
+			err = events.Errorf(events.CodePermissionDenied, "metrics are for administrators")
+		}
+		if err != nil {
+			e, _ := events.Public(err)
+			refuse(w, e)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// local reports whether a request began on this machine.
+func local(r *http.Request) bool {
+	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if r.Header.Get(header) != "" {
+			return false
+		}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
