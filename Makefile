@@ -3,7 +3,7 @@
 GO ?= go
 ARGS ?=
 
-.PHONY: help run build test setup lint format
+.PHONY: help run build test setup lint format bench prove-protocol prove-fuzz prove-leaks
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,3 +27,9 @@ lint: ## vet, staticcheck and formatting
 
 format: ## format the Go code
 	@$(GO) tool gofumpt -w .
+
+bench: ## compare with socket.io from npm and write docs/benchmarks.md (ROUNDS=3)
+	@$(GO) run ./test/bench -rounds $(or $(ROUNDS),3) -out docs/benchmarks.md
+
+prove-protocol: ## the official protocol suites: SUITES=<checkout of socket.io> ROUNDS=20
+	@test/prove-protocol "$(SUITES)" "$(or $(ROUNDS),20)"

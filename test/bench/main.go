@@ -1,0 +1,282 @@
+// Command bench compares this server with socket.io from npm on this machine
+// and writes docs/benchmarks.md. The two take turns, in several rounds, each
+// in a fresh process; what is reported are medians, and the median of the
+// ratios of each round.
+//
+//	go run ./test/bench -rounds 3 -out docs/benchmarks.md
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/bench"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 3, "how often each is measured")
+	out := flag.String("out", "", "Markdown file to write; the standard output unless set")
+	only := flag.String("only", "", "measure only the rows whose names contain this")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *rounds, *out, *only); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// server is one of the servers that are compared.
+type server struct {
+	name string
+	args func(port int) []string
+}
+
+var (
+	ours     = server{"roomcast", func(port int) []string { return protocol(port) }}
+	enforced = server{"roomcast, contract enforced", func(port int) []string { return append(protocol(port), "-contract", "enforce") }}
+	peer     = server{"socket.io (npm)", func(port int) []string {
+		return []string{"node", "test/bench/peer/server.mjs", fmt.Sprint(port)}
+	}}
+)
+
+func protocol(port int) []string {
+	return []string{"bin/bench-protocol", "-load", "-addr", fmt.Sprintf("127.0.0.1:%d", port)}
+}
+
+// row is one thing that is measured, for each of some servers.
+type row struct {
+	name    string
+	unit    string
+	less    bool // less is better
+	servers []server
+	run     func(ctx context.Context, t bench.Target, o bench.Options) (bench.Result, error)
+	options bench.Options
+	value   func(bench.Result) float64
+	target  float64 // the ratio that is to be reached, 0 if there is none
+}
+
+func rows() []row {
+	workloads := map[string]func(context.Context, bench.Target, bench.Options) (bench.Result, error){"saturate": bench.Saturate}
+	for _, w := range bench.Workloads() {
+		workloads[w.Name] = w.Run
+	}
+	cpu := func(r bench.Result) float64 { return r.CPU }
+	rate := func(r bench.Result) float64 { return r.PerSecond }
+	memory := func(r bench.Result) float64 { return r.Memory / 1000 }
+	p99 := func(r bench.Result) float64 { return r.P99 }
+	both := []server{ours, peer}
+	three := []server{ours, enforced, peer}
+	return []row{
+		{"connect", "µs", true, both, workloads["connect"], bench.Options{}, cpu, 0.3},
+		{"idle, 10,000 connections", "KB a connection", true, both, workloads["idle"], bench.Options{}, memory, 0.6},
+		{"acked echo, window of 10", "µs", true, three, workloads["echo"], bench.Options{}, cpu, 0.25},
+		{"acked echo, 5,000 a second", "µs", true, three, workloads["echo"], bench.Options{Rate: 5000}, cpu, 0.4},
+		{"acked echo, 5,000 a second, p99", "ms", true, both, workloads["echo"], bench.Options{Rate: 5000}, p99, 0},
+		{"acked echo, polling", "µs", true, both, workloads["polling"], bench.Options{}, cpu, 0.7},
+		{"room of 1,000, 20,000 deliveries a second", "µs a delivery", true, both, workloads["fanout"], bench.Options{}, cpu, 0.55},
+		{"room of 5,000, 20,000 deliveries a second", "µs a delivery", true, both, workloads["fanout"], bench.Options{Connections: 5000}, cpu, 0.55},
+		{"room of 1,000, saturated", "deliveries a second", false, both, workloads["saturate"], bench.Options{}, rate, 0},
+		{"room of 5,000, saturated", "deliveries a second", false, both, workloads["saturate"], bench.Options{Connections: 5000}, rate, 0},
+		{"500 rooms of 10, 20,000 deliveries a second", "µs a delivery", true, both, workloads["rooms"], bench.Options{}, cpu, 0},
+		{"burst of 1,000 to 50", "µs a delivery", true, both, workloads["burst"], bench.Options{}, cpu, 0},
+	}
+}
+
+func run(ctx context.Context, rounds int, out, only string) error {
+	if err := prepare(); err != nil {
+		return err
+	}
+	var measured []*measurement
+	for _, r := range rows() {
+		if strings.Contains(r.name, only) {
+			measured = append(measured, &measurement{row: r, values: make(map[string][]float64)})
+		}
+	}
+	for round := range rounds {
+		for _, m := range measured {
+			if err := m.measure(ctx, round, rounds); err != nil {
+				return err
+			}
+		}
+	}
+	text, err := report(measured, rounds)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		fmt.Print(text)
+		return nil
+	}
+	return os.WriteFile(out, []byte(text), 0o644)
+}
+
+// prepare builds our server and installs the peer.
+func prepare() error {
+	for _, args := range [][]string{
+		{"go", "build", "-trimpath", "-o", "bin/bench-protocol", "./test/protocol"},
+		{"npm", "ci", "--prefix", "test/bench/peer", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"},
+	} {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+		}
+	}
+	return nil
+}
+
+// measurement is a row and its values by server, one for each round.
+type measurement struct {
+	row
+	values map[string][]float64
+}
+
+// measure runs a row against each of its servers. They take turns at being
+// first.
+func (m *measurement) measure(ctx context.Context, round, rounds int) error {
+	for i := range m.servers {
+		s := m.servers[(i+round)%len(m.servers)]
+		r, err := against(ctx, s, m.row)
+		if err == nil {
+			err = r.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", s.name, m.name, err)
+		}
+		v := m.value(r)
+		m.values[s.name] = append(m.values[s.name], v)
+		fmt.Fprintf(os.Stderr, "round %d of %d  %-45s %-28s %10.2f %s\n", round+1, rounds, m.name, s.name, v, m.unit)
+	}
+	return nil
+}
+
+// against starts a server, runs a row and stops it.
+func against(ctx context.Context, s server, r row) (bench.Result, error) {
+	port, err := freePort()
+	if err != nil {
+		return bench.Result{}, err
+	}
+	args := s.args(port)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "NODE_ENV=production")
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return bench.Result{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return bench.Result{}, err
+	}
+	defer func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}()
+	if !bufio.NewScanner(stdout).Scan() { // it says that it is listening
+		return bench.Result{}, fmt.Errorf("%s did not start", s.name)
+	}
+	return r.run(ctx, bench.Target{URL: fmt.Sprintf("http://127.0.0.1:%d", port), PID: cmd.Process.Pid}, r.options)
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
+
+// ratio is the median of a server's values divided by the peer's of the same
+// round.
+func (m *measurement) ratio(name string) float64 {
+	var ratios []float64
+	for i, v := range m.values[name] {
+		ratios = append(ratios, v/m.values[peer.name][i])
+	}
+	return median(ratios)
+}
+
+func report(measured []*measurement, rounds int) (string, error) {
+	var b strings.Builder
+	machine, err := describeMachine()
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&b, intro, machine, time.Now().UTC().Format("2006-01-02"), rounds)
+	b.WriteString("| | unit | better | roomcast | socket.io | ratio | to reach |\n|---|---|---|---:|---:|---:|---:|\n")
+	for _, m := range measured {
+		for _, s := range m.servers {
+			if s.name == peer.name {
+				continue
+			}
+			better, target, name := "more", "", m.name
+			if m.less {
+				better = "less"
+			}
+			if m.target > 0 {
+				target = fmt.Sprintf("%.2f", m.target)
+			}
+			if s.name == enforced.name {
+				name += ", contract enforced"
+				target = map[string]string{"acked echo, window of 10": "0.45", "acked echo, 5,000 a second": "0.50"}[m.name]
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %.2f | %s |\n", name, m.unit, better, figure(median(m.values[s.name])), figure(median(m.values[peer.name])), m.ratio(s.name), target)
+		}
+	}
+	b.WriteString(outro)
+	return b.String(), nil
+}
+
+func figure(v float64) string {
+	if v >= 1000 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.1f", v)
+}
+
+// describeMachine names the machine and the versions.
+func describeMachine() (string, error) {
+	version := func(args ...string) string {
+		out, err := exec.Command(args[0], args[1:]...).Output()
+		if err != nil {
+			return args[0] + " of unknown version"
+		}
+		return strings.TrimSpace(string(out))
+	}
+	raw, err := os.ReadFile("test/bench/peer/node_modules/socket.io/package.json")
+	if err != nil {
+		return "", err
+	}
+	var pkg struct{ Version string }
+	if err := json.Unmarshal(raw, &pkg); err != nil {
+		return "", err
+	}
+	goVersion := strings.TrimPrefix(version("go", "version"), "go version ")
+	return fmt.Sprintf("%s processors, %s, Node %s, socket.io %s", version("nproc"), goVersion, version("node", "--version"), pkg.Version), nil
+}
+
+const intro = `# Benchmarks
+
+Written by ` + "`make bench`" + `: %s, on %s. Load generator and server share the machine; the two servers took turns in %d rounds, each in a fresh process. Figures are medians; a ratio is the median of the ratios of the rounds. Micro­seconds are processor time of the server process for one message, which the generator's own use of the machine does not blur; rates and latencies do share it. WebSocket unless it says polling. Every message was counted: a run that lost one, or got one out of order, would have failed.
+
+`
+
+const outro = `
+Our server is ` + "`test/protocol -load`" + `: the engine, sessions, rooms and router of the real one, with the Socket.IO library on top, and a typed handler for the echo. The peer is ` + "`test/bench/peer`" + `: the same events on socket.io from npm with ws, as installed. An echo carries about 200 bytes, a publication about 300.
+`
