@@ -3,16 +3,10 @@ package asyncapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 
 	"github.com/roomcast/roomcast/events"
 )
@@ -134,6 +128,11 @@ func (c *Contract) Outbound(namespace, event string, payload []byte) error {
 	return nil
 }
 
+// Emitted reports whether the document has an event that the server emits.
+func (c *Contract) Emitted(namespace, event string) bool {
+	return c.rules[route{namespace, event, false}] != nil
+}
+
 // broken decides what becomes of a violation.
 func (c *Contract) broken(namespace, event string, err error) error {
 	if c.mode == Enforce {
@@ -149,9 +148,8 @@ func check(schema *jsonschema.Schema, raw []byte) error {
 		return events.Errorf(events.CodeValidation, "payload is not JSON")
 	}
 	err = schema.Validate(value)
-	var invalid *jsonschema.ValidationError
-	if errors.As(err, &invalid) {
-		return explain(invalid)
+	if e := Explain(err); e != nil {
+		return e
 	}
 	return err
 }
@@ -162,51 +160,4 @@ func decode(raw []byte) (any, error) {
 	d.UseNumber()
 	var v any
 	return v, d.Decode(&v)
-}
-
-var printer = message.NewPrinter(language.English)
-
-// explain turns a tree of violations into one sentence about one field: the
-// deepest, which is the most specific.
-func explain(e *jsonschema.ValidationError) *events.Error {
-	leaf := deepest(e)
-	path := leaf.InstanceLocation
-	text := leaf.ErrorKind.LocalizedString(printer)
-	switch k := leaf.ErrorKind.(type) {
-	case *kind.Required:
-		path, text = append(path[:len(path):len(path)], k.Missing[0]), "is missing"
-	case *kind.AdditionalProperties:
-		path, text = append(path[:len(path):len(path)], k.Properties[0]), "is not a field of this event"
-	}
-	return events.FieldErrorf(field(path), "%s", text)
-}
-
-func deepest(e *jsonschema.ValidationError) *jsonschema.ValidationError {
-	best := e
-	for _, cause := range e.Causes {
-		leaf := deepest(cause)
-		if best == e || len(leaf.InstanceLocation) > len(best.InstanceLocation) {
-			best = leaf
-		}
-	}
-	return best
-}
-
-// field writes a location as a path: message.text, items[2].
-func field(path []string) string {
-	var b strings.Builder
-	for _, part := range path {
-		if _, err := strconv.Atoi(part); err == nil {
-			b.WriteString("[" + part + "]")
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteByte('.')
-		}
-		b.WriteString(part)
-	}
-	if b.Len() == 0 {
-		return "payload"
-	}
-	return b.String()
 }

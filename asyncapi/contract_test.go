@@ -32,8 +32,8 @@ func TestInboundNamesTheField(t *testing.T) {
 		{"workflow_run_join", `{"runId":"` + id + `"}`, "", ""},
 		{"workflow_run_join", `{}`, "runId", "is missing"},
 		{"workflow_run_join", `{"runId":7}`, "runId", "got number, want string"},
-		{"workflow_run_join", `{"runId":"x"}`, "runId", "'x' is not valid uuid"},
-		{"workflow_run_join", `{"runId":"` + id + `","extra":1}`, "extra", "is not a field of this event"},
+		{"workflow_run_join", `{"runId":"x"}`, "runId", "is not a UUID"},
+		{"workflow_run_join", `{"runId":"` + id + `","extra":1}`, "extra", "is not a field here"},
 		{"workflow_run_join", `[]`, "payload", "got array, want object"},
 		{"workflow_run_join", `null`, "payload", "got null, want object"},
 		{"workflow_run_join", "", "payload", "is missing"},
@@ -42,7 +42,10 @@ func TestInboundNamesTheField(t *testing.T) {
 		{"ai_chat_user_message", `{"message":{"text":"hi","action":"maybe"},"chatRoomID":"` + id + `"}`, "message.action", "value must be one of"},
 		{"ai_chat_user_message", `{"message":[{"type":"user"}],"roomId":"` + id + `"}`, "message[0].text", "is missing"},
 		{"ai_chat_user_message", `{"message":"hi"}`, "chatRoomID", "is missing"},
+		{"ai_chat_user_message", `{"message":{"txt":"hi"},"chatRoomID":"` + id + `"}`, "message.text", "is missing"},
+		{"ai_chat_user_message", `{"message":7,"chatRoomID":"` + id + `"}`, "message", "got number"},
 		{"join_room", `"tenant:default"`, "", ""},
+		{"join_room", `""`, "payload", "is empty"},
 		{"join_room", `{"room":1}`, "payload", "got object, want string"},
 		{"unknown", `{}`, "", ""}, // the router's business
 	} {

@@ -92,6 +92,8 @@ func TestBadTokens(t *testing.T) {
 		{"issued in the future", sign(hs, issuer.Secret, with("iat", now.Add(time.Hour).Unix())), events.CodeTokenInvalid},
 		{"no subject", sign(hs, issuer.Secret, with("sub", nil)), events.CodeTokenInvalid},
 		{"long subject", sign(hs, issuer.Secret, with("sub", strings.Repeat("x", 129))), events.CodeTokenInvalid},
+		{"unknown role", sign(hs, issuer.Secret, with("tenants", []Membership{{"acme", "BOSS"}})), events.CodeTokenInvalid},
+		{"tenant without an id", sign(hs, issuer.Secret, with("tenants", []Membership{{"", Member}})), events.CodeTokenInvalid},
 		{"other secret", sign(hs, []byte(strings.Repeat("x", 32)), valid), events.CodeTokenInvalid},
 		{"other algorithm", sign(jwt.SigningMethodHS512, issuer.Secret, valid), events.CodeTokenInvalid},
 		{"none", sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, valid), events.CodeTokenInvalid},

@@ -97,6 +97,11 @@ func (a *Authenticator) verify(raw string) (*Identity, error) {
 	case c.Subject == "" || len(c.Subject) > 128:
 		return nil, invalid("its subject is empty or too long")
 	}
+	for _, m := range c.Tenants {
+		if m.ID == "" || rights[m.Role] == nil {
+			return nil, invalid("it names a tenant without an id or with a role that is not ADMIN or MEMBER")
+		}
+	}
 	return &Identity{
 		User:        c.Subject,
 		Tenants:     c.Tenants,

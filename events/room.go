@@ -26,7 +26,7 @@ func ListenerTestRoom(id string) Room { return Room("listener_test:" + id) }
 func AppPageRoom(id string) Room { return Room("listener:app_page:" + id) }
 
 // The rooms of /monitor. An operator sees every log line; an administrator of
-// a tenant sees the lines about that tenant and those about none.
+// a tenant sees the lines about that tenant and those about nobody.
 const (
 	LogRoomAll    Room = "log:all"
 	LogRoomShared Room = "log:shared"

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
@@ -28,6 +29,9 @@ type RouterOptions struct {
 	Logger   *slog.Logger
 	// Timeout bounds one handler. Default 10 s.
 	Timeout time.Duration
+	// Emitted, if set, reports whether the server emits an event, so that a
+	// client that does so by mistake is told.
+	Emitted func(namespace, event string) bool
 }
 
 // A Router takes the events of one namespace to their handlers. Its methods
@@ -79,7 +83,7 @@ func (r *Router) Dispatch(ctx context.Context, s Session, event string, args []j
 func (r *Router) accept(event string, args []json.RawMessage) (Route, json.RawMessage, error) {
 	route, ok := r.routes[event]
 	if !ok {
-		return Route{}, nil, events.Errorf(events.CodeInvalidRequest, "unknown event %q%s", event, r.suggest(event))
+		return Route{}, nil, events.Errorf(events.CodeInvalidRequest, "unknown event %q%s", shorten(event), r.suggest(event))
 	}
 	var arg json.RawMessage
 	if len(args) > 0 {
@@ -124,7 +128,10 @@ func (r *Router) report(s Session, event string, err error) *events.Error {
 		err = events.Errorf(events.CodeTimeout, "%s took longer than %v", event, r.opts.Timeout)
 	}
 	e, meant := events.Public(err)
-	log := r.opts.Logger.With("namespace", r.namespace, "event", event, "session", s.ID(), "user", s.Identity().User)
+	log := r.opts.Logger.With("namespace", r.namespace, "event", shorten(event), "session", s.ID(), "user", s.Identity().User)
+	if tenant, ok := s.Identity().OnlyTenant(); ok {
+		log = log.With("tenant", tenant)
+	}
 	if meant {
 		log.Info("event refused", "code", e.Code, "reason", e.Message)
 	} else {
@@ -133,8 +140,20 @@ func (r *Router) report(s Session, event string, err error) *events.Error {
 	return e
 }
 
+// shorten keeps what a client made up from filling logs.
+func shorten(name string) string {
+	const most = 64
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "…"
+}
+
 // suggest returns a hint at the event that was probably meant.
 func (r *Router) suggest(event string) string {
+	if r.opts.Emitted != nil && r.opts.Emitted(r.namespace, event) {
+		return ": it is sent by the server, not to it"
+	}
 	name := nearest.To(event, slices.Collect(maps.Keys(r.routes)), 3)
 	if name == "" {
 		return ""

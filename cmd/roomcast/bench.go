@@ -25,10 +25,12 @@ With --pid the processor time and memory of the server are measured too. The
 exit status is 1 if a message was lost or came out of order.`
 
 func benchCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "bench", Short: "Put load on any Socket.IO server", Long: benchHelp}
+	var workloads []*cobra.Command
 	for _, w := range bench.Workloads() {
-		cmd.AddCommand(workloadCommand(w))
+		workloads = append(workloads, workloadCommand(w))
 	}
+	cmd := group("bench", "Put load on any Socket.IO server", workloads...)
+	cmd.Long = benchHelp
 	return cmd
 }
 

@@ -4,12 +4,12 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/roomcast/roomcast/internal/app"
 )
 
 func configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Work with the configuration"}
-	cmd.AddCommand(configCheckCommand())
-	return cmd
+	return group("config", "Work with the configuration", configCheckCommand())
 }
 
 func configCheckCommand() *cobra.Command {
@@ -24,6 +24,11 @@ func configCheckCommand() *cobra.Command {
 				return err
 			}
 			problems := c.Check()
+			if len(problems) == 0 {
+				if err := app.CheckAuth(c.Auth); err != nil {
+					problems = append(problems, err.Error())
+				}
+			}
 			if !c.Auth.HasKey() {
 				fmt.Fprintln(cmd.OutOrStdout(), "note: auth: neither issuers nor apiKeys are set, so `roomcast serve` needs --dev")
 			}

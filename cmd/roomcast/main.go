@@ -39,6 +39,28 @@ func root() *cobra.Command {
 	return cmd
 }
 
+// group is a command that only holds others. It refuses what it does not hold.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			hint := ""
+			if best := cmd.SuggestionsFor(args[0]); len(best) > 0 {
+				hint = fmt.Sprintf(", did you mean %q?", best[0])
+			}
+			return fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)
+		},
+		Args:                       cobra.ArbitraryArgs,
+		SuggestionsMinimumDistance: 2,
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
 // configFlags are the flags that every verb which reads the configuration has.
 type configFlags struct{ file string }
 

@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/app"
+	"github.com/roomcast/roomcast/internal/config"
 )
 
 // run runs the program and returns what it printed and its error. The folder
@@ -45,6 +48,9 @@ func TestServeRefuses(t *testing.T) {
 		{[]string{"serve", "--config", "/no/such.yaml"}, "no such file"},
 		{[]string{"serve", "--dev", "--data", "/dev/null/x"}, "dev/null"},
 		{[]string{"serve", "extra"}, "unknown command"},
+		{[]string{"serv"}, "unknown command"},
+		{[]string{"config", "chek"}, `unknown command "chek" for "roomcast config", did you mean "check"?`},
+		{[]string{"token", "neww"}, `did you mean "new"?`},
 	} {
 		out, err := run(t, tt.args...)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -129,6 +135,29 @@ func TestServeInDevelopment(t *testing.T) {
 	}
 }
 
+// Two servers on one data folder would take each other's runs for interrupted.
+func TestDataFolderIsLocked(t *testing.T) {
+	c := config.Default()
+	c.Server.Addr, c.Server.Data = []string{"127.0.0.1:0"}, t.TempDir()
+	first, err := app.New(t.Context(), app.Options{Config: c, Dev: true, Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.New(t.Context(), app.Options{Config: c, Dev: true, Log: io.Discard}); err == nil || !strings.Contains(err.Error(), "is in use by another server (process "+strconv.Itoa(os.Getpid())+")") {
+		t.Errorf("a second server: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := first.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	again, err := app.New(t.Context(), app.Options{Config: c, Dev: true, Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Run(ctx)
+}
+
 func TestAnnouncementForPeople(t *testing.T) {
 	var out bytes.Buffer
 	serveOptions{dev: true}.print(&out, announcement{
@@ -148,6 +177,10 @@ func TestConfigCheck(t *testing.T) {
 	os.WriteFile(good, []byte("auth:\n  issuers: [{name: i, audience: a, secret: 0123456789abcdef0123456789abcdef}]\n"), 0o600)
 	os.WriteFile(bad, []byte("log: {level: loud}\nauth:\n  issuers: [{name: i, audience: a, secret: short}]\n"), 0o600)
 	os.WriteFile(odd, []byte("lgo: {}\n"), 0o600)
+	twice, key := filepath.Join(dir, "twice.yaml"), filepath.Join(dir, "key.yaml")
+	issuer := "{name: i, audience: a, secret: 0123456789abcdef0123456789abcdef}"
+	os.WriteFile(twice, []byte("auth:\n  issuers: ["+issuer+", "+issuer+"]\n"), 0o600)
+	os.WriteFile(key, []byte("auth:\n  apiKeys: [{name: ci, prefix: abc, sha256: zz, user: u, tenant: t, role: BOSS}]\n"), 0o600)
 	for _, tt := range []struct {
 		file, want string
 		fails      bool
@@ -156,6 +189,8 @@ func TestConfigCheck(t *testing.T) {
 		{bad, `log.level: "loud" is not one of`, true},
 		{bad, "auth.issuers[0].secret: has 5 bytes", true},
 		{odd, "", true},
+		{twice, "two issuers are called i", true},
+		{key, "API key ci needs a prefix of 8 characters", true},
 	} {
 		out, err := run(t, "config", "check", "--config", tt.file)
 		if (err != nil) != tt.fails || !strings.Contains(out, tt.want) {
@@ -174,6 +209,7 @@ func TestTokenNewRefuses(t *testing.T) {
 	}{
 		{[]string{"--user", "ada"}, "there is no secret to sign with"},
 		{[]string{"--user", "ada", "--role", "king"}, "not one of member, admin"},
+		{[]string{"--user", "ada", "--tenant", ""}, "--tenant is empty"},
 		{[]string{"--user", "ada", "--ttl", "-1s"}, "not a positive duration"},
 		{nil, `"user" not set`},
 	} {

@@ -13,9 +13,7 @@ import (
 )
 
 func tokenCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Short: "Work with tokens"}
-	cmd.AddCommand(tokenNewCommand())
-	return cmd
+	return group("token", "Work with tokens", tokenNewCommand())
 }
 
 type tokenOptions struct {
@@ -55,6 +53,8 @@ func newToken(cmd *cobra.Command, o tokenOptions) error {
 		return fmt.Errorf("--role: %q is not one of member, admin", o.role)
 	case o.user == "":
 		return errors.New("--user is empty")
+	case o.tenant == "":
+		return errors.New("--tenant is empty")
 	case o.ttl <= 0:
 		return fmt.Errorf("--ttl: %v is not a positive duration", o.ttl)
 	}

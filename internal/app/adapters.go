@@ -132,9 +132,21 @@ func (t tools) Run(ctx context.Context, id *auth.Identity, workflowID string, in
 	if err != nil {
 		return builtin.Outcome{}, err
 	}
-	t.workflows.Wait(ctx, run.ID)
-	updates, _, err := t.workflows.Updates(context.WithoutCancel(ctx), run, 0)
+	t.workflows.Settle(ctx, run.ID)
+	ctx = context.WithoutCancel(ctx)
+	state, err := t.workflows.State(ctx, run)
+	if err != nil {
+		return builtin.Outcome{}, err
+	}
 	out := builtin.Outcome{RunID: run.ID, Status: string(events.RunRunning)}
+	for _, p := range state.Pending {
+		title := p.CollectionConfig.Title
+		if title == "" {
+			title = p.NodeID
+		}
+		out.Waiting = append(out.Waiting, title)
+	}
+	updates, _, err := t.workflows.Updates(ctx, run, 0)
 	for _, u := range updates {
 		if p, ok := u.Payload.(events.WorkflowStatusUpdate); ok {
 			out.Status, out.Output, out.Error = string(p.Status), p.Output, p.Error

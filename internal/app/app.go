@@ -4,13 +4,16 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/roomcast/roomcast/asyncapi"
@@ -54,6 +57,7 @@ type App struct {
 	started time.Time
 	issuer  *auth.Issuer // of development
 
+	lock      *os.File
 	db        *store.DB
 	auth      *auth.Authenticator
 	workflows *workflow.Service
@@ -96,6 +100,9 @@ func (a *App) build(ctx context.Context) error {
 	}
 	contract, err := a.newContract()
 	if err != nil {
+		return err
+	}
+	if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
 		return err
 	}
 	if a.db, err = sqlite.Open(ctx, filepath.Join(a.opts.Config.Server.Data, "roomcast.db")); err != nil {
@@ -166,7 +173,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 	var served []socketio.Namespace
 	for _, ns := range spaces {
 		served = append(served, socketio.Namespace{Namespace: ns, Handler: socketio.Routed(namespaces.NewRouter(ns, namespaces.RouterOptions{
-			Contract: contract, Logger: a.log, Timeout: c.HandlerTimeout,
+			Contract: contract, Logger: a.log, Timeout: c.HandlerTimeout, Emitted: contract.Emitted,
 		}))})
 	}
 	polling, websocket := transports(c.Transports)
@@ -197,6 +204,9 @@ func transports(names []string) (polling, websocket bool) {
 func (a *App) listen() error {
 	for _, addr := range a.opts.Config.Server.Addr {
 		l, err := net.Listen("tcp", addr)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("server.addr: something else listens on %s already: choose another address with --addr", addr)
+		}
 		if err != nil {
 			return fmt.Errorf("server.addr: %w", err)
 		}
@@ -219,7 +229,15 @@ func (a *App) release() {
 	for _, l := range a.addrs {
 		l.Close()
 	}
+	a.closeData()
+}
+
+// closeData closes the database and lets others have the data folder.
+func (a *App) closeData() {
 	if a.db != nil {
 		a.db.Close()
+	}
+	if a.lock != nil {
+		a.lock.Close()
 	}
 }

@@ -33,6 +33,17 @@ func (a *App) newAuthenticator() (*auth.Authenticator, error) {
 		a.issuer = &issuer
 		issuers = append(issuers, issuer)
 	}
+	return newAuthenticator(c, issuers)
+}
+
+// CheckAuth reports what is wrong with the issuers and keys of a
+// configuration.
+func CheckAuth(c config.Auth) error {
+	_, err := newAuthenticator(c, configIssuers(c))
+	return err
+}
+
+func newAuthenticator(c config.Auth, issuers []auth.Issuer) (*auth.Authenticator, error) {
 	var keys []auth.APIKey
 	for _, k := range c.APIKeys {
 		keys = append(keys, auth.APIKey{

@@ -18,15 +18,16 @@ import (
 // Run serves until ctx ends, then stops everything in order: readiness,
 // listeners, sessions, services, store. The whole stop has one deadline.
 func (a *App) Run(ctx context.Context) error {
-	defer a.db.Close()
-	if err := a.chat.Recover(ctx); err != nil {
-		return err
-	}
-	if err := a.workflows.Resume(ctx); err != nil {
-		return err
-	}
+	defer a.closeData()
 	// What runs beside requests outlives them: it is stopped last.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if err := a.chat.Recover(background); err != nil {
+		return err
+	}
+	if err := a.workflows.Resume(background); err != nil {
+		return err
+	}
 	var running sync.WaitGroup
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() {

@@ -73,22 +73,36 @@ func TestPrecedence(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for _, tt := range []struct{ file, env, want string }{
-		{"server: {adr: x}", "", "unknown key server.adr, did you mean server.addr?"},
-		{"sever: {}", "", "unknown key sever, did you mean server"},
-		{"server: 7", "", "unknown key server"},
+		{"server: {adr: x}", "", "c.yaml:1: unknown key server.adr, did you mean server.addr?"},
+		{"sever: {}", "", "unknown key sever, did you mean server?"},
+		{"log: {level: info}\nfoo: 1\nserver:\n  adr: 1", "", "c.yaml:2: unknown key foo, the keys here are auth, chat,"},
+		{"log: {level: info}\nfoo: 1\nserver:\n  adr: 1", "", "c.yaml:4: unknown key server.adr"},
+		{"server: 7", "", "server is a section, with the keys addr,"},
+		{"chat: [1]", "", "chat is a section, with the keys timeout, waiting"},
+		{"[1]", "", "is a section"},
 		{"auth: {issuers: [{nam: x}]}", "", "unknown key auth.issuers[0].nam, did you mean name?"},
-		{"auth: {issuers: [x]}", "", "auth.issuers[0]"},
-		{"socket: {pingInterval: soon}", "", "socket.pingInterval"},
-		{"socket: {queueLength: many}", "", "socket.queueLength"},
+		{"auth: {issuers: [x]}", "", "auth.issuers[0] does not have the keys audience, name, secret"},
+		{"auth: {issuers: {name: x}}", "", "auth.issuers is not a list"},
+		{"socket: {pingInterval: soon}", "", `socket.pingInterval: "soon" is not a duration`},
+		{"socket: {pingInterval: 25}", "", "socket.pingInterval: 25 has no unit, write 25s or 25ms"},
+		{"socket: {pingInterval: [1]}", "", "socket.pingInterval is one value"},
+		{"socket: {queueLength: many}", "", `socket.queueLength: "many" is not a whole number`},
+		{"socket: {allowEIO3: maybe}", "", `"maybe" is not true or false`},
 		{"socket: {maxPayload: 1XB}", "", `"1XB" is not a size`},
+		{"server: {addr: {a: b}}", "", "server.addr is not a list"},
 		{"server: [", "", "c.yaml"},
 		{"", "ROOMCAST_SERVER_ADR=x", "unknown variable ROOMCAST_SERVER_ADR, did you mean ROOMCAST_SERVER_ADDR?"},
 		{"", "ROOMCAST_AUTH_ISSUERS=x", "can only be set in a file"},
+		{"", "ROOMCAST_CHAT_WAITING=x", `ROOMCAST_CHAT_WAITING: "x" is not a whole number`},
 	} {
 		_, err := Load(Source{File: write(t, tt.file), Env: []string{tt.env}})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s %s: %v, want %q", tt.file, tt.env, err, tt.want)
 		}
+	}
+	// What is not ours is left alone.
+	if _, err := Load(Source{Env: []string{"ROOMCAST_PORT=tcp://10.0.0.1:80", "ROOMCAST_SERVICE_HOST=10.0.0.1"}, File: write(t, "server:\n")}); err != nil {
+		t.Error(err)
 	}
 	if _, err := Load(Source{File: "/no/such/file"}); err == nil {
 		t.Error("a missing file was accepted")

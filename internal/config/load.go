@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
-	"go.yaml.in/yaml/v4"
 
 	"github.com/roomcast/roomcast/internal/nearest"
 )
@@ -40,8 +38,12 @@ func Load(src Source) (Config, error) {
 		v.SetDefault(key, value)
 	}
 	if src.File != "" {
-		if err := readFile(v, src.File, keys); err != nil {
+		tree, err := readFile(src.File, keys)
+		if err != nil {
 			return Config{}, err
+		}
+		if err := v.MergeConfigMap(tree); err != nil {
+			return Config{}, fmt.Errorf("%s: %w", src.File, err)
 		}
 	}
 	if err := readEnv(v, src.Env, keys); err != nil {
@@ -91,97 +93,9 @@ func known() map[string]any {
 	return keys
 }
 
-func readFile(v *viper.Viper, path string, keys map[string]any) error {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("configuration: %w", err)
-	}
-	var tree map[string]any
-	if err := yaml.Unmarshal(raw, &tree); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err := checkKeys(path, "", tree, keys); err != nil {
-		return err
-	}
-	return v.MergeConfigMap(tree)
-}
-
-// checkKeys refuses keys that mean nothing.
-func checkKeys(path, prefix string, tree map[string]any, keys map[string]any) error {
-	for name, value := range tree {
-		key := prefix + name
-		if _, ok := keys[key]; ok {
-			if err := checkItems(path, key, value); err != nil {
-				return err
-			}
-			continue
-		}
-		inner, isMap := value.(map[string]any)
-		if !isMap || !isSection(key, keys) {
-			if isSection(key, keys) && value == nil {
-				continue
-			}
-			return unknownKey(path, prefix, name, keys)
-		}
-		if err := checkKeys(path, key+".", inner, keys); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func isSection(key string, keys map[string]any) bool {
-	for k := range keys {
-		if strings.HasPrefix(k, key+".") {
-			return true
-		}
-	}
-	return false
-}
-
-// itemKeys are the keys of the structures in lists.
-var itemKeys = map[string]reflect.Type{
-	"auth.issuers": reflect.TypeFor[Issuer](),
-	"auth.apiKeys": reflect.TypeFor[APIKey](),
-}
-
-func checkItems(path, key string, value any) error {
-	typ, ok := itemKeys[key]
-	if !ok {
-		return nil
-	}
-	names := make(map[string]any)
-	for i := range typ.NumField() {
-		names[typ.Field(i).Tag.Get("mapstructure")] = nil
-	}
-	items, _ := value.([]any)
-	for i, item := range items {
-		fields, ok := item.(map[string]any)
-		if !ok {
-			return fmt.Errorf("%s: %s[%d] is not a list of settings", path, key, i)
-		}
-		for name := range fields {
-			if _, ok := names[name]; !ok {
-				return fmt.Errorf("%s: unknown key %s[%d].%s, did you mean %s?", path, key, i, name, closest(name, names))
-			}
-		}
-	}
-	return nil
-}
-
-// unknownKey refuses a key and names the nearest one in its section.
-func unknownKey(where, prefix, name string, keys map[string]any) error {
-	siblings := make(map[string]any)
-	for key := range keys {
-		if rest, ok := strings.CutPrefix(key, prefix); ok {
-			sibling, _, _ := strings.Cut(rest, ".")
-			siblings[sibling] = nil
-		}
-	}
-	return fmt.Errorf("%s: unknown key %s, did you mean %s?", where, prefix+name, prefix+closest(name, siblings))
-}
-
-// readEnv takes the variables with our prefix.
+// readEnv takes the variables with our prefix. One that is nearly the name of
+// a setting is refused; others belong to somebody else, such as those that
+// Kubernetes makes for a service called roomcast.
 func readEnv(v *viper.Viper, env []string, keys map[string]any) error {
 	names := make(map[string]string, len(keys)) // variable to key
 	for key := range keys {
@@ -194,14 +108,16 @@ func readEnv(v *viper.Viper, env []string, keys map[string]any) error {
 		}
 		key, ok := names[name]
 		if !ok {
-			known := make(map[string]any, len(names))
-			for n := range names {
-				known[n] = nil
+			if best := nearest.To(name, slices.Collect(maps.Keys(names)), 3); best != "" {
+				return fmt.Errorf("environment: unknown variable %s, did you mean %s?", name, best)
 			}
-			return fmt.Errorf("environment: unknown variable %s, did you mean %s?", name, closest(name, known))
+			continue
 		}
 		if _, isList := itemKeys[key]; isList {
 			return fmt.Errorf("environment: %s holds a list of settings and can only be set in a file", key)
+		}
+		if problem := checkScalar(keys[key], value); problem != "" {
+			return fmt.Errorf("environment: %s: %s", name, problem)
 		}
 		if err := v.MergeConfigMap(nest(strings.Split(key, "."), value)); err != nil {
 			return fmt.Errorf("environment: %s: %w", name, err)
@@ -221,8 +137,4 @@ func nest(path []string, leaf any) map[string]any {
 
 func envName(key string) string {
 	return EnvPrefix + "_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
-}
-
-func closest(name string, names map[string]any) string {
-	return nearest.To(name, slices.Collect(maps.Keys(names)), len(name)+64)
 }

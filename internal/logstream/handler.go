@@ -3,9 +3,9 @@ package logstream
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -54,20 +54,32 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	for _, a := range h.attrs {
 		put(inside(fields, a.groups), a.attr)
 	}
-	clean := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	clean := slog.NewRecord(r.Time, r.Level, cleanText(r.Message), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		put(inside(fields, h.groups), a)
 		clean.AddAttrs(redact(a))
 		return true
 	})
 	tenant, _ := fields["tenant"].(string)
-	fields["message"] = r.Message
+	fields["message"] = clean.Message
 	content, err := json.Marshal(fields)
 	if err != nil {
-		content, _ = json.Marshal(map[string]any{"message": r.Message})
+		content, _ = json.Marshal(map[string]any{"message": clean.Message})
 	}
-	h.stream.add(Line{Time: r.Time, Level: r.Level, Tenant: tenant, Content: content})
+	h.stream.add(Line{Time: r.Time, Level: r.Level, Tenant: tenant, Shared: tenant == "" && !aboutSomebody(fields), Content: content})
 	return h.next.Handle(ctx, clean)
+}
+
+// personal are the keys of lines about somebody, whose tenant may be anyone's.
+var personal = []string{"user", "session", "address", "path", "room", "run", "workflow", "error"}
+
+func aboutSomebody(fields map[string]any) bool {
+	for _, key := range personal {
+		if _, ok := fields[key]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // inside returns the map of a group, making it if need be.
@@ -110,14 +122,7 @@ func plain(v slog.Value) any {
 	case slog.KindTime:
 		return v.Time().Format(time.RFC3339Nano)
 	}
-	switch x := v.Any().(type) {
-	case error:
-		return x.Error()
-	case fmt.Stringer:
-		return x.String()
-	default:
-		return x
-	}
+	return v.Any() // redact has made texts of errors and the like
 }
 
 // secret are parts of keys whose values nobody needs to read in a log.
@@ -133,6 +138,14 @@ func isSecret(key string) bool {
 		}
 	}
 	return false
+}
+
+// secretText finds what looks like a secret inside a text: tokens, API keys,
+// and values that are named as one.
+var secretText = regexp.MustCompile(`(?i)eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\b[0-9a-f]{64}\b|((?:token|password|secret|api_?key)["']?\s*[=:]\s*["']?)[^\s"'&,;]+|(bearer\s+)\S+`)
+
+func cleanText(s string) string {
+	return secretText.ReplaceAllString(s, "${1}${2}"+redacted)
 }
 
 func redactAll(attrs []slog.Attr) []slog.Attr {
@@ -151,6 +164,8 @@ func redact(a slog.Attr) slog.Attr {
 		return slog.String(a.Key, redacted)
 	case a.Value.Kind() == slog.KindGroup:
 		return slog.Attr{Key: a.Key, Value: slog.GroupValue(redactAll(a.Value.Group())...)}
+	case a.Value.Kind() == slog.KindString:
+		return slog.String(a.Key, cleanText(a.Value.String()))
 	case a.Value.Kind() == slog.KindAny:
 		return slog.Any(a.Key, redactAny(a.Value.Any()))
 	}
@@ -159,15 +174,17 @@ func redact(a slog.Attr) slog.Attr {
 
 // redactAny takes the secrets out of maps and structs by way of their JSON.
 func redactAny(v any) any {
-	if _, isError := v.(error); isError || v == nil {
-		return v
-	}
-	if _, isText := v.(fmt.Stringer); isText {
-		return v
+	switch x := v.(type) {
+	case nil:
+		return nil
+	case error:
+		return cleanText(x.Error())
+	case fmt.Stringer:
+		return cleanText(x.String())
 	}
 	raw, err := json.Marshal(v)
 	if err != nil {
-		return errors.New("value cannot be logged")
+		return "value cannot be logged"
 	}
 	var decoded any
 	if json.Unmarshal(raw, &decoded) != nil {
@@ -190,6 +207,8 @@ func clean(v any) any {
 		for i := range v {
 			v[i] = clean(v[i])
 		}
+	case string:
+		return cleanText(v)
 	}
 	return v
 }

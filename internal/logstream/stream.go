@@ -22,7 +22,8 @@ type Line struct {
 	Seq     uint64 // from 1
 	Time    time.Time
 	Level   slog.Level
-	Tenant  string      // whom it is about, "" if nobody in particular
+	Tenant  string      // whom it is about, "" if no single one
+	Shared  bool        // it is about nobody, and any administrator may see it
 	Content events.JSON // an object with message and attributes
 }
 
@@ -112,5 +113,5 @@ func (s *Stream) Run(ctx context.Context, publish func(Line)) error {
 // droppedLine tells that lines are missing.
 func droppedLine(seq, n uint64) Line {
 	content, _ := json.Marshal(map[string]any{"message": "log lines were dropped", "dropped": n})
-	return Line{Seq: seq, Time: time.Now(), Level: slog.LevelWarn, Content: content}
+	return Line{Seq: seq, Time: time.Now(), Level: slog.LevelWarn, Shared: true, Content: content}
 }

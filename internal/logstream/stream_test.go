@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -30,13 +31,27 @@ func TestLinesAndRedaction(t *testing.T) {
 	if string(lines[0].Content) != want {
 		t.Errorf("got  %s\nwant %s", lines[0].Content, want)
 	}
+	log.Warn("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", "event", "x_eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "reason", `token: "abc" password=hunter2&x=1`, "user", "ada",
+		"error", fmt.Errorf("Bearer abc.def %s", strings.Repeat("0a", 32)))
+	lines, _ = s.Since(2)
+	if want := `{"error":"Bearer [redacted] [redacted]","event":"x_[redacted]","message":"[redacted]","reason":"token: \"[redacted]\" password=[redacted]\u0026x=1","user":"ada"}`; string(lines[0].Content) != want || lines[0].Shared {
+		t.Errorf("got  %s\nwant %s", lines[0].Content, want)
+	}
+	lines, _ = s.Since(0)
+	if lines[0].Shared || lines[1].Shared {
+		t.Error("a line about somebody is shared")
+	}
 	if lines[0].Tenant != "acme" || lines[1].Tenant != "" {
 		t.Errorf("tenants %q %q", lines[0].Tenant, lines[1].Tenant)
 	}
 	if p := lines[1].Payload(); p.RoutingKey != "log.error" || !strings.Contains(string(p.Content), `"error":"boom"`) || p.Timestamp < 1e12 {
 		t.Errorf("%+v", p)
 	}
-	if strings.Contains(out.String(), "s3cret") || strings.Contains(out.String(), "k1") || !strings.Contains(out.String(), "tenant=acme") {
+	log.Info("server is ready", "addresses", []string{"x"})
+	if lines, _ = s.Since(3); !lines[0].Shared {
+		t.Error("a line about nobody is not shared")
+	}
+	if strings.Contains(out.String(), "s3cret") || strings.Contains(out.String(), "hunter2") || strings.Contains(out.String(), "k1") || !strings.Contains(out.String(), "tenant=acme") {
 		t.Errorf("written: %s", &out)
 	}
 }

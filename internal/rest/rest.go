@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/roomcast/roomcast/auth"
@@ -43,7 +44,7 @@ func New(opts Options) *API {
 	a.runRoutes()
 	a.listenerRoutes()
 	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
-		a.fail(w, r, events.Errorf(events.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
+		a.fail(w, r, nil, events.Errorf(events.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
 	})
 	return a
 }
@@ -89,13 +90,32 @@ func (r *request) decode(v any) error {
 // bodyError names the field that could not be decoded.
 func bodyError(err error) error {
 	var t *json.UnmarshalTypeError
-	if errors.As(err, &t) && t.Field != "" {
-		return events.FieldErrorf(t.Field, "got %s", t.Value)
+	if errors.As(err, &t) {
+		path := t.Field
+		if path == "" {
+			path = "body"
+		}
+		return events.FieldErrorf(path, "got %s, want %s", t.Value, jsonType(t.Type))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return events.FieldErrorf(strings.Trim(name, `"`), "is not a field of this request")
 	}
-	return events.FieldErrorf("body", "is not JSON of the right shape: %s", strings.TrimPrefix(err.Error(), "json: "))
+	return events.FieldErrorf("body", "is not JSON: %v", err)
+}
+
+// jsonType is what JSON calls a Go type.
+func jsonType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "object"
+	case reflect.Slice, reflect.Array:
+		return "array"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.String:
+		return "string"
+	}
+	return "number"
 }
 
 // created is a result that is answered with 201.
@@ -107,12 +127,12 @@ func (a *API) handle(pattern string, fn func(r *request) (any, error)) {
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		id, err := a.opts.Authenticate(r.Context(), auth.FromRequest(r.Header, nil))
 		if err != nil {
-			a.fail(w, r, err)
+			a.fail(w, r, nil, err)
 			return
 		}
 		out, err := fn(&request{r.WithContext(auth.NewContext(r.Context(), id)), id, a.opts.MaxBody, w})
 		if err != nil {
-			a.fail(w, r, err)
+			a.fail(w, r, id, err)
 			return
 		}
 		status := http.StatusOK
@@ -145,9 +165,17 @@ var statuses = map[events.Code]int{
 	events.CodeInvalidAPIKey:    http.StatusUnauthorized,
 }
 
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+// fail answers with an error, and logs it as one of the caller's tenant if id
+// has only one.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, err error) {
 	e, meant := events.Public(err)
 	log := a.opts.Logger.With("method", r.Method, "path", r.URL.Path)
+	if id != nil {
+		log = log.With("user", id.User)
+		if tenant, ok := id.OnlyTenant(); ok {
+			log = log.With("tenant", tenant)
+		}
+	}
 	if meant {
 		log.Info("request refused", "code", e.Code, "reason", e.Message)
 	} else {

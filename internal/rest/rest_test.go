@@ -113,6 +113,8 @@ func TestRefusals(t *testing.T) {
 		{member, "DELETE", base + "/instances/" + run.InstanceID + "/stop", nil, 403, "PERMISSION_DENIED", ""},
 		{admin, "POST", base, `{"title":"T"}`, 400, "VALIDATION_ERROR", "definition"},
 		{admin, "POST", base, `{"title":"T","definition":{"nodes":[{"id":"x","type":"warp"}]}}`, 400, "VALIDATION_ERROR", "nodes[0].type"},
+		{admin, "POST", base, `{"title":"T","nodes":[],"definition":` + definition + `}`, 400, "VALIDATION_ERROR", "definition"},
+		{admin, "POST", base, `[]`, 400, "VALIDATION_ERROR", "body"},
 		{admin, "POST", base, `{"titel":"T"}`, 400, "VALIDATION_ERROR", "titel"},
 		{admin, "POST", base, `{"title":7}`, 400, "VALIDATION_ERROR", "title"},
 		{admin, "POST", base, `{`, 400, "VALIDATION_ERROR", "body"},

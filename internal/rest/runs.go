@@ -146,6 +146,6 @@ func (a *API) submit(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = a.opts.Workflows.Submit(r.Context(), run, workflow.Input{RequestID: body.CollectionRequestID, Data: body.SubmittedData})
+	err = a.opts.Workflows.Submit(r.Context(), run, workflow.Input{RequestID: body.CollectionRequestID, Data: body.SubmittedData, Field: "submittedData"})
 	return map[string]any{"instanceID": run.ID, "success": true}, err
 }

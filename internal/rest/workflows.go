@@ -29,15 +29,18 @@ type workflowBody struct {
 	Options    *workflow.Options    `json:"workflowOptions"`
 }
 
-func (b workflowBody) definition() *workflow.Definition {
-	if b.Definition != nil || b.Nodes == nil && b.Edges == nil {
-		return b.Definition
+func (b workflowBody) definition() (*workflow.Definition, error) {
+	switch {
+	case b.Definition != nil && (b.Nodes != nil || b.Edges != nil || b.Options != nil):
+		return nil, events.FieldErrorf("definition", "is given twice: leave out nodes, edges and workflowOptions beside it")
+	case b.Definition != nil || b.Nodes == nil && b.Edges == nil:
+		return b.Definition, nil
 	}
 	def := &workflow.Definition{Nodes: b.Nodes, Edges: b.Edges}
 	if b.Options != nil {
 		def.Options = *b.Options
 	}
-	return def
+	return def, nil
 }
 
 func (a *API) listWorkflows(r *request) (any, error) {
@@ -53,9 +56,12 @@ func (a *API) createWorkflow(r *request) (any, error) {
 	if err := r.decode(&body); err != nil {
 		return nil, err
 	}
-	def := body.definition()
-	if def == nil {
-		return nil, events.FieldErrorf("definition", "is missing")
+	def, err := body.definition()
+	if err == nil && def == nil {
+		err = events.FieldErrorf("definition", "is missing")
+	}
+	if err != nil {
+		return nil, err
 	}
 	w, err := a.opts.Workflows.Create(r.Context(), r.id, r.tenant(), body.Title, *def)
 	return created{w}, err
@@ -81,7 +87,11 @@ func (a *API) changeWorkflow(r *request) (any, error) {
 	if err := r.decode(&body); err != nil {
 		return nil, err
 	}
-	return a.opts.Workflows.Change(r.Context(), r.id, w.ID, body.Title, body.definition())
+	def, err := body.definition()
+	if err != nil {
+		return nil, err
+	}
+	return a.opts.Workflows.Change(r.Context(), r.id, w.ID, body.Title, def)
 }
 
 func (a *API) deleteWorkflow(r *request) (any, error) {
@@ -132,9 +142,12 @@ func (a *API) test(r *request) (any, error) {
 	if err := r.decode(&body); err != nil {
 		return nil, err
 	}
-	def := body.definition()
-	if def == nil {
-		return nil, events.FieldErrorf("nodes", "is missing")
+	def, err := body.definition()
+	if err == nil && def == nil {
+		err = events.FieldErrorf("nodes", "is missing")
+	}
+	if err != nil {
+		return nil, err
 	}
 	run, err := a.opts.Workflows.PrepareTest(r.Context(), r.id, r.tenant(), *def, body.InputValues)
 	if err != nil {

@@ -126,6 +126,9 @@ func (srv *Server) identify(sp *space, s *Session) (*auth.Identity, error) {
 		log := srv.opts.Logger.With("namespace", sp.Name, "address", s.link.conn.RemoteIP())
 		if identity != nil {
 			log = log.With("user", identity.User)
+			if tenant, ok := identity.OnlyTenant(); ok {
+				log = log.With("tenant", tenant)
+			}
 		}
 		if meant {
 			log.Info("session refused", "code", e.Code, "reason", e.Message)

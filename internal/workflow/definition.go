@@ -3,6 +3,10 @@ package workflow
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
@@ -94,24 +98,87 @@ func (d Definition) Inputs() []Arg {
 	return d.Options.InputDefinitions
 }
 
-// fill applies the defaults of a definition to the values given and checks
-// that none is missing.
+// fill applies the defaults of a definition to the values given, and checks
+// that none is missing or of another type than was declared.
 func (d Definition) fill(values map[string]any) (map[string]any, error) {
-	filled := make(map[string]any, len(values))
-	for k, v := range values {
-		filled[k] = v
+	filled := maps.Clone(values)
+	if filled == nil {
+		filled = make(map[string]any)
 	}
 	for _, arg := range d.Inputs() {
-		if _, given := filled[arg.Key]; given {
-			continue
-		}
-		if arg.DefaultValue != nil {
+		v, given := filled[arg.Key]
+		switch {
+		case given:
+			converted, ok := arg.accept(v)
+			if !ok {
+				return nil, events.FieldErrorf("inputValues."+arg.Key, "got %s, want %s", typeOf(v), arg.Type)
+			}
+			filled[arg.Key] = converted
+		case arg.DefaultValue != nil:
 			filled[arg.Key] = arg.DefaultValue
-		} else if arg.Required {
+		case arg.Required:
 			return nil, events.FieldErrorf("inputValues."+arg.Key, "is missing")
 		}
 	}
 	return filled, nil
+}
+
+// accept returns a value as the type that was declared. Forms deliver text, so
+// text that says a number is one. Types that are not known here are labels for
+// editors.
+func (a Arg) accept(v any) (any, bool) {
+	if v == nil {
+		return nil, !a.Required
+	}
+	got := typeOf(v)
+	switch a.Type {
+	case "number", "integer":
+		if text, ok := v.(string); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			return n, err == nil
+		}
+		return v, got == "number"
+	case "boolean":
+		if text, ok := v.(string); ok {
+			b, err := strconv.ParseBool(strings.TrimSpace(text))
+			return b, err == nil
+		}
+		return v, got == "boolean"
+	case "string", "object", "array":
+		return v, got == a.Type
+	}
+	return v, true
+}
+
+// typeOf is what JSON calls the type of a value.
+func typeOf(v any) string {
+	switch v.(type) {
+	case string:
+		return "string"
+	case bool:
+		return "boolean"
+	case map[string]any:
+		return "object"
+	case []any:
+		return "array"
+	case nil:
+		return "null"
+	}
+	return "number"
+}
+
+// checkInputs checks the declared inputs.
+func (d Definition) checkInputs() error {
+	for i, arg := range d.Inputs() {
+		at := fmt.Sprintf("workflowOptions.args[%d]", i)
+		if arg.Key == "" {
+			return events.FieldErrorf(at+".key", "is missing")
+		}
+		if _, ok := arg.accept(arg.DefaultValue); !ok && arg.DefaultValue != nil {
+			return events.FieldErrorf(at+".defaultValue", "got %s, want %s", typeOf(arg.DefaultValue), arg.Type)
+		}
+	}
+	return nil
 }
 
 // maxNodes bounds a definition.
@@ -153,6 +220,14 @@ func (d Definition) check(types map[string]nodes.Type) error {
 				return events.FieldErrorf(fmt.Sprintf("edges[%d].%s", i, end.name), "there is no node %q", end.id)
 			}
 		}
+		source := d.Nodes[known[e.Source]]
+		handles := append(types[source.Type].Handles(source.Data), "error")
+		if !slices.Contains(handles, e.handle()) {
+			return events.FieldErrorf(fmt.Sprintf("edges[%d].sourceHandle", i), "node %q has no handle %q, but %s", e.Source, e.handle(), strings.Join(handles, ", "))
+		}
+	}
+	if err := d.checkInputs(); err != nil {
+		return err
 	}
 	return d.checkCycles(known)
 }
@@ -160,7 +235,7 @@ func (d Definition) check(types map[string]nodes.Type) error {
 func (n Node) check(at string, types map[string]nodes.Type) error {
 	typ, ok := types[n.Type]
 	if !ok {
-		return events.FieldErrorf(at+".type", "node %q has the unknown type %q", n.ID, n.Type)
+		return events.FieldErrorf(at+".type", "node %q has the unknown type %q, not one of %s", n.ID, n.Type, strings.Join(slices.Sorted(maps.Keys(types)), ", "))
 	}
 	if problems := typ.Check(n.Data); len(problems) > 0 {
 		return events.FieldErrorf(at+".data."+problems[0].Field, "node %q: %s", n.ID, problems[0].Message)
@@ -171,7 +246,8 @@ func (n Node) check(at string, types map[string]nodes.Type) error {
 	switch n.Data.String("errorHandling") {
 	case "", failWorkflow, continueRun, continueDefault, retryThenFail, retryThenContinue:
 	default:
-		return events.FieldErrorf(at+".data.errorHandling", "node %q: %q is not a way to handle errors", n.ID, n.Data.String("errorHandling"))
+		return events.FieldErrorf(at+".data.errorHandling", "node %q: %q is not one of %s", n.ID, n.Data.String("errorHandling"),
+			strings.Join([]string{failWorkflow, continueRun, continueDefault, retryThenFail, retryThenContinue}, ", "))
 	}
 	switch n.Data.String("joinMode") {
 	case "", joinAll, joinAny:

@@ -54,7 +54,7 @@ func TestBadDefinitions(t *testing.T) {
 		{"a:start\nb:transform{\"expression\":\"1 +\"}", "nodes[1].data.expression", "unexpected token"},
 		{"a:start\nb:http{\"url\":\"ftp://x\"}", "nodes[1].data.url", "does not begin with"},
 		{"a:start\nb:http{\"url\":\"http://x/{{ctx.a +}}\"}", "nodes[1].data.url", "unexpected token"},
-		{"a:start\nb:http{\"url\":\"http://x\",\"method\":\"TELEPORT\"}", "nodes[1].data.method", "is not a method"},
+		{"a:start\nb:http{\"url\":\"http://x\",\"method\":\"TELEPORT\"}", "nodes[1].data.method", "is not one of GET"},
 		{"a:start\nb:http{\"url\":\"http://x\",\"timeoutSeconds\":0}", "nodes[1].data.timeoutSeconds", "between 1 and 120"},
 		{"a:start\nb:http{\"url\":\"http://x\",\"body\":{\"deep\":[\"{{\"]}}", "nodes[1].data.body.deep[0]", "not closed"},
 		{"a:start\nb:delay{\"delayType\":\"never\"}", "nodes[1].data.delayType", "not one of"},
@@ -62,14 +62,18 @@ func TestBadDefinitions(t *testing.T) {
 		{"a:start\nb:delay{\"delayType\":\"until\",\"untilTime\":\"noon\"}", "nodes[1].data.untilTime", "ISO 8601"},
 		{"a:start\nb:condition", "nodes[1].data.branches", "is missing"},
 		{"a:start\nb:condition{\"branches\":[{}]}", "nodes[1].data.branches[0].id", "is missing"},
-		{"a:start\nb:condition{\"branches\":[{\"id\":\"x\",\"conditions\":[{\"operator\":\"is\"}]}]}", "nodes[1].data.branches[0].conditions[0].operator", "not an operator"},
+		{"a:start\nb:condition{\"branches\":[{\"id\":\"x\",\"conditions\":[{\"operator\":\"is\"}]}]}", "nodes[1].data.branches[0].conditions[0].operator", `"is" is not one of expression, contains`},
 		{"a:start\nb:condition{\"branches\":[{\"id\":\"x\",\"conditions\":[{\"operator\":\"matches_regex\",\"rightValue\":\"(\"}]}]}", "nodes[1].data.branches[0].conditions[0].rightValue", "missing closing"},
 		{"a:start\nb:dataCollection{\"collectionType\":\"mind\"}", "nodes[1].data.collectionType", "not one of"},
-		{"a:start\nb:dataCollection{\"formSchema\":{\"type\":7}}", "nodes[1].data.formSchema", "type"},
+		{"a:start\nb:dataCollection{\"formSchema\":{\"type\":7}}", "nodes[1].data.formSchema", "is not a JSON Schema: type: "},
 		{"a:start\nb:dataCollection{\"formSchema\":{\"$ref\":\"file:///etc/passwd\"}}", "nodes[1].data.formSchema", "not followed"},
 		{"a:start\nb:end{\"status\":\"maybe\"}", "nodes[1].data.status", "not one of"},
 		{"a:start\nb:end{\"outputParameters\":[{\"name\":\"x\"}]}", "nodes[1].data.outputParameters[0]", "sourceVariable"},
-		{"a:start{\"errorHandling\":\"shrug\"}", "nodes[0].data.errorHandling", "not a way"},
+		{"a:start\nb:end\na[nope]->b", "edges[0].sourceHandle", "node \"a\" has no handle \"nope\", but output, error"},
+		{"a:start\nb:end\nc:end\na->b\nb->c", "edges[1].sourceHandle", "no handle"},
+		{"a:start\nc:condition{\"branches\":[{\"id\":\"x\",\"condition\":\"true\"}]}\nb:end\na->c\nc->b", "edges[1].sourceHandle", "but default, x, error"},
+		{"a:start\nb:end{\"outputParameters\":{\"a\":1}}", "nodes[1].data.outputParameters", "is not a list"},
+		{"a:start{\"errorHandling\":\"shrug\"}", "nodes[0].data.errorHandling", "not one of fail_workflow"},
 		{"a:start{\"joinMode\":\"most\"}", "nodes[0].data.joinMode", "not all or any"},
 	} {
 		err := parse(t, tt.def).check(types)
@@ -81,13 +85,31 @@ func TestBadDefinitions(t *testing.T) {
 }
 
 func TestInputs(t *testing.T) {
-	d := Definition{Options: Options{InputDefinitions: []Arg{{Key: "a", Required: true}, {Key: "b", DefaultValue: 2.0}, {Key: "c"}}}}
-	got, err := d.fill(map[string]any{"a": 1.0, "extra": true})
-	if err != nil || got["a"] != 1.0 || got["b"] != 2.0 || got["extra"] != true || len(got) != 3 {
+	d := Definition{Options: Options{InputDefinitions: []Arg{
+		{Key: "a", Required: true}, {Key: "b", DefaultValue: 2.0}, {Key: "c"}, {Key: "n", Type: "number"}, {Key: "f", Type: "boolean"}, {Key: "o", Type: "object"}, {Key: "d", Type: "date"},
+	}}}
+	got, err := d.fill(map[string]any{"a": 1.0, "extra": true, "n": " 4.5", "f": "true", "o": map[string]any{}, "d": 7.0})
+	if err != nil || got["a"] != 1.0 || got["b"] != 2.0 || got["extra"] != true || got["n"] != 4.5 || got["f"] != true || got["d"] != 7.0 || len(got) != 7 {
 		t.Errorf("%v %v", got, err)
+	}
+	for _, tt := range []struct {
+		key   string
+		value any
+	}{{"n", "many"}, {"n", true}, {"f", "perhaps"}, {"o", []any{}}, {"o", "x"}, {"a", nil}} {
+		values := map[string]any{"a": 1.0}
+		values[tt.key] = tt.value
+		var e *events.Error
+		if _, err := d.fill(values); !errors.As(err, &e) || e.Field != "inputValues."+tt.key {
+			t.Errorf("%s = %v: %v", tt.key, tt.value, err)
+		}
 	}
 	var e *events.Error
 	if _, err := d.fill(nil); !errors.As(err, &e) || e.Field != "inputValues.a" {
 		t.Errorf("%v", err)
+	}
+	for _, args := range [][]Arg{{{}}, {{Key: "n", Type: "number", DefaultValue: "many"}}} {
+		if err := (Definition{Options: Options{Args: args}}).checkInputs(); err == nil {
+			t.Errorf("%+v was accepted", args)
+		}
 	}
 }

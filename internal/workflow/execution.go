@@ -28,7 +28,7 @@ type execution struct {
 	machine *machine
 	timers  map[string]*time.Timer // of suspended nodes
 	broken  bool                   // the store has failed; nothing goes on
-	done    chan struct{}          // closed when the run is over here
+	changed chan struct{}          // closed, and made anew, with every commit
 }
 
 // Start lets a prepared run go.
@@ -54,7 +54,7 @@ func (s *Service) begin(r Run, log []Entry) (*execution, error) {
 		log:     s.opts.Logger.With("run", r.ID, "tenant", r.Tenant, "workflow", r.WorkflowID),
 		machine: replay(r.Definition, log),
 		timers:  make(map[string]*time.Timer),
-		done:    make(chan struct{}),
+		changed: make(chan struct{}),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,6 +114,7 @@ func (x *execution) commit(entries ...Entry) error {
 		x.finish()
 		return nil
 	}
+	x.tell()
 	for _, id := range dispatched {
 		x.dispatch(x.machine.nodes[id].Node)
 	}
@@ -149,9 +150,20 @@ func (x *execution) finish() {
 	delete(x.svc.live, x.run.ID)
 	x.svc.mu.Unlock()
 	if end := x.machine.ended; end != nil {
-		x.log.Info("run finished", "status", string(end.Status), "title", x.run.Title)
+		log := x.log.With("status", string(end.Status), "title", x.run.Title)
+		if end.Status == events.RunFailed {
+			log.Warn("run finished", "reason", end.Error)
+		} else {
+			log.Info("run finished")
+		}
 	}
-	close(x.done)
+	x.tell()
+}
+
+// tell wakes who waits for a change. The mutex is held.
+func (x *execution) tell() {
+	close(x.changed)
+	x.changed = make(chan struct{})
 }
 
 // over reports whether nothing may happen in the run any more.

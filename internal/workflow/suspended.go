@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/roomcast/roomcast/auth"
@@ -57,6 +58,17 @@ type Input struct {
 	// RequestID names the request that it answers; "" is the oldest.
 	RequestID string
 	Data      any
+	// Field is what the sender calls the data; errors name it.
+	Field string
+}
+
+// mismatch is the error of an input that does not match its form.
+func (in Input) mismatch(e *nodes.InputError) error {
+	path := in.Field
+	if e.Field != "payload" {
+		path += "." + e.Field
+	}
+	return &events.Error{Code: events.CodeValidation, Field: path, Message: path + strings.TrimPrefix(e.Message, e.Field)}
 }
 
 // RunOfRequest returns the run of a tenant that made a request for input and
@@ -115,7 +127,7 @@ func (x *execution) submit(in Input, before ...Entry) error {
 	err = nodes.CheckInput(schema, in.Data)
 	var mismatch *nodes.InputError
 	if errors.As(err, &mismatch) {
-		return events.FieldErrorf(mismatch.Field, "%s", mismatch.Message)
+		return in.mismatch(mismatch)
 	}
 	if err != nil {
 		return fmt.Errorf("checking input: %w", err)
@@ -170,7 +182,7 @@ func (s *Service) WidgetInput(ctx context.Context, run Run, value map[string]any
 	}
 	if form {
 		if _, err := x.awaiting(""); err == nil {
-			return x.submit(Input{Data: value["data"]}, set)
+			return x.submit(Input{Data: value["data"], Field: "data"}, set)
 		}
 	}
 	return x.commit(set)
@@ -235,15 +247,41 @@ func (x *execution) resume() error {
 
 // Wait returns when a run is over in this process, or ctx ends.
 func (s *Service) Wait(ctx context.Context, runID string) error {
+	return s.waitFor(ctx, runID, func(*execution) bool { return false })
+}
+
+// Settle returns when a run is over, or waits for nothing but people, or ctx
+// ends.
+func (s *Service) Settle(ctx context.Context, runID string) error {
+	return s.waitFor(ctx, runID, func(x *execution) bool {
+		waiting := x.machine.suspendedNodes()
+		for _, n := range waiting {
+			if n.suspended.Config == nil {
+				return false // a delay
+			}
+		}
+		return len(waiting) > 0 && !x.machine.running()
+	})
+}
+
+// waitFor returns when a run is over or a condition holds.
+func (s *Service) waitFor(ctx context.Context, runID string, cond func(*execution) bool) error {
 	x := s.find(runID)
 	if x == nil {
 		return nil
 	}
-	select {
-	case <-x.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		x.mu.Lock()
+		changed, done := x.changed, x.over() || cond(x)
+		x.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
@@ -263,6 +301,7 @@ func (s *Service) Close(ctx context.Context) error {
 		for _, t := range x.timers {
 			t.Stop()
 		}
+		x.tell()
 		x.mu.Unlock()
 	}
 	done := make(chan struct{})

@@ -25,10 +25,13 @@ func logRooms(id *auth.Identity) []events.Room {
 
 // roomsOf are the rooms that a line goes to. No session is in two of them.
 func roomsOf(l logstream.Line) []events.Room {
-	if l.Tenant == "" {
+	switch {
+	case l.Shared:
 		return []events.Room{events.LogRoomAll, events.LogRoomShared}
+	case l.Tenant != "":
+		return []events.Room{events.LogRoomAll, events.LogRoomTenant(l.Tenant)}
 	}
-	return []events.Room{events.LogRoomAll, events.LogRoomTenant(l.Tenant)}
+	return []events.Room{events.LogRoomAll}
 }
 
 // follow sends the latest lines, and then those to come. All rooms are joined

@@ -273,7 +273,7 @@ func describeMachine() (string, error) {
 
 const intro = `# Benchmarks
 
-Written by ` + "`make bench`" + `: %s, on %s. Load generator and server share the machine; the two servers took turns in %d rounds, each in a fresh process. Figures are medians; a ratio is the median of the ratios of the rounds. Micro­seconds are processor time of the server process for one message, which the generator's own use of the machine does not blur; rates and latencies do share it. WebSocket unless it says polling. Every message was counted: a run that lost one, or got one out of order, would have failed.
+Written by ` + "`make bench`" + `: %s, on %s. Load generator and server share the machine; the two servers took turns in %d rounds, each in a fresh process. Figures are medians; a ratio is the median of the ratios of the rounds. Microseconds are processor time of the server process for one message, which the generator's own use of the machine does not blur; rates and latencies do share it. WebSocket unless it says polling. Every message was counted: a run that lost one, or got one out of order, would have failed.
 
 `
 

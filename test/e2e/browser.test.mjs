@@ -47,9 +47,9 @@ it('shows what is running, chats, runs a workflow and watches the log', async ()
   await page.getByRole('button', { name: 'Approve' }).click();
   await page.getByText('is COMPLETED: {"sum":5}').waitFor();
 
-  await page.getByRole('listitem').filter({ hasText: 'Add numbers' }).getByRole('button', { name: 'Run' }).click();
+  await page.getByRole('button', { name: 'Run Add numbers' }).click();
   await page.getByText('run COMPLETED').waitFor();
-  await page.getByRole('listitem').filter({ hasText: 'Order approval' }).getByRole('button', { name: 'Run' }).click();
+  await page.getByRole('button', { name: 'Run Order approval' }).click();
   await page.getByText('Approve an order of 1200?').waitFor();
   await page.getByRole('button', { name: 'Answer' }).click();
   await page.getByText('run COMPLETED').waitFor();
@@ -61,6 +61,19 @@ it('shows what is running, chats, runs a workflow and watches the log', async ()
   assert.equal(await page.getByRole('button', { name: 'Approve' }).isVisible(), false);
   if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT, fullPage: true });
   assert.deepEqual(problems, []);
+  await page.close();
+});
+
+it('shows a member nothing of what the administrator saw', async () => {
+  const { page } = await openPage(`${server.url}/#token=${server.tokens.admin}`);
+  await page.locator('#lines').getByText('server is ready').waitFor();
+  await page.getByLabel('Token or API key').fill(server.tokens.member);
+  await page.getByRole('button', { name: 'Connect' }).click();
+  await page.getByText('You are member in default.').waitFor();
+  assert.equal(await page.locator('#monitor').isVisible(), false);
+  assert.equal(await page.locator('#lines li').count(), 0);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  assert.equal(await page.getByText('You are member').isVisible(), false);
   await page.close();
 });
 

@@ -19,7 +19,7 @@ it('prints what the reader is promised', async () => {
   await writeFile(file, code);
   try {
     const output = await new Promise((resolve, reject) => {
-      execFile(process.execPath, [file], { env: { ...process.env, TOKEN: server.tokens.member, ROOMCAST_URL: server.url }, timeout: 20_000 },
+      execFile(process.execPath, [file], { env: { ...process.env, TOKEN: server.tokens.member, URL: server.url }, timeout: 20_000 },
         (error, stdout) => (error ? reject(error) : resolve(stdout)));
     });
     assert.match(output, /bot: These workflows can be run:/);

@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"syscall"
 	"time"
 
@@ -36,7 +37,16 @@ func main() {
 	flag.BoolVar(&o.eio3, "eio3", false, "admit Engine.IO 3")
 	flag.BoolVar(&o.load, "load", false, "settings for load tests: the default heartbeat and limits, contract off")
 	flag.StringVar(&o.contract, "contract", "off", "contract of bench:echo: off or enforce")
+	profile := flag.String("profile", "", "write a profile of the processor time to this file")
 	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			log.Fatal(err)
+		}
+		pprof.StartCPUProfile(f)
+		defer pprof.StopCPUProfile()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o, func(addr net.Addr) { fmt.Println("listening on", addr) }); err != nil {

@@ -4,7 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 
-const state = { socket: null, room: sessionStorage.getItem('room'), token: '', tenant: null };
+const state = { socket: null, monitor: null, room: sessionStorage.getItem('room'), token: '', tenant: null };
 
 function item(list, text, className) {
   const li = document.createElement('li');
@@ -48,7 +48,20 @@ function tokenFromAddress() {
   return token || sessionStorage.getItem('token');
 }
 
+// signOut ends what the last user saw.
+function signOut() {
+  for (const socket of [state.socket, state.monitor]) socket?.disconnect();
+  Object.assign(state, { socket: null, monitor: null, token: '', tenant: null });
+  sessionStorage.removeItem('token');
+  $('monitor').hidden = true;
+  $('sign-out').hidden = $('who').hidden = true;
+  $('decide').hidden = true;
+  for (const id of ['lines', 'messages', 'updates', 'workflows']) $(id).replaceChildren();
+  for (const el of $('say').elements) el.disabled = true;
+}
+
 async function signIn(token) {
+  signOut();
   state.token = token;
   let me;
   try {
@@ -57,13 +70,13 @@ async function signIn(token) {
     $('who').hidden = false;
     $('who').className = 'bad';
     $('who').textContent = error.message;
-    sessionStorage.removeItem('token');
     return;
   }
   sessionStorage.setItem('token', token);
   state.tenant = me.tenants?.[0]?.id ?? null;
   $('who').hidden = false;
   $('who').className = '';
+  $('sign-out').hidden = false;
   $('who').textContent = `You are ${me.userID}` + (state.tenant ? ` in ${state.tenant}.` : '.');
   connect();
   showWorkflows();
@@ -117,6 +130,7 @@ async function showWorkflows() {
     const li = item($('workflows'), w.title);
     const button = document.createElement('button');
     button.textContent = 'Run';
+    button.setAttribute('aria-label', `Run ${w.title}`);
     button.addEventListener('click', () => run(w));
     li.append(button);
   }
@@ -150,7 +164,13 @@ function ask(request) {
   const button = document.createElement('button');
   button.textContent = 'Answer';
   form.append(input, button);
-  li.append(form);
+  const hint = document.createElement('p');
+  hint.className = 'hint';
+  hint.textContent = formSchema ? `Matching ${JSON.stringify(formSchema)}` : 'Any JSON value';
+  const problem = document.createElement('p');
+  problem.className = 'bad';
+  problem.setAttribute('role', 'alert');
+  li.append(form, hint, problem);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     try {
@@ -159,14 +179,16 @@ function ask(request) {
         body: JSON.stringify({ collectionRequestID: request.collectionRequestID, submittedData: JSON.parse(input.value) }),
       });
       form.remove();
+      $('text').focus();
     } catch (error) {
-      item($('updates'), error.message, 'bad');
+      problem.textContent = error instanceof SyntaxError ? `That is not JSON: ${error.message}` : error.message;
     }
   });
 }
 
 function watchLog() {
   const socket = io('/monitor', { auth: { token: state.token }, forceNew: true });
+  state.monitor = socket;
   $('monitor').hidden = false;
   socket.on('log', ({ routingKey, content, timestamp }) => {
     const { message, ...rest } = content;
@@ -182,6 +204,7 @@ $('sign-in').addEventListener('submit', (event) => {
   signIn($('token').value.trim());
   $('token').value = '';
 });
+$('sign-out').addEventListener('click', signOut);
 $('say').addEventListener('submit', (event) => {
   event.preventDefault();
   const text = $('text').value.trim();
@@ -193,6 +216,7 @@ $('decide').addEventListener('click', (event) => {
   const action = event.target.dataset.action;
   if (!action) return;
   $('decide').hidden = true;
+  $('text').focus();
   say(action, action);
 });
 

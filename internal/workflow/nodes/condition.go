@@ -3,8 +3,10 @@ package nodes
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/roomcast/roomcast/internal/workflow/expression"
@@ -17,6 +19,22 @@ import (
 //	               or [{id, condition}], where condition is an expression
 //	defaultBranch  the handle when no branch holds (default)
 type condition struct{}
+
+func (condition) Handles(d Data) []string {
+	handles := []string{defaultBranch(d)}
+	for _, b := range d.List("branches") {
+		branch, _ := b.(map[string]any)
+		handles = append(handles, Data(branch).String("id"))
+	}
+	return handles
+}
+
+func defaultBranch(d Data) string {
+	if name := d.String("defaultBranch"); name != "" {
+		return name
+	}
+	return "default"
+}
 
 func (condition) Check(d Data) []Problem {
 	branches := d.List("branches")
@@ -57,7 +75,7 @@ func checkBranch(field string, branch Data) []Problem {
 		field := fmt.Sprintf("%s.conditions[%d]", field, i)
 		op := Data(cond).String("operator")
 		if operators[op] == nil && op != "expression" {
-			return problem(field+".operator", "%q is not an operator", op)
+			return problem(field+".operator", "%q is not one of expression, %s", op, strings.Join(slices.Sorted(maps.Keys(operators)), ", "))
 		}
 		if op == "expression" {
 			if err := expression.Check(unbrace(Data(cond).String("leftValue"))); err != nil {
@@ -93,10 +111,7 @@ func (condition) Run(_ context.Context, call Call) (Result, error) {
 			return Result{Output: map[string]any{"branch": branch.String("id")}, Handle: branch.String("id")}, nil
 		}
 	}
-	name := call.Data.String("defaultBranch")
-	if name == "" {
-		name = "default"
-	}
+	name := defaultBranch(call.Source)
 	return Result{Output: map[string]any{"branch": name}, Handle: name}, nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/roomcast/roomcast/asyncapi"
 )
 
 // dataCollection waits for people's input. Its settings:
@@ -23,6 +25,8 @@ import (
 type dataCollection struct{}
 
 const defaultExpiry = 60 // minutes
+
+func (dataCollection) Handles(Data) []string { return single }
 
 func (dataCollection) Check(d Data) []Problem {
 	switch d.String("collectionType") {
@@ -67,10 +71,11 @@ func (dataCollection) Run(_ context.Context, call Call) (Result, error) {
 	return Result{Suspend: s}, nil
 }
 
-// An InputError says which part of an input does not match its schema.
+// An InputError says which part of an input does not match its schema. Field
+// is "payload" for the whole.
 type InputError struct{ Field, Message string }
 
-func (e *InputError) Error() string { return e.Field + ": " + e.Message }
+func (e *InputError) Error() string { return e.Message }
 
 // CheckInput reports whether data matches a form's schema, as decoded from
 // JSON; nil is no schema. A mismatch is an *InputError, other errors are about
@@ -95,27 +100,30 @@ func CheckInput(schema, data any) error {
 	}
 	compiled, err := c.Compile("form")
 	if err != nil {
-		return err
+		return schemaError(err)
 	}
 	err = compiled.Validate(data)
-	var invalid *jsonschema.ValidationError
-	if !errors.As(err, &invalid) {
-		return err
+	if e := asyncapi.Explain(err); e != nil {
+		return &InputError{Field: e.Field, Message: e.Message}
 	}
-	for len(invalid.Causes) > 0 {
-		invalid = invalid.Causes[0]
+	return err
+}
+
+// schemaError says what is wrong with a schema, without where it was compiled.
+func schemaError(err error) error {
+	var invalid *jsonschema.SchemaValidationError
+	if errors.As(err, &invalid) {
+		if e := asyncapi.Explain(invalid.Err); e != nil {
+			return fmt.Errorf("is not a JSON Schema: %s", e.Message)
+		}
 	}
-	field := strings.Join(invalid.InstanceLocation, ".")
-	if field == "" {
-		field = "data"
-	}
-	_, message, _ := strings.Cut(invalid.Error(), "\n- ")
-	return &InputError{Field: field, Message: message}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return fmt.Errorf("is not a JSON Schema: %s", line)
 }
 
 // noLoader keeps schemas from reaching for files and addresses.
 type noLoader struct{}
 
-func (noLoader) Load(url string) (any, error) {
-	return nil, fmt.Errorf("references to %s are not followed", url)
+func (noLoader) Load(string) (any, error) {
+	return nil, fmt.Errorf("references to other documents are not followed")
 }

@@ -18,6 +18,8 @@ type delay struct{}
 // maxDelay bounds a wait: longer ones are mistakes of unit.
 const maxDelay = 366 * 24 * time.Hour
 
+func (delay) Handles(Data) []string { return single }
+
 func (delay) Check(d Data) []Problem {
 	switch d.String("delayType") {
 	case "", "fixed":

@@ -15,6 +15,8 @@ import (
 //	outputParameters  [{name, sourceVariable}], the run's output
 type end struct{}
 
+func (end) Handles(Data) []string { return nil }
+
 func (end) Check(d Data) []Problem {
 	if s := strings.ToLower(d.String("status")); !d.hasTemplate("status") {
 		switch s {
@@ -22,6 +24,9 @@ func (end) Check(d Data) []Problem {
 		default:
 			return problem("status", "%q is not one of success, failed", s)
 		}
+	}
+	if _, ok := d["outputParameters"].([]any); !ok && d["outputParameters"] != nil {
+		return problem("outputParameters", "is not a list of {name, sourceVariable}")
 	}
 	for i, p := range d.List("outputParameters") {
 		m, _ := p.(map[string]any)

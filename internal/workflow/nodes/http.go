@@ -56,7 +56,7 @@ func newHTTP(allowPrivate bool) httpNode {
 // errPrivate refuses an address by what it is, not by what it is called: it
 // is checked when the connection is made, after names have been resolved and
 // for every redirect.
-var errPrivate = errors.New("the address is private; set workflow.http.allowPrivate to reach it")
+var errPrivate = errors.New("the address is private; who runs the server can allow it with workflow.http.allowPrivate")
 
 func refusePrivate(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
@@ -100,6 +100,8 @@ func public(a netip.Addr) bool {
 
 var httpMethods = map[string]bool{"": true, "GET": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "HEAD": true}
 
+func (httpNode) Handles(Data) []string { return single }
+
 func (httpNode) Check(d Data) []Problem {
 	switch {
 	case d.String("url") == "":
@@ -107,7 +109,7 @@ func (httpNode) Check(d Data) []Problem {
 	case !d.hasTemplate("url") && checkURL(d.String("url")) != nil:
 		return problem("url", "%v", checkURL(d.String("url")))
 	case !d.hasTemplate("method") && !httpMethods[strings.ToUpper(d.String("method"))]:
-		return problem("method", "%q is not a method", d.String("method"))
+		return problem("method", "%q is not one of GET, POST, PUT, PATCH, DELETE, HEAD", d.String("method"))
 	}
 	if v, given := d["timeoutSeconds"]; given {
 		if n, ok := toNumber(v); !ok || n < 1 || n > maxHTTPTimeout {

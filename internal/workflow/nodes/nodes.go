@@ -14,6 +14,9 @@ import (
 type Type interface {
 	// Check reports what is wrong with the settings of a node.
 	Check(d Data) []Problem
+	// Handles returns the names of the edges that can lead out of a node,
+	// besides "error".
+	Handles(d Data) []string
 	// Run does what the node is for. An error fails the node; its text is for
 	// the author of the workflow.
 	Run(ctx context.Context, call Call) (Result, error)
@@ -71,6 +74,9 @@ type Options struct {
 	// AllowPrivate lets http nodes reach private addresses.
 	AllowPrivate bool
 }
+
+// single is the one handle of most types.
+var single = []string{"output"}
 
 // All returns every type by its name.
 func All(opts Options) map[string]Type {

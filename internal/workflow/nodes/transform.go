@@ -13,6 +13,8 @@ import (
 //	outputVariable  where it goes (transformResult)
 type transform struct{}
 
+func (transform) Handles(Data) []string { return single }
+
 func (transform) Check(d Data) []Problem {
 	if strings.TrimSpace(d.String("expression")) == "" {
 		return problem("expression", "is missing")

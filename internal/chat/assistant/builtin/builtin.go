@@ -19,7 +19,8 @@ type Workflows interface {
 	List(ctx context.Context, id *auth.Identity, tenant string) ([]Workflow, error)
 	// Check reports whether a run with this input could begin.
 	Check(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) error
-	// Run executes a workflow and waits for its end for as long as ctx lasts.
+	// Run executes a workflow and waits for as long as ctx lasts, until it is
+	// over or waits for somebody's input.
 	Run(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) (Outcome, error)
 }
 
@@ -35,6 +36,8 @@ type Outcome struct {
 	Status string // RUNNING if it goes on
 	Output json.RawMessage
 	Error  string
+	// Waiting is what the run wants to know before it goes on.
+	Waiting []string
 }
 
 // patience is how long an answer waits for the end of a run.
@@ -185,6 +188,8 @@ func (a *Assistant) approve(ctx context.Context, t chat.Turn) (chat.Reply, error
 	switch {
 	case err != nil:
 		return chat.Reply{}, err
+	case len(out.Waiting) > 0:
+		return text("%q is running as %s and waits for an answer: %s.", t.Proposal.Title, out.RunID, strings.Join(out.Waiting, "; ")), nil
 	case out.Status == "RUNNING":
 		return text("%q is running as %s and goes on.", t.Proposal.Title, out.RunID), nil
 	case out.Error != "":
