@@ -38,7 +38,9 @@ func (s *Session) take(t *engineio.Turn, e event) error {
 	case t != nil && s.ready && !s.running && len(s.queue) == 0:
 		s.running = true
 		s.mu.Unlock()
-		t.Work(func() { s.run(t, e) })
+		t.Begin()
+		s.run(t, e)
+		t.End()
 		return nil
 	}
 	s.queue = append(s.queue, e.clone())

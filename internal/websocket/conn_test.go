@@ -17,7 +17,7 @@ import (
 // echo sends every message back and reports how the connection ended.
 type echo struct {
 	closed chan *CloseError
-	work   func(op Opcode, data []byte) // run inside Work, when set
+	work   func(op Opcode, data []byte) // run between Begin and End, when set
 }
 
 func newEcho() *echo { return &echo{closed: make(chan *CloseError, 1)} }
@@ -25,10 +25,10 @@ func newEcho() *echo { return &echo{closed: make(chan *CloseError, 1)} }
 func (e *echo) Message(c *Conn, t *Turn, op Opcode, data []byte) {
 	if e.work != nil {
 		data = bytes.Clone(data)
-		t.Work(func() {
-			e.work(op, data)
-			t.Send(AppendFrame(nil, op, data))
-		})
+		t.Begin()
+		e.work(op, data)
+		t.Send(AppendFrame(nil, op, data))
+		t.End()
 		return
 	}
 	c.Send(AppendFrame(nil, op, data))
