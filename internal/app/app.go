@@ -122,7 +122,7 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.http = &http.Server{
-		Handler:           handler,
+		Handler:           deadlines(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,

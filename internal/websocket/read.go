@@ -76,6 +76,7 @@ func (c *Conn) drain(t *Turn) error {
 			return nil
 		}
 		if c.paused.Load() {
+			t.held = true
 			break
 		}
 	}

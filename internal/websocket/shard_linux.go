@@ -70,8 +70,10 @@ func (r *reader) handleEvent(e syscall.EpollEvent) bool {
 		return true
 	}
 	if c.paused.Load() {
-		r.hungUp(c)
-		return true
+		if e.Events&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+			r.hungUp(c)
+		}
+		return true // it may have been paused since epoll looked
 	}
 	return r.receive(c)
 }
@@ -83,11 +85,19 @@ func (r *reader) receive(c *Conn) bool {
 	n, err := c.read(r.buf[r.w:])
 	c.mu.Unlock()
 	r.w += n
-	if err != nil {
-		r.drop(c, err)
-		return true
+	if err == nil {
+		return c.handle(r.Turn)
 	}
-	return c.handle(r.Turn)
+	if r.w > 0 { // what a pause held back comes before the end
+		if !c.handle(r.Turn) {
+			return false
+		}
+		if r.held {
+			return true
+		}
+	}
+	r.drop(c, err)
+	return true
 }
 
 // handleRest handles what was read of a connection before.

@@ -19,8 +19,12 @@ func (c *Conn) readStream() {
 		if !c.handle(t) {
 			return
 		}
+		held := t.held
 		c.awaitResume()
 		t.begin(c)
+		if held {
+			continue // there is something left from before
+		}
 		n, err := c.nc.Read(t.buf[t.w:])
 		t.w += n
 		if err != nil && n == 0 {

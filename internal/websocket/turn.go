@@ -18,6 +18,7 @@ type Turn struct {
 	buf  []byte
 	r, w int
 	own  []byte
+	held bool // a pause has kept some of it from being handled
 	// goOn takes over the role of reader.
 	goOn func()
 
@@ -100,7 +101,7 @@ func (t *Turn) flushed() {
 // begin gives the turn to a connection, with room to read into: behind what
 // the connection has not handled yet.
 func (t *Turn) begin(c *Conn) {
-	t.c, t.buf, t.r, t.w = c, t.own, 0, 0
+	t.c, t.buf, t.r, t.w, t.held = c, t.own, 0, 0, false
 	if c.rest == nil {
 		return
 	}
