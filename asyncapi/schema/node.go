@@ -25,6 +25,7 @@ type node struct {
 	object *objectRules
 
 	all, any, one []*node
+	tag           *tag // of one, if there is any
 	// free nodes have no rules of their own, only those of all, any and one;
 	// they need no pass of their own either.
 	free bool
@@ -72,7 +73,7 @@ func (s *scanner) combined(n *node, at int) int {
 		}
 	}
 	if n.one != nil {
-		return s.oneOf(n.one, at)
+		return s.oneOf(n, at)
 	}
 	return end
 }
@@ -88,10 +89,13 @@ func (s *scanner) anyOf(subs []*node, at int) int {
 
 // oneOf is where calling a valid value invalid would do harm: it could make
 // two matches one. While it is under way, no means no.
-func (s *scanner) oneOf(subs []*node, at int) int {
+func (s *scanner) oneOf(n *node, at int) int {
+	if only := s.pick(n.tag, at); only >= 0 && !s.unsure {
+		return s.value(n.one[only], at)
+	}
 	s.exact++
 	found, count := no, 0
-	for _, sub := range subs {
+	for _, sub := range n.one {
 		if end := s.value(sub, at); end >= 0 {
 			found = end
 			count++

@@ -151,6 +151,7 @@ func (c *compiler) combined(n *node, s *jsonschema.Schema) error {
 			*list.to = append(*list.to, node)
 		}
 	}
+	n.tag = tagOf(n.one)
 	return nil
 }
 

@@ -67,6 +67,8 @@ func TestKeywords(t *testing.T) {
 		// What comes twice, where calling a valid branch invalid would show.
 		{`{"oneOf":[{"properties":{"a":{"type":"string"}}},{"properties":{"a":{"type":"integer"}}}]}`, `{"a":1} {"a":"x"} {"a":1,"a":"x"} {} {"a":null} {"a":1,"b":{"a":1,"a":2}}`},
 		{`{"oneOf":[{"additionalProperties":{"type":"string"}},{"required":["a"]}]}`, `{"a":1} {"a":1,"a":"x"} {"b":"x"} {"b":1} {}`},
+		{`{"oneOf":[{"properties":{"ok":{"const":true}},"required":["ok"]},{"properties":{"ok":{"enum":[false,"no"]},"a":{"type":"string"}}}]}`, `{"ok":true} {"ok":false,"a":"x"} {"ok":false,"a":1} {"ok":"no"} {"ok":"\u006eo"} {"\u006fk":true} {"ok":1} {"ok":true,"ok":false} {"ok":true,"a":1,"ok":"no"} {"a":"x","ok":true} {} {"ok"} {"ok":} {"ok {"okay":true} {"ok":truex} {"ok":[]} []`},
+		{`{"oneOf":[{"properties":{"t":{"enum":["a","b"]}}},{"properties":{"t":{"enum":["b","c"]}},"type":"object"}]}`, `{"t":"a"} {"t":"b"} {"t":"c"} {"t":"d"} {} 1 {"t":"a","t":"b"} {"t":"b","t":"a"}`},
 		{`{"definitions":{"tree":{"properties":{"sub":{"items":{"$ref":"#/definitions/tree"}}},"required":["v"]}},"$ref":"#/definitions/tree"}`, `{"v":1} {"v":1,"sub":[{"v":2,"sub":[]}]} {"v":1,"sub":[{"sub":[]}]}`},
 		{`{"type":"string"}`, `` + "\"\xff\" \"a\x01\" \"\\x\" \"\\u12\" \"\\u12g4\" \"a tru nul 01 1. .5 -  1e 1e+ + [1,] [1 {\"a\"} {\"a\":} {\"a\":1,} {,} {a:1} {\"a\":1 \"b\":2} ] } \"\\"},
 		{`{}`, "\"\xff\" \"a\x01\" \"\\x\" \"\\u12\" \"\\u12g4\" \"a tru nul truex 01 1. .5 - 1e 1e+ + [1,] [1 [1]] {\"a\"} {\"a\":} {\"a\":1,} {,} {a:1} {\"a\":1_\"b\":2} ] } \"\\"},
