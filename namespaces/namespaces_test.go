@@ -122,7 +122,7 @@ func TestDispatch(t *testing.T) {
 
 func TestLazyDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := withLazyDeadline(t.Context(), time.Second)
+		ctx := withLazyDeadline(t.Context(), time.Second)
 		if ctx.Err() != nil {
 			t.Error(ctx.Err())
 		}
@@ -130,9 +130,9 @@ func TestLazyDeadline(t *testing.T) {
 		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			t.Error("unused: ", ctx.Err())
 		}
-		cancel()
+		ctx.finish()
 
-		ctx, cancel = withLazyDeadline(t.Context(), time.Second)
+		ctx = withLazyDeadline(t.Context(), time.Second)
 		derived, stop := context.WithCancel(ctx)
 		defer stop()
 		start := time.Now()
@@ -140,10 +140,10 @@ func TestLazyDeadline(t *testing.T) {
 		if took := time.Since(start); took != time.Second || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			t.Errorf("used: after %v, %v", took, ctx.Err())
 		}
-		cancel()
+		ctx.finish()
 
-		ctx, cancel = withLazyDeadline(t.Context(), time.Second)
-		cancel()
+		ctx = withLazyDeadline(t.Context(), time.Second)
+		ctx.finish()
 		<-ctx.Done()
 		if !errors.Is(ctx.Err(), context.Canceled) {
 			t.Error("cancelled: ", ctx.Err())
@@ -151,8 +151,8 @@ func TestLazyDeadline(t *testing.T) {
 
 		early, stop := context.WithTimeout(t.Context(), time.Millisecond)
 		defer stop()
-		ctx, cancel = withLazyDeadline(early, time.Second)
-		defer cancel()
+		ctx = withLazyDeadline(early, time.Second)
+		defer ctx.finish()
 		<-ctx.Done()
 		if at, _ := ctx.Deadline(); time.Until(at) > 0 {
 			t.Error("the parent's deadline was lost")

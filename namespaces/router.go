@@ -38,7 +38,7 @@ type RouterOptions struct {
 // may be called concurrently.
 type Router struct {
 	namespace string
-	routes    map[string]Route
+	routes    map[string]*Route
 	opts      RouterOptions
 }
 
@@ -47,12 +47,12 @@ func NewRouter(ns Namespace, opts RouterOptions) *Router {
 	if opts.Timeout <= 0 {
 		opts.Timeout = 10 * time.Second
 	}
-	r := &Router{namespace: ns.Name, routes: make(map[string]Route), opts: opts}
+	r := &Router{namespace: ns.Name, routes: make(map[string]*Route), opts: opts}
 	for _, route := range ns.Routes {
 		if _, twice := r.routes[route.Event]; twice {
 			panic("namespaces: two routes for " + route.Event)
 		}
-		r.routes[route.Event] = route
+		r.routes[route.Event] = &route
 	}
 	return r
 }
@@ -68,22 +68,20 @@ func (r *Router) Dispatch(ctx context.Context, s Session, event string, args []j
 		}
 	}
 	e := r.report(s, event, err)
-	if route.failure == nil {
-		route.failure = func(json.RawMessage, *events.Error) events.Payload {
-			return events.Failure{Error: *e, Event: event}
-		}
-	}
-	if !wantsAck || route.always {
+	switch {
+	case route == nil && !wantsAck:
+		s.Emit(events.Failure{Error: *e, Event: event})
+	case route != nil && (!wantsAck || route.always):
 		s.Emit(route.failure(arg, e))
 	}
 	return encodeFailure(e)
 }
 
 // accept finds the route and checks the arguments.
-func (r *Router) accept(event string, args []json.RawMessage) (Route, json.RawMessage, error) {
+func (r *Router) accept(event string, args []json.RawMessage) (*Route, json.RawMessage, error) {
 	route, ok := r.routes[event]
 	if !ok {
-		return Route{}, nil, events.Errorf(events.CodeInvalidRequest, "unknown event %q%s", shorten(event), r.suggest(event))
+		return nil, nil, events.Errorf(events.CodeInvalidRequest, "unknown event %q%s", shorten(event), r.suggest(event))
 	}
 	var arg json.RawMessage
 	if len(args) > 0 {
@@ -96,19 +94,15 @@ func (r *Router) accept(event string, args []json.RawMessage) (Route, json.RawMe
 }
 
 // run calls the handler. A panic is the fault of one event, not of the server.
-func (r *Router) run(ctx context.Context, s Session, route Route, arg json.RawMessage) (reply []byte, err error) {
-	ctx, cancel := withLazyDeadline(ctx, r.opts.Timeout)
-	defer cancel()
+func (r *Router) run(ctx context.Context, s Session, route *Route, arg json.RawMessage) (reply []byte, err error) {
+	deadline := withLazyDeadline(ctx, r.opts.Timeout)
 	defer func() {
+		deadline.finish()
 		if p := recover(); p != nil {
 			reply, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	out, err := route.run(ctx, s, arg)
-	if err != nil {
-		return nil, err
-	}
-	if reply, err = encodeReply(out); err != nil {
+	if reply, err = route.run(deadline, s, arg); err != nil {
 		return nil, err
 	}
 	return reply, r.ackError(r.opts.Contract.Ack(r.namespace, route.Event, reply))
