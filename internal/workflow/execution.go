@@ -256,7 +256,7 @@ func (x *execution) attempt(n Node, call nodes.Call) (result nodes.Result, err e
 			err = fmt.Errorf("internal error")
 		}
 	}()
-	if call.Data, err = resolve(n, call.Vars); err != nil {
+	if call.Data, err = resolve(x.ctx, n, call.Vars); err != nil {
 		return nodes.Result{}, err
 	}
 	call.Now = x.svc.opts.Now()
@@ -267,11 +267,11 @@ func (x *execution) attempt(n Node, call nodes.Call) (result nodes.Result, err e
 var unresolved = map[string]bool{"expression": true, "branches": true, "formSchema": true, "formUischema": true, "outputParameters": true, "delayVariable": true}
 
 // resolve fills in the templates of a node's settings.
-func resolve(n Node, vars map[string]any) (nodes.Data, error) {
+func resolve(ctx context.Context, n Node, vars map[string]any) (nodes.Data, error) {
 	resolved := make(nodes.Data, len(n.Data))
 	for k, v := range n.Data {
 		if !unresolved[k] {
-			filled, err := expression.Resolve(v, vars)
+			filled, err := expression.Resolve(ctx, v, vars)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", k, err)
 			}

@@ -54,8 +54,8 @@ func (delay) Check(d Data) []Problem {
 	return nil
 }
 
-func (delay) Run(_ context.Context, call Call) (Result, error) {
-	until, err := delayUntil(call)
+func (delay) Run(ctx context.Context, call Call) (Result, error) {
+	until, err := delayUntil(ctx, call)
 	if err != nil {
 		return Result{}, err
 	}
@@ -68,12 +68,12 @@ func (delay) Run(_ context.Context, call Call) (Result, error) {
 	}, nil
 }
 
-func delayUntil(call Call) (time.Time, error) {
+func delayUntil(ctx context.Context, call Call) (time.Time, error) {
 	switch call.Data.String("delayType") {
 	case "until":
 		return time.Parse(time.RFC3339, call.Data.String("untilTime"))
 	case "dynamic":
-		value, err := source(call.Source.String("delayVariable"), call.Vars)
+		value, err := source(ctx, call.Source.String("delayVariable"), call.Vars)
 		if err != nil {
 			return time.Time{}, err
 		}
