@@ -12,7 +12,7 @@ import (
 type Options struct {
 	Issuers []Issuer
 	APIKeys []APIKey
-	// Leeway is how far clocks may be apart. Default 30 s.
+	// Leeway is how far clocks may be apart; 0 is not at all.
 	Leeway time.Duration
 	// Now is the clock, for tests.
 	Now func() time.Time
@@ -30,9 +30,6 @@ type Authenticator struct {
 // New returns an Authenticator, or an error that names what is wrong in opts.
 func New(opts Options) (*Authenticator, error) {
 	a := &Authenticator{issuers: make(map[string]Issuer), leeway: opts.Leeway, now: opts.Now}
-	if a.leeway == 0 {
-		a.leeway = 30 * time.Second
-	}
 	if a.now == nil {
 		a.now = time.Now
 	}

@@ -16,11 +16,15 @@ import (
 )
 
 // recorder is a session that keeps what is emitted to it.
-type recorder struct{ emitted []events.Payload }
+type recorder struct {
+	id      string
+	emitted []events.Payload
+}
 
-func (r *recorder) ID() string                  { return "s1" }
+func (r *recorder) ID() string                  { return r.id }
 func (r *recorder) Identity() *auth.Identity    { return &auth.Identity{User: "ada"} }
 func (r *recorder) Emit(p events.Payload) error { r.emitted = append(r.emitted, p); return nil }
+func (r *recorder) Drain(context.Context) error { return nil }
 func (r *recorder) Join(events.Room)            {}
 func (r *recorder) Leave(events.Room)           {}
 func (r *recorder) Follow(events.Room, uint64, func(uint64) (uint64, error)) error {

@@ -40,6 +40,7 @@ type Router struct {
 	namespace string
 	routes    map[string]*Route
 	opts      RouterOptions
+	refused   refusals
 }
 
 // NewRouter returns the router of a namespace.
@@ -122,16 +123,23 @@ func (r *Router) report(s Session, event string, err error) *events.Error {
 		err = events.Errorf(events.CodeTimeout, "%s took longer than %v", event, r.opts.Timeout)
 	}
 	e, meant := events.Public(err)
-	log := r.opts.Logger.With("namespace", r.namespace, "event", shorten(event), "session", s.ID(), "user", s.Identity().User)
+	if !meant {
+		r.logger(s).Error("event failed", "event", shorten(event), "error", err)
+		return e
+	}
+	if r.refused.log(s.ID(), func(n int) { r.logger(s).Warn("events refused, not logged one by one", "count", n) }) {
+		r.logger(s).Info("event refused", "event", shorten(event), "code", e.Code, "reason", e.Message)
+	}
+	return e
+}
+
+// logger returns a logger of lines about a session.
+func (r *Router) logger(s Session) *slog.Logger {
+	log := r.opts.Logger.With("namespace", r.namespace, "session", s.ID(), "user", s.Identity().User)
 	if tenant, ok := s.Identity().OnlyTenant(); ok {
 		log = log.With("tenant", tenant)
 	}
-	if meant {
-		log.Info("event refused", "code", e.Code, "reason", e.Message)
-	} else {
-		log.Error("event failed", "error", err)
-	}
-	return e
+	return log
 }
 
 // shorten keeps what a client made up from filling logs.

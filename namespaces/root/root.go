@@ -23,18 +23,19 @@ type Services struct {
 
 // New returns the namespace.
 func New(s Services) namespaces.Namespace {
-	aiChat := newAIChat(s.Chat)
+	aiChat, rooms := newAIChat(s.Chat), newRunRooms()
 	var routes []namespaces.Route
 	routes = append(routes, aiChat.routes()...)
-	routes = append(routes, workflowRun{s.Workflows}.routes()...)
-	routes = append(routes, widgetWorkflow{s.Widgets}.routes()...)
+	routes = append(routes, workflowRun{s.Workflows, rooms}.routes()...)
+	routes = append(routes, widgetWorkflow{s.Widgets, rooms}.routes()...)
 	routes = append(routes, roomRoutes{s.Listeners}.routes()...)
 	return namespaces.Namespace{
 		Name:   "/",
 		Routes: routes,
 		Closed: func(session namespaces.Session) {
 			aiChat.forget(session)
-			s.Widgets.Forget(session)
+			s.Widgets.Forget(widgetSession{session, rooms})
+			rooms.forget(session)
 		},
 	}
 }
