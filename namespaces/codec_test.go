@@ -111,10 +111,11 @@ func FuzzUnmarshal(f *testing.F) {
 	f.Fuzz(sameAll)
 }
 
-// What is usual must not be decoded twice, which would show here.
+// What is usual must not be decoded twice, which would show here: the second
+// time costs a dozen allocations. The race detector adds a few of its own.
 func TestUnmarshalOnce(t *testing.T) {
 	raw := []byte(echoMessage)
-	if n := testing.AllocsPerRun(100, func() { unmarshal[echo](raw) }); n > 5 {
+	if n := testing.AllocsPerRun(100, func() { unmarshal[echo](raw) }); n > 9 {
 		t.Errorf("%v allocations", n)
 	}
 }
