@@ -36,3 +36,6 @@ prove-protocol: ## the official protocol suites: SUITES=<checkout of socket.io> 
 
 prove-fuzz: ## every fuzz target for a minute (SECONDS=60)
 	@test/prove-fuzz "$(or $(SECONDS),60)"
+
+prove-leaks: ## 20,000 clients that abort and 10,000 that fall silent leave nothing behind
+	@$(GO) test -count 1 -v ./test/leaks -full
