@@ -39,3 +39,6 @@ prove-fuzz: ## every fuzz target for a minute (SECONDS=60)
 
 prove-leaks: ## 20,000 clients that abort and 10,000 that fall silent leave nothing behind
 	@$(GO) test -count 1 -v ./test/leaks -full
+
+prove-slow-reader: ## a client that never reads costs its limit, and nobody else anything
+	@$(GO) test -count 1 -v ./test/slowreader -full

@@ -57,8 +57,9 @@ func TestVanishedClientsLeaveNothing(t *testing.T) {
 	start := settle(t, s.URL, func(figures) bool { return true })
 	t.Logf("at the start: %v", start)
 
-	// The second round must end with the heap of the first: tables keep the
-	// room that the busiest moment needed, once.
+	// The second round must end with the heap of the first: of its busiest
+	// moment the runtime keeps the descriptors of goroutines, and maps keep
+	// their capacity, once.
 	last := start
 	for round := 1; round <= 2; round++ {
 		level := func(f figures) bool {
