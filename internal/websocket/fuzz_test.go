@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"unicode/utf8"
 )
@@ -14,6 +15,8 @@ type trickle struct {
 	stream []byte
 	sizes  []byte // of the pieces, less one, over and over; none is all at once
 	reads  int
+	closed chan struct{}
+	once   sync.Once
 }
 
 func (c *trickle) Read(b []byte) (int, error) {
@@ -31,14 +34,18 @@ func (c *trickle) Read(b []byte) (int, error) {
 }
 
 func (c *trickle) Write(b []byte) (int, error) { return len(b), nil }
-func (c *trickle) Close() error                { return nil }
+
+func (c *trickle) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return nil
+}
 
 // transcript is what a connection told its handler.
 type transcript struct {
 	ops      []Opcode
 	messages [][]byte
 	pongs    int
-	closed   []*CloseError
+	closed   chan *CloseError
 }
 
 func (l *transcript) Message(_ *Conn, _ *Turn, op Opcode, data []byte) {
@@ -46,18 +53,17 @@ func (l *transcript) Message(_ *Conn, _ *Turn, op Opcode, data []byte) {
 	l.messages = append(l.messages, bytes.Clone(data))
 }
 func (l *transcript) Pong(*Conn)                      { l.pongs++ }
-func (l *transcript) Closed(_ *Conn, err *CloseError) { l.closed = append(l.closed, err) }
+func (l *transcript) Closed(_ *Conn, err *CloseError) { l.closed <- err }
 
-func readAll(stream, sizes []byte, limit int) *transcript {
-	l := &transcript{}
-	c := &Conn{
-		srv:     NewServer(Options{MaxMessage: limit}),
-		nc:      &trickle{stream: bytes.Clone(stream), sizes: sizes},
-		handler: l,
-	}
-	c.readLoop()
-	c.Abort()
-	return l
+// readAll returns what comes out of a stream, and how it ended.
+func readAll(stream, sizes []byte, limit int) (*transcript, *CloseError) {
+	l := &transcript{closed: make(chan *CloseError, 2)}
+	network := &trickle{stream: bytes.Clone(stream), sizes: sizes, closed: make(chan struct{})}
+	c := &Conn{srv: &Server{opts: Options{MaxMessage: limit}.withDefaults()}, nc: network}
+	c.Start(l, nil)
+	err := <-l.closed
+	<-network.closed
+	return l, err
 }
 
 // Whatever a client sends, what comes out does not depend on where the network
@@ -67,10 +73,7 @@ func FuzzRead(f *testing.F) {
 	long := AppendClientFrame(nil, OpBinary, make([]byte, 3*readSize))
 	f.Add(append(long, AppendClientFrame(nil, OpText, []byte("after"))...), []byte{255, 0, 7}, uint16(60000))
 	f.Fuzz(func(t *testing.T, stream, sizes []byte, limit uint16) {
-		whole := readAll(stream, nil, 1+int(limit))
-		if len(whole.closed) != 1 {
-			t.Fatalf("Closed was called %d times", len(whole.closed))
-		}
+		whole, end := readAll(stream, nil, 1+int(limit))
 		for i, m := range whole.messages {
 			if len(m) > 1+int(limit) {
 				t.Errorf("message %d has %d bytes, the limit is %d", i, len(m), 1+int(limit))
@@ -79,9 +82,9 @@ func FuzzRead(f *testing.F) {
 				t.Errorf("message %d is not UTF-8: %q", i, m)
 			}
 		}
-		pieces := readAll(stream, sizes, 1+int(limit))
-		if a, b := *whole.closed[0], *pieces.closed[0]; a != b {
-			t.Errorf("closed with %v, in pieces with %v", &a, &b)
+		pieces, other := readAll(stream, sizes, 1+int(limit))
+		if *end != *other {
+			t.Errorf("closed with %v, in pieces with %v", end, other)
 		}
 		if len(whole.messages) != len(pieces.messages) || whole.pongs != pieces.pongs {
 			t.Fatalf("%d messages and %d pongs, in pieces %d and %d", len(whole.messages), whole.pongs, len(pieces.messages), pieces.pongs)
