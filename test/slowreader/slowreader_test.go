@@ -50,16 +50,27 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 	if err := slow.closed(); err == nil || err.Code != 1008 || err.Reason != "send buffer full" {
 		t.Errorf("the slow reader was closed with %v", err)
 	}
+	// The connection has ended when the server has seen the client's answer.
+	const want = `roomcast_connections_closed_total{reason="send buffer full"} 1`
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.metrics(t), want); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the metrics lack %s", want)
+		}
+	}
+}
+
+func (s *server) metrics(t *testing.T) string {
+	t.Helper()
 	res, err := http.Get(s.url + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	res.Body.Close()
-	const want = `roomcast_connections_closed_total{reason="send buffer full"} 1`
-	if err != nil || !strings.Contains(string(body), want) {
-		t.Errorf("the metrics lack %s: %v", want, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(body)
 }
 
 func liveHeap() uint64 {
