@@ -176,7 +176,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 	a.socket = socketio.New(socketio.Options{
 		Engine: engineio.Options{
 			PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, UpgradeTimeout: c.UpgradeTimeout,
-			MaxPayload: int(c.MaxPayload), SendLimit: int(c.SendLimit), AllowEIO3: c.AllowEIO3,
+			MaxPayload: int(c.MaxPayload), SendLimit: int(c.SendLimit), AllowEIO3: c.AllowEIO3, Compress: c.Compression,
 			DisablePolling: !polling, DisableWebSocket: !websocket, Origin: a.guard().origin,
 		},
 		Namespaces:     served,

@@ -38,6 +38,7 @@ type Socket struct {
 	Path           string        `mapstructure:"path" yaml:"path"`
 	Transports     []string      `mapstructure:"transports" yaml:"transports"`
 	AllowEIO3      bool          `mapstructure:"allowEIO3" yaml:"allowEIO3"`
+	Compression    bool          `mapstructure:"compression" yaml:"compression"`
 	PingInterval   time.Duration `mapstructure:"pingInterval" yaml:"pingInterval"`
 	PingTimeout    time.Duration `mapstructure:"pingTimeout" yaml:"pingTimeout"`
 	UpgradeTimeout time.Duration `mapstructure:"upgradeTimeout" yaml:"upgradeTimeout"`

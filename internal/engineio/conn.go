@@ -94,10 +94,18 @@ func (c *Conn) Queued() int {
 
 // Send sends a message that others get too. It never blocks.
 func (c *Conn) Send(f Frame) error {
-	if ws := c.ws.Load(); ws != nil {
-		return ws.SendShared(f.forProtocol(int(c.proto)))
+	frame := f.ws
+	ws := c.ws.Load()
+	switch {
+	case c.proto == 3:
+		frame = f.forProtocol3()
+	case ws != nil && ws.Compressed():
+		frame = f.deflated()
 	}
-	return c.sendFrame(f.forProtocol(int(c.proto)))
+	if ws != nil {
+		return ws.SendShared(frame)
+	}
+	return c.sendFrame(frame)
 }
 
 // SendVolatile sends a message that the client can do without: it is dropped,
@@ -122,6 +130,9 @@ func (c *Conn) Reply(t *Turn, text []byte) error {
 	defer replies.Put(scratch)
 	frame := appendText((*scratch)[:0], text)
 	*scratch = frame
+	if ws.Compressed() && c.proto == 4 {
+		frame = websocket.Deflate(frame)
+	}
 	if t == nil {
 		return ws.Send(frame)
 	}

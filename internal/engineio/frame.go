@@ -1,6 +1,8 @@
 package engineio
 
 import (
+	"sync"
+
 	"github.com/roomcast/roomcast/internal/websocket"
 )
 
@@ -21,21 +23,35 @@ const (
 // immutable and may be sent concurrently.
 type Frame struct {
 	ws []byte // as a WebSocket frame of protocol 4
+	z  *deflated
+}
+
+// deflated is a frame compressed, when the first connection needs it.
+type deflated struct {
+	once sync.Once
+	ws   []byte
+}
+
+func newFrame(ws []byte) Frame { return Frame{ws, new(deflated)} }
+
+func (f Frame) deflated() []byte {
+	f.z.once.Do(func() { f.z.ws = websocket.Deflate(f.ws) })
+	return f.z.ws
 }
 
 // TextFrame encodes a text message.
 func TextFrame(text []byte) Frame {
-	return Frame{appendText(make([]byte, 0, len(text)+11), text)}
+	return newFrame(appendText(make([]byte, 0, len(text)+11), text))
 }
 
 // BinaryFrame encodes a binary message.
 func BinaryFrame(data []byte) Frame {
-	return Frame{websocket.AppendFrame(make([]byte, 0, len(data)+10), websocket.OpBinary, data)}
+	return newFrame(websocket.AppendFrame(make([]byte, 0, len(data)+10), websocket.OpBinary, data))
 }
 
 // Then returns the frame of both messages, which nothing can come between.
 func (f Frame) Then(next Frame) Frame {
-	return Frame{append(f.ws[:len(f.ws):len(f.ws)], next.ws...)}
+	return newFrame(append(f.ws[:len(f.ws):len(f.ws)], next.ws...))
 }
 
 // Len returns the size of the frame on a WebSocket, in bytes.
@@ -48,10 +64,10 @@ func appendText(dst, text []byte) []byte {
 	return append(dst, text...)
 }
 
-// forProtocol returns the frame as the given protocol wants it on a
-// WebSocket: protocol 3 puts the packet type before binary data too.
-func (f Frame) forProtocol(proto int) []byte {
-	if proto != 3 || !anyBinary([][]byte{f.ws}) {
+// forProtocol3 returns the frame as clients of protocol 3 want it on a
+// WebSocket: with the packet type before binary data too.
+func (f Frame) forProtocol3() []byte {
+	if !anyBinary([][]byte{f.ws}) {
 		return f.ws
 	}
 	var b []byte

@@ -21,6 +21,9 @@ type Options struct {
 	// SendLimit bounds what is kept for a client that does not fetch it, in
 	// bytes. Default 1 MiB.
 	SendLimit int
+	// Compress lets WebSocket clients that ask for it send and get compressed
+	// messages (permessage-deflate). MaxPayload bounds what they inflate to.
+	Compress bool
 	// DisablePolling and DisableWebSocket take a transport away.
 	DisablePolling, DisableWebSocket bool
 	// AllowEIO3 admits clients of protocol 3: socket.io-client 1.x and 2.x.

@@ -42,7 +42,7 @@ func NewServer(opts Options) *Server {
 	return &Server{
 		opts:    opts,
 		wheel:   newWheel(opts.PingInterval, opts.PingTimeout),
-		ws:      websocket.NewServer(websocket.Options{MaxMessage: opts.MaxPayload, SendLimit: opts.SendLimit}),
+		ws:      websocket.NewServer(websocket.Options{MaxMessage: opts.MaxPayload, SendLimit: opts.SendLimit, Compress: opts.Compress}),
 		conns:   make(map[string]*Conn),
 		leaving: make(map[string]*Conn),
 		closed:  make(map[Reason]int64),

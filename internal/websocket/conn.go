@@ -28,13 +28,15 @@ type Conn struct {
 	// A connection is read by a shard, which many share, or as a stream, by a
 	// goroutine of its own: where it is encrypted, or the system has no epoll.
 	socket
-	nc net.Conn // of a stream, nil otherwise
+	nc         net.Conn // of a stream, nil otherwise
+	compressed bool     // permessage-deflate has been agreed on
 
 	// Owned by whoever reads.
 	handler  Handler
 	rest     []byte // bytes read but not handled: an incomplete frame, or what a pause held back
 	fragment []byte // the message so far, between its fragments
 	fragOp   Opcode // its opcode, 0 when there is none
+	fragZip  bool   // it is compressed
 	refused  bool   // the client has broken the protocol, or closed: nothing more is handled
 	told     bool   // Closed has been called
 	paused   atomic.Bool
@@ -82,6 +84,9 @@ func (c *Conn) Start(h Handler, buffered []byte) {
 // SetHandler directs further messages to h. It may only be called from
 // within [Handler.Message].
 func (c *Conn) SetHandler(h Handler) { c.handler = h }
+
+// Compressed reports whether the client takes frames made by [Deflate].
+func (c *Conn) Compressed() bool { return c.compressed }
 
 // Pause stops reading after the current message, until [Conn.Resume]: what
 // the client sends then waits in the network. It may only be called from

@@ -54,18 +54,24 @@ func dial(t *testing.T, opts Options, h Handler) *peer {
 
 func dialConn(t *testing.T, opts Options, h Handler) (*peer, *Conn) {
 	t.Helper()
-	return dialServer(t, opts, h, httptest.NewServer, net.Dial)
+	return dialWith(t, opts, h, "")
+}
+
+// dialWith is dialConn with more lines in the handshake.
+func dialWith(t *testing.T, opts Options, h Handler, header string) (*peer, *Conn) {
+	t.Helper()
+	return dialServer(t, opts, h, header, httptest.NewServer, net.Dial)
 }
 
 // dialTLS is dialConn for a connection that is encrypted, and so a stream.
 func dialTLS(t *testing.T, opts Options, h Handler) (*peer, *Conn) {
 	t.Helper()
-	return dialServer(t, opts, h, httptest.NewTLSServer, func(network, addr string) (net.Conn, error) {
+	return dialServer(t, opts, h, "", httptest.NewTLSServer, func(network, addr string) (net.Conn, error) {
 		return tls.Dial(network, addr, &tls.Config{InsecureSkipVerify: true})
 	})
 }
 
-func dialServer(t *testing.T, opts Options, h Handler, serve func(http.Handler) *httptest.Server, dial func(network, addr string) (net.Conn, error)) (*peer, *Conn) {
+func dialServer(t *testing.T, opts Options, h Handler, header string, serve func(http.Handler) *httptest.Server, dial func(network, addr string) (net.Conn, error)) (*peer, *Conn) {
 	t.Helper()
 	srv := NewServer(opts)
 	var running sync.WaitGroup
@@ -85,7 +91,7 @@ func dialServer(t *testing.T, opts Options, h Handler, serve func(http.Handler) 
 	t.Cleanup(func() { nc.Close(); hs.Close() })
 	nc.SetDeadline(time.Now().Add(20 * time.Second))
 	io.WriteString(nc, "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+header+"\r\n")
 	p := &peer{t, nc, bufio.NewReader(nc)}
 	res, err := http.ReadResponse(p.r, nil)
 	if err != nil {

@@ -100,7 +100,7 @@ func (c *Conn) keep(t *Turn) {
 // frame is not complete yet.
 func (c *Conn) frame(t *Turn) (int, error) {
 	b := t.buf[t.r:t.w]
-	h, err := parseHeader(b, false)
+	h, err := parseHeader(b, c.compressed)
 	if err == errShort {
 		return 0, nil
 	}
@@ -149,10 +149,10 @@ func (c *Conn) data(t *Turn, h header, payload []byte) error {
 	case h.op != opContinuation && c.fragOp != 0:
 		return protocolError("new message within a fragmented one")
 	case h.fin && c.fragOp == 0:
-		return c.deliver(t, h.op, payload)
+		return c.deliver(t, h.op, payload, h.compressed)
 	}
 	if c.fragOp == 0 {
-		c.fragOp = h.op
+		c.fragOp, c.fragZip = h.op, h.compressed
 	}
 	c.fragment = append(c.fragment, payload...)
 	if !h.fin {
@@ -160,12 +160,17 @@ func (c *Conn) data(t *Turn, h header, payload []byte) error {
 	}
 	op, message := c.fragOp, c.fragment
 	c.fragOp, c.fragment = 0, nil
-	return c.deliver(t, op, message)
+	return c.deliver(t, op, message, c.fragZip)
 }
 
-func (c *Conn) deliver(t *Turn, op Opcode, message []byte) error {
+func (c *Conn) deliver(t *Turn, op Opcode, message []byte, compressed bool) (err error) {
 	if c.shut.Load() {
 		return nil
+	}
+	if compressed {
+		if message, err = inflate(message, c.srv.opts.MaxMessage); err != nil {
+			return err
+		}
 	}
 	if op == OpText && !utf8.Valid(message) {
 		return &CloseError{Code: StatusInvalidPayload, Reason: "text is not UTF-8"}

@@ -20,6 +20,10 @@ type Options struct {
 	// CloseTimeout is how long the client may take to read what is still
 	// queued and to answer a close frame. Default 5 s.
 	CloseTimeout time.Duration
+	// Compress lets clients that ask for it send compressed messages, and
+	// sends them longer ones compressed by [Deflate]. It costs processor time
+	// on both sides.
+	Compress bool
 	// HandoverAfter is how long what lies between [Turn.Begin] and [Turn.End]
 	// may keep others from being read. Default 5 ms; it is kept to within a
 	// factor of two.

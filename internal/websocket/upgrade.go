@@ -40,6 +40,14 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, header http.Hea
 	if !c.adopt(nc) {
 		c.nc = nc
 	}
+	if s.opts.Compress && acceptsDeflate(r.Header) {
+		c.compressed = true
+		header = header.Clone()
+		if header == nil {
+			header = http.Header{}
+		}
+		header.Set("Sec-WebSocket-Extensions", deflateAnswer)
+	}
 	c.out.copy(appendAnswer(nil, key, header))
 	return c, buffered, nil
 }
