@@ -31,6 +31,7 @@ type Conn struct {
 	holds  int           // reasons not to take in messages
 	freed  chan struct{} // closed when there are none any more, if a POST waits
 	closed bool          // no more output; set before the session is told
+	taking bool          // a POST is in the middle of a message
 	over   bool          // the connection has ended, perhaps before it had a session
 	told   bool          // the session knows
 	reason Reason        // why, once closed
@@ -365,15 +366,23 @@ func (c *Conn) end(reason Reason) {
 			c.poll.noop = true
 		}
 	}
-	farewell := c.poll != nil && !c.poll.waiting && (c.poll.noop || c.poll.size > 0)
 	if c.poll != nil {
 		c.poll.signal()
 		c.poll.tellFetched()
 	}
 	c.over = true
-	tell := c.session != nil && !c.told
+	c.mu.Unlock()
+	c.tell()
+}
+
+// tell tells the session that the connection is over, when it is, and no
+// message is being taken in.
+func (c *Conn) tell() {
+	c.mu.Lock()
+	tell := c.over && !c.taking && c.session != nil && !c.told
 	c.told = c.told || tell
-	reason = c.reason
+	farewell := c.poll != nil && !c.poll.waiting && (c.poll.noop || c.poll.size > 0)
+	reason := c.reason
 	c.mu.Unlock()
 	if !tell {
 		return
@@ -381,6 +390,24 @@ func (c *Conn) end(reason Reason) {
 	c.srv.forget(c, reason, farewell)
 	c.session.Closed(reason)
 	c.srv.sessions.done()
+}
+
+// take handles a packet of a POST and reports whether it was legal. Closed does
+// not come before it, nor a packet after Closed.
+func (c *Conn) take(p packet) bool {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return true
+	}
+	c.taking = true
+	c.mu.Unlock()
+	legal := c.packet(nil, p)
+	c.mu.Lock()
+	c.taking = false
+	c.mu.Unlock()
+	c.tell()
+	return legal
 }
 
 // packet handles one packet of the client and reports whether it was legal.

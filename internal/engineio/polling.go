@@ -242,10 +242,14 @@ func (c *Conn) takePost(w http.ResponseWriter, r *http.Request, octets bool) *re
 		if !c.await(r.Context()) {
 			return false
 		}
-		legal = c.packet(nil, p)
+		legal = c.take(p)
 		return legal && p.kind != packetClose
 	})
-	c.await(r.Context()) // an answer would ask for more
+	if !c.await(r.Context()) && r.Context().Err() != nil {
+		// The client does not know what has been taken in, and may say it again.
+		c.abort(ReasonTransportClose)
+		return nil
+	}
 	if err != nil || !legal {
 		c.Close(ReasonParseError)
 		return badRequest

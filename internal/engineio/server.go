@@ -59,13 +59,17 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Close refuses new connections, closes those there are and waits until
-// their sessions know and their work is done, or ctx ends.
+// their sessions know and their work is done. When ctx ends it waits for
+// clients no longer, and it is an error if work is not done even then.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
 	conns := make([]*Conn, 0, len(s.conns))
 	for _, c := range s.conns {
 		conns = append(conns, c)
+	}
+	for _, c := range s.leaving {
+		time.AfterFunc(lastFarewellTime, func() { s.dismiss(c) })
 	}
 	s.mu.Unlock()
 	for _, c := range conns {
@@ -81,9 +85,24 @@ func (s *Server) Close(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+	}
+	// Clients that do not answer are left; handlers that do not return are an
+	// error.
+	for _, c := range conns {
+		if ws := c.ws.Load(); ws != nil {
+			ws.Abort()
+		}
+	}
+	select {
+	case <-done:
+		return nil
+	case <-time.After(abortTime):
 		return ctx.Err()
 	}
 }
+
+// abortTime is how long it may take to notice connections that were aborted.
+const abortTime = 500 * time.Millisecond
 
 // Len returns the number of connections.
 func (s *Server) Len() int {

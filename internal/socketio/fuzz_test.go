@@ -102,7 +102,7 @@ func FuzzAssemble(f *testing.F) {
 		if !utf8.Valid(text) || deep(text) {
 			return
 		}
-		l := &link{conn: &engineio.Conn{}}
+		l := &link{conn: &engineio.Conn{}, srv: &Server{opts: Options{MaxAttachments: 1 << 30}}}
 		header, bad := decodePacket(text)
 		l.begin(string(header.namespace), nil)
 		p, _, err := l.assemble(text, false)

@@ -9,7 +9,12 @@ import "encoding/json"
 // maxDepth bounds nesting, and so the stack of a scan.
 const maxDepth = 512
 
-// splitArray checks that b is exactly one JSON array and returns its elements.
+// maxElements is how many elements of an array are told apart. Nobody has a
+// use for more arguments, and each costs more than the bytes it came in.
+const maxElements = 65
+
+// splitArray checks that b is exactly one JSON array and returns its elements,
+// the first of them if there are many.
 func splitArray(b []byte) ([]json.RawMessage, error) {
 	i := skipSpace(b, 0)
 	if i == len(b) || b[i] != '[' {
@@ -26,7 +31,9 @@ func splitArray(b []byte) ([]json.RawMessage, error) {
 		if i < 0 {
 			return nil, malformed("payload is not JSON")
 		}
-		elements = append(elements, json.RawMessage(b[start:i:i]))
+		if len(elements) < maxElements {
+			elements = append(elements, json.RawMessage(b[start:i:i]))
+		}
 		i = skipSpace(b, i)
 		switch {
 		case i < len(b) && b[i] == ',':

@@ -54,9 +54,15 @@ func (s *Server) open(c *engineio.Conn, r *http.Request) engineio.Session {
 
 // Message takes in one message of the client.
 func (l *link) Message(t *engineio.Turn, data []byte, binary bool) {
-	if err := l.message(t, data, binary); err != nil {
-		l.refuse(err)
+	err := l.message(t, data, binary)
+	if err == nil {
+		return
 	}
+	if t != nil { // to log may take long
+		t.Begin()
+		defer t.End()
+	}
+	l.refuse(err)
 }
 
 // refuse ends a connection whose client does not follow the protocol.
@@ -211,11 +217,12 @@ func (l *link) wrote(b []byte) {
 	case p.kind == typeConnect:
 		settling.accept()
 	case p.kind == typeConnectError:
-		settling.refused() // before the client knows, and may try again
-		if l.refusals++; l.refusals > maxRefusals {
+		l.refusals++
+		if l.refusals > maxRefusals {
 			l.refuse(errRefusals)
 			return
 		}
+		settling.refused() // before the client knows, and may try again
 	}
 	l.conn.Reply(nil, b)
 }

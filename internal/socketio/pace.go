@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -10,7 +11,10 @@ import (
 
 // pace is how long the handler of an event takes, in nanoseconds: an average
 // in which the latest counts for an eighth.
-type pace struct{ average atomic.Int64 }
+type pace struct {
+	average atomic.Int64
+	inline  atomic.Int32 // being handled where they were read
+}
 
 // inlineTime is how long an event may keep others from being read.
 const inlineTime = 200 * time.Microsecond
@@ -24,11 +28,24 @@ func paces(ns Namespace) map[string]*pace {
 	return m
 }
 
+func (p *pace) begin() {
+	if p != nil {
+		p.inline.Add(1)
+	}
+}
+
+func (p *pace) end() {
+	if p != nil {
+		p.inline.Add(-1)
+	}
+}
+
 // quick reports whether an event can be handled where it was read. To refuse
 // an event that nobody knows is quick.
 func (sp *space) quick(event string) bool {
 	p := sp.paces[event]
-	return p == nil || p.average.Load() < int64(inlineTime)
+	// More at once than there are readers: some have been overtaken.
+	return p == nil || p.average.Load() < int64(inlineTime) && int(p.inline.Load()) < runtime.GOMAXPROCS(0)
 }
 
 // took notes how long an event has taken.

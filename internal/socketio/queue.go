@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -18,9 +17,15 @@ type event struct {
 
 // clone makes an event independent of the buffer that it was decoded in.
 func (e event) clone() event {
-	args := make([]json.RawMessage, len(e.Args))
-	for i := range args {
-		args[i] = bytes.Clone(e.Args[i])
+	size := 0
+	for _, arg := range e.Args {
+		size += len(arg)
+	}
+	args, b := make([]json.RawMessage, len(e.Args)), make([]byte, 0, size)
+	for i, arg := range e.Args {
+		at := len(b)
+		b = append(b, arg...)
+		args[i] = b[at:len(b):len(b)]
 	}
 	e.Args = args
 	return e
@@ -37,9 +42,12 @@ func (s *Session) take(t *engineio.Turn, e event) {
 	case t != nil && s.ready && !s.running && len(s.queue) == 0 && s.space.quick(e.Name):
 		s.running = true
 		s.mu.Unlock()
+		p := s.space.paces[e.Name]
+		p.begin()
 		t.Begin()
 		s.run(t, e)
 		t.End()
+		p.end()
 		return
 	}
 	s.queue = append(s.queue, e.clone())
@@ -58,9 +66,11 @@ func (s *Session) fullLocked() bool {
 	return len(s.queue) > 0 && (len(s.queue) >= limits.QueueLen || s.queued >= limits.QueueBytes)
 }
 
-// releaseLocked takes events in again when there is room for them.
+// releaseLocked takes events in again when there is room for many: to stop and
+// go for each of them would cost more than they do.
 func (s *Session) releaseLocked() {
-	if s.holding && !s.fullLocked() {
+	limits := &s.link.srv.opts
+	if s.holding && len(s.queue) <= limits.QueueLen/2 && (s.queued <= limits.QueueBytes/2 || len(s.queue) == 0) {
 		s.holding = false
 		s.link.conn.Release()
 	}
@@ -147,8 +157,8 @@ func (s *Session) send(t *engineio.Turn, packet []byte, attachments [][]byte) {
 // acknowledged handles a client's acknowledgement. The server asks for none
 // yet, so none can be expected.
 func (s *Session) acknowledged(p *packet) error {
-	if _, err := splitArray(p.data); err != nil {
-		return err
+	if len(p.data) == 0 || p.data[0] != '[' || !validJSON(p.data) {
+		return malformed("payload is not an array")
 	}
 	return nil
 }

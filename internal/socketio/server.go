@@ -36,6 +36,9 @@ type Options struct {
 	// QueueLen and QueueBytes bound what waits for a session's handlers.
 	// Defaults 256 events and 1 MiB.
 	QueueLen, QueueBytes int
+	// MaxAttachments bounds the attachments of one packet together, in bytes.
+	// Default twice what the engine takes as one message.
+	MaxAttachments int
 }
 
 // A Namespace and what happens to the events of its sessions.
@@ -54,6 +57,7 @@ type Handler interface {
 // An Event is what a client emitted.
 type Event struct {
 	Name string
+	// Args are the arguments; of more than 64 the rest is left out.
 	Args []json.RawMessage
 	// Attachments are the binary values that placeholders in Args stand for.
 	Attachments [][]byte
@@ -120,6 +124,9 @@ func New(opts Options) *Server {
 	}
 	if opts.QueueBytes <= 0 {
 		opts.QueueBytes = 1 << 20
+	}
+	if opts.MaxAttachments <= 0 {
+		opts.MaxAttachments = 2 * max(opts.Engine.MaxPayload, 1_000_000)
 	}
 	s := &Server{opts: opts, spaces: make(map[string]*space), seam: newBoundEngine()}
 	for _, ns := range opts.Namespaces {

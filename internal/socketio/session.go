@@ -35,11 +35,12 @@ type Session struct {
 	accepted bool           // the client is being told that it has entered
 	sock     *socket.Socket // set by open
 	queue    []event
-	queued   int  // bytes in queue
-	ready    bool // Opened has returned: events may run
-	running  bool // an event is being handled, or Opened
-	holding  bool // the connection takes nothing in until the queue has room
-	closed   bool // Closed has been called
+	queued   int      // bytes in queue
+	ready    bool     // Opened has returned: events may run
+	running  bool     // an event is being handled, or Opened
+	parts    [][]byte // attachments of a packet that is not complete
+	holding  bool     // the connection takes nothing in until the queue has room
+	closed   bool     // Closed has been called
 }
 
 var _ namespaces.Session = (*Session)(nil)
@@ -185,6 +186,7 @@ func (s *Session) end() {
 		return
 	}
 	s.setLocked(stateEnded)
+	s.parts = nil
 	if !s.accepted {
 		s.queue, s.queued = nil, 0
 		s.releaseLocked()
@@ -216,6 +218,24 @@ func (s *Session) finish() {
 		s.guard("closing", func() { s.space.Closed(s) })
 	}
 	s.link.conn.Done()
+}
+
+// attach keeps an attachment, unless the session has ended.
+func (s *Session) attach(data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateEnded {
+		s.parts = append(s.parts, data)
+	}
+}
+
+// takeAttachments returns the attachments of a packet that is complete.
+func (s *Session) takeAttachments() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parts := s.parts
+	s.parts = nil
+	return parts
 }
 
 // guard runs what a namespace does. A panic is the fault of one session, not of

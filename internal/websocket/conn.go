@@ -77,7 +77,7 @@ func (c *Conn) Start(h Handler, buffered []byte) {
 	if c.nc == nil {
 		c.shard.add(c)
 	} else {
-		go c.readStream()
+		c.srv.streams.start(c)
 	}
 }
 
@@ -164,7 +164,7 @@ func (c *Conn) abortLocked(e *CloseError) {
 	}
 	switch {
 	case c.nc != nil:
-		c.nc.Close()
+		go c.nc.Close() // one that is encrypted says goodbye, which may take long
 		if c.resumed != nil {
 			c.resumed.Broadcast()
 		}

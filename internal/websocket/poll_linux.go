@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
-	"unsafe"
 )
 
 // Most connections are idle most of the time: a goroutine for each would cost
@@ -21,10 +20,12 @@ const readSize = 64 << 10
 
 // socket is the kernel's side of a connection that a shard reads.
 type socket struct {
-	shard *shard
-	fd    int    // -1 when it has been given back
-	armed uint32 // the events that the shard waits for; guarded by the connection's mutex
-	gone  bool   // the peer has hung up while the connection was paused; owned by the reader
+	shard  *shard
+	fd     int    // -1 when it has been given back
+	armed  uint32 // the events that the shard waits for; guarded by the connection's mutex
+	queued bool   // in woken; guarded by the shard's mutex
+	serial int32  // tells the connection from others that had its descriptor
+	gone   bool   // the peer has hung up while the connection was paused; owned by the reader
 }
 
 // A shard reads its connections, one goroutine at a time.
@@ -42,7 +43,9 @@ type shard struct {
 	mu       sync.Mutex
 	conns    map[int32]*Conn // by descriptor
 	woken    []*Conn         // have something to handle that has been read already
+	serial   int32           // of the latest connection
 	stopping bool
+	over     bool // epoll and waker have been closed
 }
 
 // newShards returns as many shards as there are processors.
@@ -82,6 +85,9 @@ func (s *shard) open() (err error) {
 
 // close gives back what open took.
 func (s *shard) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
 	if s.file != nil {
 		s.file.Close()
 	}
@@ -129,21 +135,41 @@ func (c *Conn) adopt(nc net.Conn) bool {
 
 // add begins to read a connection.
 func (s *shard) add(c *Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s.mu.Lock()
-	s.conns[int32(c.fd)] = c
-	s.mu.Unlock()
 	rest := c.rest != nil // not ours to look at once epoll knows the connection
-	c.armed = c.interest()
-	e := syscall.EpollEvent{Events: c.armed, Fd: int32(c.fd)}
-	if err := syscall.EpollCtl(s.epoll, syscall.EPOLL_CTL_ADD, c.fd, &e); err != nil {
-		c.abortLocked(&CloseError{Code: StatusAbnormal, Err: os.NewSyscallError("epoll_ctl", err)})
-		rest = true
+	if err := s.register(c); err != nil {
+		c.ended(closeError(err))
+		c.mu.Lock()
+		c.release()
+		c.mu.Unlock()
+		return
 	}
 	if rest {
 		s.wake(c)
 	}
+}
+
+func (s *shard) register(c *Conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || c.state == stateClosed {
+		return ErrClosed
+	}
+	s.serial++
+	c.serial = s.serial
+	c.armed = c.interest()
+	if err := s.control(syscall.EPOLL_CTL_ADD, c); err != nil {
+		return err
+	}
+	s.conns[int32(c.fd)] = c
+	return nil
+}
+
+// control tells epoll what a connection waits for.
+func (s *shard) control(op int, c *Conn) error {
+	e := syscall.EpollEvent{Events: c.armed, Fd: int32(c.fd), Pad: c.serial}
+	return os.NewSyscallError("epoll_ctl", syscall.EpollCtl(s.epoll, op, c.fd, &e))
 }
 
 // interest returns the events to wait for. The mutex is held.
@@ -162,27 +188,45 @@ func (c *Conn) armLocked() {
 	if c.nc != nil || !c.started || c.state == stateClosed || c.gone {
 		return
 	}
-	if want := c.interest(); want != c.armed {
-		c.armed = want
-		e := syscall.EpollEvent{Events: want, Fd: int32(c.fd)}
-		syscall.EpollCtl(c.shard.epoll, syscall.EPOLL_CTL_MOD, c.fd, &e)
+	want := c.interest()
+	if want == c.armed {
+		return
+	}
+	c.armed = want
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	if !c.shard.over {
+		c.shard.control(syscall.EPOLL_CTL_MOD, c)
 	}
 }
 
 // wake lets the shard handle what it has of a connection.
 func (s *shard) wake(c *Conn) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.queued || s.over {
+		return
+	}
+	c.queued = true
 	s.woken = append(s.woken, c)
-	first := len(s.woken) == 1
-	s.mu.Unlock()
-	if first {
-		s.signal()
+	if len(s.woken) == 1 {
+		s.signalLocked()
 	}
 }
 
+// signal makes the shard look at woken. The number of the descriptor must not
+// belong to somebody else by now, so the mutex is held.
 func (s *shard) signal() {
-	one := [8]byte{1}
-	syscall.Write(s.waker, one[:])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signalLocked()
+}
+
+func (s *shard) signalLocked() {
+	if !s.over {
+		one := [8]byte{1}
+		syscall.Write(s.waker, one[:])
+	}
 }
 
 // shutdown ends both directions of the socket; the shard is told by epoll.
@@ -195,20 +239,19 @@ func (c *Conn) shutdown() {
 
 // release gives the descriptor back.
 func (c *Conn) release() {
-	syscall.Close(c.fd)
-	c.fd = -1
+	if c.fd >= 0 {
+		syscall.Close(c.fd)
+		c.fd = -1
+	}
 }
-
-// The calls below return at once, so Go's scheduler need not be told of them;
-// telling it costs as much as a short call itself.
 
 // write writes what the kernel takes without waiting. The mutex is held.
 func (c *Conn) write(b []byte) (int, error) {
 	for len(b) > 0 {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		n, errno := rawWrite(c.fd, b)
 		switch errno {
 		case 0:
-			return int(n), nil
+			return n, nil
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return 0, nil
@@ -223,7 +266,7 @@ func (c *Conn) write(b []byte) (int, error) {
 // nothing yet.
 func (c *Conn) read(b []byte) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		n, errno := rawRead(c.fd, b)
 		switch {
 		case errno == syscall.EINTR:
 		case errno == syscall.EAGAIN:
@@ -233,7 +276,7 @@ func (c *Conn) read(b []byte) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		default:
-			return int(n), nil
+			return n, nil
 		}
 	}
 }
@@ -241,10 +284,10 @@ func (c *Conn) read(b []byte) (int, error) {
 // events returns the events that there are, without waiting.
 func (s *shard) events(into []syscall.EpollEvent) int {
 	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(s.epoll), uintptr(unsafe.Pointer(&into[0])), uintptr(len(into)), 0, 0, 0)
+		n, errno := rawEvents(s.epoll, into)
 		switch errno {
 		case 0:
-			return int(n)
+			return n
 		case syscall.EINTR:
 		default:
 			panic("websocket: epoll_pwait: " + errno.Error())

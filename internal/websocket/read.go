@@ -61,10 +61,16 @@ func frameSize(b []byte) int {
 }
 
 // drain handles everything in the turn's buffer and keeps what is incomplete
-// for the next.
+// for the next. It stops, to go on later, when others have waited long enough.
 func (c *Conn) drain(t *Turn) error {
 	c.rest = nil
-	for t.r < t.w {
+	begun := t.srv.watch.tick.Load()
+	for frames := 0; t.r < t.w; frames++ {
+		if frames == turnFrames || frames > 0 && t.srv.watch.tick.Load() > begun+1 {
+			t.held = true
+			c.later()
+			break
+		}
 		n, err := c.frame(t)
 		if err != nil {
 			return err
@@ -86,9 +92,25 @@ func (c *Conn) drain(t *Turn) error {
 	return nil
 }
 
+// turnFrames is how many frames of a connection are handled before others have
+// their turn.
+const turnFrames = 128
+
+// later makes sure that the connection is come back to. A stream keeps nobody
+// waiting.
+func (c *Conn) later() {
+	if c.nc == nil {
+		c.shard.wake(c)
+	}
+}
+
 // keep saves the incomplete frame at the end of the turn's buffer.
 func (c *Conn) keep(t *Turn) {
 	left := t.buf[t.r:t.w]
+	if t.r == 0 && &t.buf[0] != &t.own[0] {
+		c.rest = t.buf[:t.w]
+		return
+	}
 	if &t.buf[0] != &t.own[0] { // it is the connection's already
 		c.rest = t.buf[:copy(t.buf, left)]
 		return

@@ -49,10 +49,11 @@ func (o Options) withDefaults() Options {
 // A Server holds what its connections share. Its methods may be called
 // concurrently.
 type Server struct {
-	opts   Options
-	watch  watchdog
-	shards func() []*shard // opened when they are first needed
-	next   atomic.Uint32
+	opts    Options
+	watch   watchdog
+	shards  func() []*shard // opened when they are first needed
+	next    atomic.Uint32
+	streams streams
 }
 
 // NewServer returns a Server. Connections are accepted, but not read, before
@@ -86,6 +87,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, sh := range s.shards() {
 		sh.stop()
 	}
+	s.streams.stop()
 	stop()
 	watch.Wait()
 	return nil

@@ -8,6 +8,7 @@ type reader struct {
 	shard  *shard
 	events [128]syscall.EpollEvent
 	i, n   int // events[i:n] have not been handled
+	got    int // bytes that the latest read has brought
 	look   func(uintptr) bool
 }
 
@@ -28,7 +29,8 @@ func (r *reader) handOver() {
 	go func() {
 		next := newReader(r.shard)
 		next.n = copy(next.events[:], pending)
-		if next.handleRest(c) {
+		r.shard.signal() // r may have been going through woken
+		if next.resume(c) {
 			next.run()
 		} else {
 			next.end()
@@ -63,7 +65,7 @@ func (r *reader) handleEvent(e syscall.EpollEvent) bool {
 	s.mu.Lock()
 	c := s.conns[e.Fd]
 	s.mu.Unlock()
-	if c == nil {
+	if c == nil || c.serial != e.Pad {
 		return true
 	}
 	if e.Events&syscall.EPOLLOUT != 0 {
@@ -78,6 +80,12 @@ func (r *reader) handleEvent(e syscall.EpollEvent) bool {
 		}
 		return true // it may have been paused since epoll looked
 	}
+	s.mu.Lock()
+	queued := c.queued
+	s.mu.Unlock()
+	if queued && c.rest != nil {
+		return true // its turn comes with woken
+	}
 	return r.receive(c)
 }
 
@@ -87,6 +95,7 @@ func (r *reader) receive(c *Conn) bool {
 	c.mu.Lock()
 	n, err := c.read(r.buf[r.w:])
 	c.mu.Unlock()
+	r.got = n
 	r.w += n
 	if err == nil {
 		return c.handle(r.Turn)
@@ -143,30 +152,50 @@ func (r *reader) drop(c *Conn, err error) {
 	c.mu.Unlock()
 }
 
-// handleWoken handles the connections that have been woken.
+// handleWoken handles the connections that have been woken. Those that are
+// woken meanwhile come after what epoll has.
 func (r *reader) handleWoken() bool {
 	s := r.shard
 	var count [8]byte
 	syscall.Read(s.waker, count[:])
-	for {
-		s.mu.Lock()
-		if len(s.woken) == 0 {
-			s.woken = nil
-			stopping := s.stopping
-			s.mu.Unlock()
-			if stopping {
-				r.stop()
-			}
-			return !stopping
+	s.mu.Lock()
+	stopping, n := s.stopping, len(s.woken)
+	s.mu.Unlock()
+	if stopping {
+		r.stop()
+		return false
+	}
+	for range n {
+		c := s.next()
+		if c == nil {
+			break
 		}
-		c := s.woken[0]
-		s.woken = s.woken[1:]
-		s.mu.Unlock()
 		if !r.resume(c) {
-			s.signal() // for the next reader
 			return false
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.woken) > 0 {
+		s.signalLocked()
+	} else {
+		s.woken = nil
+	}
+	return true
+}
+
+// next takes a connection out of woken, nil if there is none.
+func (s *shard) next() *Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.woken) == 0 {
+		return nil
+	}
+	c := s.woken[0]
+	s.woken[0] = nil
+	s.woken = s.woken[1:]
+	c.queued = false
+	return c
 }
 
 // resume goes on with a connection that has something to handle although
@@ -184,11 +213,36 @@ func (r *reader) resume(c *Conn) bool {
 	case !r.handleRest(c):
 		return false
 	}
-	for gone && !c.paused.Load() && c.fd >= 0 {
+	if gone {
+		return r.receiveLast(c)
+	}
+	return true
+}
+
+// receiveLast reads what a peer sent before it hung up. Epoll does not tell of
+// the connection any more.
+func (r *reader) receiveLast(c *Conn) bool {
+	for c.fd >= 0 && !c.paused.Load() {
 		if !r.receive(c) {
 			return false
 		}
+		if r.held { // by a pause, whose end wakes it, or because others wait
+			return true
+		}
+		if r.got == 0 && c.fd >= 0 {
+			return r.comeBack(c)
+		}
 	}
+	return true
+}
+
+// comeBack lets epoll tell of a connection again whose peer has not hung up
+// after all.
+func (r *reader) comeBack(c *Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone, c.armed = false, c.interest()
+	r.shard.control(syscall.EPOLL_CTL_ADD, c)
 	return true
 }
 

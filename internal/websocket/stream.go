@@ -13,8 +13,8 @@ const streamBuffer = 4 << 10
 // readStream reads until the connection ends or another goroutine takes over.
 func (c *Conn) readStream() {
 	t := newTurn(c.srv, streamBuffer)
-	t.goOn = func() { go c.readStream() }
-	defer t.end()
+	t.goOn = func() { c.srv.streams.goOn(c) }
+	defer c.srv.streams.done(c, t)
 	for {
 		if !c.handle(t) {
 			return
@@ -32,6 +32,55 @@ func (c *Conn) readStream() {
 			return
 		}
 	}
+}
+
+// streams are the connections of a server that are streams, and their readers.
+type streams struct {
+	mu      sync.Mutex
+	conns   map[*Conn]bool
+	over    bool
+	readers sync.WaitGroup
+}
+
+// start begins to read a stream.
+func (s *streams) start(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		go c.ended(closeError(ErrClosed))
+		return
+	}
+	if s.conns == nil {
+		s.conns = make(map[*Conn]bool)
+	}
+	s.conns[c] = true
+	s.readers.Go(c.readStream)
+}
+
+// goOn has another goroutine read on.
+func (s *streams) goOn(c *Conn) { s.readers.Go(c.readStream) }
+
+// done is the end of a reader.
+func (s *streams) done(c *Conn, t *Turn) {
+	lost := t.lost()
+	t.end()
+	if lost {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// stop ends all streams.
+func (s *streams) stop() {
+	s.mu.Lock()
+	s.over = true
+	for c := range s.conns {
+		go c.Abort()
+	}
+	s.mu.Unlock()
+	s.readers.Wait()
 }
 
 // awaitResume waits while the connection is paused.

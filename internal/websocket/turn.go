@@ -98,6 +98,11 @@ func (t *Turn) flushed() {
 	t.mu.Unlock()
 }
 
+// smallFrame is the size up to which an incomplete frame is copied to where the
+// rest of it is read. Longer ones gather in a buffer of the connection, so that
+// a client that sends them in small pieces does not make us copy them each time.
+const smallFrame = 4 << 10
+
 // begin gives the turn to a connection, with room to read into: behind what
 // the connection has not handled yet.
 func (t *Turn) begin(c *Conn) {
@@ -105,7 +110,7 @@ func (t *Turn) begin(c *Conn) {
 	if c.rest == nil {
 		return
 	}
-	if len(c.rest) < len(t.own) && frameSize(c.rest) <= len(t.own) {
+	if len(c.rest) < len(t.own) && frameSize(c.rest) <= smallFrame {
 		t.w = copy(t.buf, c.rest)
 		return
 	}
