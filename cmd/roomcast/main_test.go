@@ -186,6 +186,7 @@ func TestConfigCheck(t *testing.T) {
 		fails      bool
 	}{
 		{good, "the configuration is fine", false},
+		{good, "warning: auth.issuers[0].secret: repeats itself", false},
 		{bad, `log.level: "loud" is not one of`, true},
 		{bad, "auth.issuers[0].secret: has 5 bytes", true},
 		{odd, "", true},

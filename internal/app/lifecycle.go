@@ -30,6 +30,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { a.socket.Run(background) })
+	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() {
 		a.lines.Run(background, func(l logstream.Line) { monitor.PublishLine(a.publishToMonitor, l) })
 	})

@@ -20,7 +20,7 @@ func (a *App) metrics() http.Handler {
 			handler.ServeHTTP(w, r)
 			return
 		}
-		id, err := a.auth.Authenticate(r.Context(), auth.FromRequest(r.Header, nil))
+		id, err := a.auth.Authenticate(r.Context(), auth.FromRequest(r.Header, nil).From(remoteIP(r)))
 		if err == nil && !id.CanMonitor() {
 			err = events.Errorf(events.CodePermissionDenied, "metrics are for administrators")
 		}
@@ -40,10 +40,14 @@ func local(r *http.Request) bool {
 			return false
 		}
 	}
+	ip := net.ParseIP(remoteIP(r))
+	return ip != nil && ip.IsLoopback()
+}
+
+func remoteIP(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return false
+		return r.RemoteAddr
 	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return host
 }

@@ -31,7 +31,7 @@ func (a *App) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /health/live", a.live)
 	mux.HandleFunc("GET /health/ready", a.readiness)
 	mux.HandleFunc("GET /health", a.live)
-	return guard.hosts(mux), nil
+	return newProxies(a.opts.Config.Server.TrustedProxies).handler(guard.hosts(mux)), nil
 }
 
 func (a *App) serveContract(mux *http.ServeMux) error {
