@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/identity"
 )
 
 // The issuer of development, and the tenant that its tokens are for.
@@ -22,19 +24,46 @@ const (
 	DevTenant   = "default"
 )
 
-func (a *App) newAuthenticator() (*auth.Authenticator, error) {
+// newIdentity builds what decides who is who.
+func (a *App) newIdentity(ctx context.Context) error {
 	c := a.opts.Config.Auth
 	issuers := configIssuers(c)
 	if a.opts.Dev {
 		issuer, err := DevIssuer(a.opts.Config.Server.Data)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		a.issuer = &issuer
 		issuers = append(issuers, issuer)
 	}
-	return newAuthenticator(c, auth.Options{Issuers: issuers, Logger: a.log})
+	store := a.db.Identity()
+	a.revocations = identity.NewRevocations(store, a.log)
+	a.keys = identity.NewKeys(store, a.revocations)
+	var err error
+	a.auth, err = newAuthenticator(c, auth.Options{Issuers: issuers, Keys: store, Revoked: a.revocations.Revoked, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	if !a.auth.HasKey() {
+		any, err := store.AnyKey(ctx)
+		if err != nil {
+			return err
+		}
+		if !any {
+			return errNobody
+		}
+	}
+	for _, w := range a.opts.Config.Warnings() {
+		a.log.Warn("configuration", "warning", w)
+	}
+	a.sessions = identity.NewLive(identity.LiveOptions{
+		Authenticate: a.auth.Authenticate, Revoked: a.revocations.Revoked, Warning: c.ExpiryWarning, Leeway: c.Leeway, Logger: a.log,
+	})
+	a.revocations.Observe(a.sessions.Revoke)
+	return a.revocations.Pull(ctx)
 }
+
+var errNobody = errors.New("nobody could sign in: set auth.issuers or auth.apiKeys in a configuration file, make a key with `roomcast keys create`, or try things out with --dev")
 
 // CheckAuth reports what is wrong with the issuers and keys of a
 // configuration.

@@ -25,6 +25,7 @@ func (a *App) routes() (http.Handler, error) {
 	guard := a.guard()
 	mux.Handle("/api/v1/", guard.cors(rest.New(rest.Options{
 		Authenticate: a.auth.Authenticate, Workflows: a.workflows, Listeners: a.listeners, Widgets: a.db.Widgets(),
+		Keys: a.keys, Revocations: a.revocations,
 		Logger: a.log, MaxBody: int64(a.opts.Config.Server.MaxBody),
 	})))
 	mux.Handle("GET /metrics", a.metrics())

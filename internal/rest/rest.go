@@ -1,4 +1,5 @@
-// Package rest is the HTTP API: workflows and runs, listeners, and who one is.
+// Package rest is the HTTP API: workflows and runs, listeners, API keys and
+// revocations, and who one is.
 // It shares services, identities and errors with the events.
 package rest
 
@@ -18,6 +19,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
@@ -28,6 +30,8 @@ type Options struct {
 	Workflows    *workflow.Service
 	Listeners    *listener.Service
 	Widgets      bridge.Widgets
+	Keys         *identity.Keys
+	Revocations  *identity.Revocations
 	Logger       *slog.Logger
 	// MaxBody bounds a request's body in bytes.
 	MaxBody int64
@@ -46,6 +50,7 @@ func New(opts Options) *API {
 	a.workflowRoutes()
 	a.runRoutes()
 	a.listenerRoutes()
+	a.identityRoutes()
 	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, nil, events.Errorf(events.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
 	})

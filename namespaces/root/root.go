@@ -30,8 +30,10 @@ func New(s Services) namespaces.Namespace {
 	routes = append(routes, widgetWorkflow{s.Widgets}.routes()...)
 	routes = append(routes, roomRoutes{s.Listeners}.routes()...)
 	return namespaces.Namespace{
-		Name:   "/",
-		Routes: routes,
+		Name:    "/",
+		Routes:  routes,
+		MayStay: s.mayStay,
+		Left:    s.left,
 		Closed: func(session namespaces.Session) {
 			aiChat.forget(session)
 			s.Widgets.Forget(session)

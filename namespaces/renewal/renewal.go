@@ -1,0 +1,95 @@
+// Package renewal is what every namespace has besides its own: only those may
+// emit an event whom auth's policy lets, sessions renew their credential in
+// place with auth_refresh, and end with it.
+package renewal
+
+import (
+	"context"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/identity"
+	"github.com/roomcast/roomcast/namespaces"
+)
+
+// Extend returns a namespace with that.
+func Extend(ns namespaces.Namespace, live *identity.Live) namespaces.Namespace {
+	r := renewal{live, rules(ns)}
+	routes := append([]namespaces.Route{namespaces.Handle("auth_refresh", r.refresh)}, ns.Routes...)
+	for i, route := range routes {
+		routes[i] = route.Guarded(func(s namespaces.Session) error { return mayEmit(s, route.Event) })
+	}
+	ns.Routes = routes
+	opened, closed := ns.Opened, ns.Closed
+	ns.Opened = func(ctx context.Context, s namespaces.Session) {
+		if opened != nil {
+			opened(ctx, s)
+		}
+		if session, ok := s.(identity.Session); ok {
+			live.Opened(session, r.rules)
+		}
+	}
+	ns.Closed = func(s namespaces.Session) {
+		if session, ok := s.(identity.Session); ok {
+			live.Closed(session)
+		}
+		if closed != nil {
+			closed(s)
+		}
+	}
+	return ns
+}
+
+type renewal struct {
+	live  *identity.Live
+	rules identity.Rules
+}
+
+func rules(ns namespaces.Namespace) identity.Rules {
+	r := identity.Rules{Namespace: ns.Name, Admit: ns.Admit, MayStay: ns.MayStay}
+	if ns.Left != nil {
+		r.Left = func(s identity.Session, room events.Room) { ns.Left(s.(namespaces.Session), room) }
+	}
+	return r
+}
+
+func mayEmit(s namespaces.Session, event string) error {
+	if !s.Identity().CanEmit(event) {
+		return events.Errorf(events.CodePermissionDenied, "none of your roles includes %s", event)
+	}
+	return nil
+}
+
+type refresh struct {
+	Token  string `json:"token,omitempty"`
+	APIKey string `json:"apiKey,omitempty"`
+}
+
+type refreshed struct {
+	ExpiresAt *events.Time  `json:"expiresAt"` // null: never
+	Left      []events.Room `json:"left"`      // rooms that the user may no longer be in
+}
+
+// refresh renews the credential of a session without a new connection.
+func (r renewal) refresh(ctx context.Context, s namespaces.Session, in refresh) (refreshed, error) {
+	text := in.Token
+	if text == "" {
+		text = in.APIKey
+	}
+	if text == "" {
+		return refreshed{}, events.FieldErrorf("token", "is missing: send token or apiKey")
+	}
+	session, ok := s.(identity.Session)
+	if !ok {
+		return refreshed{}, events.Errorf(events.CodeInvalidRequest, "this session cannot be renewed: connect again")
+	}
+	left, err := r.live.Refresh(ctx, session, auth.FromText(text))
+	if err != nil {
+		return refreshed{}, err
+	}
+	out := refreshed{Left: append([]events.Room{}, left...)}
+	if end := s.Identity().Expires; !end.IsZero() {
+		out.ExpiresAt = &events.Time{Time: end}
+	}
+	return out, nil
+}
