@@ -13,7 +13,7 @@ func Decode(raw string) (header, claims map[string]any, err error) {
 		return nil, nil, errTooLarge
 	}
 	var c jwt.MapClaims
-	t, _, err := jwt.NewParser().ParseUnverified(raw, &c)
+	t, _, _ := jwt.NewParser().ParseUnverified(raw, &c)
 	if t == nil || c == nil {
 		return nil, nil, events.Errorf(events.CodeTokenInvalid, "this is not a token: it has no three parts of base64url with JSON in them")
 	}

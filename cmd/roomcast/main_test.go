@@ -198,7 +198,7 @@ func TestConfigCheck(t *testing.T) {
 			t.Errorf("%s: %v\n%s", tt.file, err, out)
 		}
 	}
-	if out, err := run(t, "config", "check"); err != nil || !strings.Contains(out, "needs --dev") {
+	if out, err := run(t, "config", "check"); err != nil || !strings.Contains(out, "needs --dev or") {
 		t.Errorf("%v %s", err, out)
 	}
 }
