@@ -3,7 +3,7 @@
 GO ?= go
 ARGS ?=
 
-.PHONY: help run build test setup lint format bench prove-protocol prove-fuzz prove-leaks
+.PHONY: help run build test setup lint format bench prove-protocol prove-fuzz prove-leaks prove-slow-reader
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,3 +33,12 @@ bench: ## compare with socket.io from npm and write docs/benchmarks.md (ROUNDS=3
 
 prove-protocol: ## the official protocol suites: SUITES=<checkout of socket.io> ROUNDS=20
 	@test/prove-protocol "$(SUITES)" "$(or $(ROUNDS),20)"
+
+prove-fuzz: ## every fuzz target for a minute (SECONDS=60)
+	@test/prove-fuzz "$(or $(SECONDS),60)"
+
+prove-leaks: ## 20,000 clients that abort and 10,000 that fall silent leave nothing behind
+	@$(GO) test -count 1 -v ./test/leaks -full
+
+prove-slow-reader: ## a client that never reads costs its limit, and nobody else anything
+	@$(GO) test -count 1 -v ./test/slowreader -full

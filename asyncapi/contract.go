@@ -2,7 +2,6 @@ package asyncapi
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 
@@ -35,7 +34,7 @@ type route struct {
 }
 
 type rule struct {
-	payload, ack *jsonschema.Schema
+	payload, ack *shape
 	optional     bool
 }
 
@@ -64,11 +63,11 @@ func NewContract(d *Document, mode Mode, logger *slog.Logger) (*Contract, error)
 	c := &Contract{mode: mode, logger: logger, rules: make(map[route]*rule)}
 	for _, m := range d.Messages() {
 		r := &rule{optional: m.Optional}
-		if r.payload, err = compiler.Compile(location + "#" + m.schema); err != nil {
+		if r.payload, err = compile(compiler, location+"#"+m.schema); err != nil {
 			return nil, fmt.Errorf("schema of %s: %w", m.Name, err)
 		}
 		if m.ack != "" {
-			if r.ack, err = compiler.Compile(location + "#" + m.ack); err != nil {
+			if r.ack, err = compile(compiler, location+"#"+m.ack); err != nil {
 				return nil, fmt.Errorf("acknowledgement of %s: %w", m.Name, err)
 			}
 		}
@@ -92,7 +91,7 @@ func (c *Contract) Inbound(namespace, event string, arg []byte) error {
 	case arg == nil:
 		return c.broken(namespace, event, events.FieldErrorf("payload", "is missing"))
 	}
-	if err := check(r.payload, arg); err != nil {
+	if err := r.payload.check(arg); err != nil {
 		return c.broken(namespace, event, err)
 	}
 	return nil
@@ -107,7 +106,7 @@ func (c *Contract) Ack(namespace, event string, reply []byte) error {
 	if r == nil || r.ack == nil {
 		return nil
 	}
-	if err := check(r.ack, reply); err != nil {
+	if err := r.ack.check(reply); err != nil {
 		return c.broken(namespace, event+" (ack)", fmt.Errorf("the acknowledgement breaks the contract: %w", err))
 	}
 	return nil
@@ -122,7 +121,7 @@ func (c *Contract) Outbound(namespace, event string, payload []byte) error {
 	if r == nil {
 		return c.broken(namespace, event, events.Errorf(events.CodeInvalidRequest, "event %q is not in the contract of %s", event, namespace))
 	}
-	if err := check(r.payload, payload); err != nil {
+	if err := r.payload.check(payload); err != nil {
 		return c.broken(namespace, event, err)
 	}
 	return nil
@@ -140,24 +139,4 @@ func (c *Contract) broken(namespace, event string, err error) error {
 	}
 	c.logger.Warn("message breaks the contract", "namespace", namespace, "event", event, "error", err)
 	return nil
-}
-
-func check(schema *jsonschema.Schema, raw []byte) error {
-	value, err := decode(raw)
-	if err != nil {
-		return events.Errorf(events.CodeValidation, "payload is not JSON")
-	}
-	err = schema.Validate(value)
-	if e := Explain(err); e != nil {
-		return e
-	}
-	return err
-}
-
-// decode keeps numbers as they were written: a schema may ask for integers.
-func decode(raw []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	return v, d.Decode(&v)
 }

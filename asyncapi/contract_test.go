@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/roomcast/roomcast/asyncapi/schema"
 	"github.com/roomcast/roomcast/events"
 )
 
@@ -139,5 +140,18 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 	if seen < 50 {
 		t.Errorf("only %d examples were seen", seen)
+	}
+}
+
+// A schema that the fast check does not know would make its event slow without
+// anybody noticing.
+func TestEverySchemaIsFast(t *testing.T) {
+	for at, r := range contract(t, Enforce, new(bytes.Buffer)).rules {
+		for _, s := range []*shape{r.payload, r.ack} {
+			if s != nil && s.fast == nil {
+				_, err := schema.Compile(s.full)
+				t.Errorf("%s %s: %v", at.namespace, at.event, err)
+			}
+		}
 	}
 }

@@ -22,7 +22,7 @@ var (
 
 func authenticator(t *testing.T, keys ...APIKey) *Authenticator {
 	t.Helper()
-	a, err := New(Options{Issuers: []Issuer{issuer0}, APIKeys: keys})
+	a, err := New(Options{Issuers: []Issuer{issuer0}, APIKeys: keys, Leeway: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +110,24 @@ func TestBadTokens(t *testing.T) {
 	for _, tt := range tests {
 		if _, err := a.Authenticate(t.Context(), guess(tt.token)); code(err) != tt.code {
 			t.Errorf("%s: %v, want code %q", tt.name, err, tt.code)
+		}
+	}
+}
+
+// No leeway is none, not the usual one.
+func TestNoLeeway(t *testing.T) {
+	now := time.Now().Truncate(time.Second) // as tokens have it
+	raw, err := issuer0.Sign(ada, now.Add(-time.Minute), 59*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for leeway, want := range map[time.Duration]events.Code{0: events.CodeTokenExpired, 2 * time.Second: ""} {
+		a, err := New(Options{Issuers: []Issuer{issuer0}, Leeway: leeway, Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Authenticate(t.Context(), guess(raw)); code(err) != want {
+			t.Errorf("leeway %v: %v, want code %q", leeway, err, want)
 		}
 	}
 }

@@ -23,7 +23,7 @@ type Options struct {
 	Keys KeyStore
 	// Revoked, if set, reports whether a credential was shut out.
 	Revoked func(id *Identity) bool
-	// Leeway is how far clocks may be apart. Default 30 s.
+	// Leeway is how far clocks may be apart; 0 is not at all.
 	Leeway   time.Duration
 	JWKS     JWKSOptions
 	Failures FailureOptions
@@ -51,9 +51,6 @@ type Authenticator struct {
 
 // New returns an Authenticator, or an error that names what is wrong in opts.
 func New(opts Options) (*Authenticator, error) {
-	if opts.Leeway == 0 {
-		opts.Leeway = 30 * time.Second
-	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}

@@ -59,14 +59,16 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Errorf returns an Error with a formatted message.
+// Errorf returns an Error with a formatted message. Arguments that are long
+// are shortened: most repeat what a client sent.
 func Errorf(code Code, format string, args ...any) *Error {
-	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+	return &Error{Code: code, Message: fmt.Sprintf(format, short(args)...)}
 }
 
-// FieldErrorf returns a validation error that names a field.
+// FieldErrorf is Errorf for a validation error that names a field.
 func FieldErrorf(field, format string, args ...any) *Error {
-	return &Error{Code: CodeValidation, Field: field, Message: field + ": " + fmt.Sprintf(format, args...)}
+	field = Shorten(field)
+	return &Error{Code: CodeValidation, Field: field, Message: field + ": " + fmt.Sprintf(format, short(args)...)}
 }
 
 // NotFound is the one refusal for what does not exist and for what exists in

@@ -20,11 +20,11 @@ type lazyDeadline struct {
 }
 
 // withLazyDeadline is context.WithTimeout, paid for on use.
-func withLazyDeadline(parent context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	c := &lazyDeadline{Context: parent, at: time.Now().Add(timeout)}
-	return c, c.finish
+func withLazyDeadline(parent context.Context, timeout time.Duration) *lazyDeadline {
+	return &lazyDeadline{Context: parent, at: time.Now().Add(timeout)}
 }
 
+// finish is what cancels the context.
 func (c *lazyDeadline) finish() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

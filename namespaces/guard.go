@@ -9,7 +9,7 @@ import (
 // error of check, an *events.Error, is for the client.
 func (r Route) Guarded(check func(s Session) error) Route {
 	run := r.run
-	r.run = func(ctx context.Context, s Session, arg json.RawMessage) (any, error) {
+	r.run = func(ctx context.Context, s Session, arg json.RawMessage) ([]byte, error) {
 		if err := check(s); err != nil {
 			return nil, err
 		}

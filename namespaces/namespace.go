@@ -36,14 +36,18 @@ type Session interface {
 	// Emit sends an event to this client alone, after everything emitted or
 	// published to it before. It never blocks.
 	Emit(p events.Payload) error
+	// Drain blocks until the client has taken what was sent to it so far. It
+	// fails when ctx ends or the session has ended.
+	Drain(ctx context.Context) error
 	// Join adds the session to a room. Joining twice is joining once.
 	Join(room events.Room)
 	// Follow joins a room whose messages are numbered and sees to it that the
 	// client gets everything after offset since. snapshot emits what there is
 	// beyond after and returns the offset it got to; what is published
 	// meanwhile waits, and is left out up to that offset. A session that has
-	// everything after since already is left alone. If snapshot fails the
-	// session has not joined.
+	// everything after since already is left alone; one that was in the room
+	// has what was published since it came, and snapshot may leave that out.
+	// If snapshot fails the session is in the room only if it was before.
 	Follow(room events.Room, since uint64, snapshot func(after uint64) (through uint64, err error)) error
 	// Leave removes the session from a room.
 	Leave(room events.Room)

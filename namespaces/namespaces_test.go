@@ -16,11 +16,15 @@ import (
 )
 
 // recorder is a session that keeps what is emitted to it.
-type recorder struct{ emitted []events.Payload }
+type recorder struct {
+	id      string
+	emitted []events.Payload
+}
 
-func (r *recorder) ID() string                  { return "s1" }
+func (r *recorder) ID() string                  { return r.id }
 func (r *recorder) Identity() *auth.Identity    { return &auth.Identity{User: "ada"} }
 func (r *recorder) Emit(p events.Payload) error { r.emitted = append(r.emitted, p); return nil }
+func (r *recorder) Drain(context.Context) error { return nil }
 func (r *recorder) Join(events.Room)            {}
 func (r *recorder) Leave(events.Room)           {}
 func (r *recorder) Follow(events.Room, uint64, func(uint64) (uint64, error)) error {
@@ -122,7 +126,7 @@ func TestDispatch(t *testing.T) {
 
 func TestLazyDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := withLazyDeadline(t.Context(), time.Second)
+		ctx := withLazyDeadline(t.Context(), time.Second)
 		if ctx.Err() != nil {
 			t.Error(ctx.Err())
 		}
@@ -130,9 +134,9 @@ func TestLazyDeadline(t *testing.T) {
 		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			t.Error("unused: ", ctx.Err())
 		}
-		cancel()
+		ctx.finish()
 
-		ctx, cancel = withLazyDeadline(t.Context(), time.Second)
+		ctx = withLazyDeadline(t.Context(), time.Second)
 		derived, stop := context.WithCancel(ctx)
 		defer stop()
 		start := time.Now()
@@ -140,10 +144,10 @@ func TestLazyDeadline(t *testing.T) {
 		if took := time.Since(start); took != time.Second || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			t.Errorf("used: after %v, %v", took, ctx.Err())
 		}
-		cancel()
+		ctx.finish()
 
-		ctx, cancel = withLazyDeadline(t.Context(), time.Second)
-		cancel()
+		ctx = withLazyDeadline(t.Context(), time.Second)
+		ctx.finish()
 		<-ctx.Done()
 		if !errors.Is(ctx.Err(), context.Canceled) {
 			t.Error("cancelled: ", ctx.Err())
@@ -151,8 +155,8 @@ func TestLazyDeadline(t *testing.T) {
 
 		early, stop := context.WithTimeout(t.Context(), time.Millisecond)
 		defer stop()
-		ctx, cancel = withLazyDeadline(early, time.Second)
-		defer cancel()
+		ctx = withLazyDeadline(early, time.Second)
+		defer ctx.finish()
 		<-ctx.Done()
 		if at, _ := ctx.Deadline(); time.Until(at) > 0 {
 			t.Error("the parent's deadline was lost")

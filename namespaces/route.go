@@ -1,11 +1,10 @@
 package namespaces
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"reflect"
+	"sync"
 
 	"github.com/roomcast/roomcast/events"
 )
@@ -15,7 +14,8 @@ import (
 type Route struct {
 	Event string
 
-	run     func(ctx context.Context, s Session, arg json.RawMessage) (any, error)
+	// run returns the acknowledgement.
+	run     func(ctx context.Context, s Session, arg json.RawMessage) ([]byte, error)
 	failure func(arg json.RawMessage, e *events.Error) events.Payload
 	always  bool
 	in, out reflect.Type
@@ -25,38 +25,29 @@ type Route struct {
 // a struct, becomes the acknowledgement beside {"ok": true}. Errors that are
 // an *events.Error reach the client, others as INTERNAL_ERROR.
 func Handle[In, Out any](event string, fn func(ctx context.Context, s Session, in In) (Out, error)) Route {
+	encoders := &sync.Pool{New: newReplyEncoder}
 	return Route{
 		Event: event,
 		in:    reflect.TypeFor[In](),
 		out:   reflect.TypeFor[Out](),
-		run: func(ctx context.Context, s Session, arg json.RawMessage) (any, error) {
+		run: func(ctx context.Context, s Session, arg json.RawMessage) ([]byte, error) {
 			var in In
 			if arg != nil {
-				if err := json.Unmarshal(arg, &in); err != nil {
+				var err error
+				if in, err = unmarshal[In](arg); err != nil {
 					return nil, decodeError(err)
 				}
 			}
-			return fn(ctx, s, in)
+			out, err := fn(ctx, s, in)
+			if err != nil {
+				return nil, err
+			}
+			return encodeReply(encoders, out)
 		},
 		failure: func(_ json.RawMessage, e *events.Error) events.Payload {
 			return events.Failure{Error: *e, Event: event}
 		},
 	}
-}
-
-// decodeError names the field that could not be decoded.
-func decodeError(err error) error {
-	if e := (*events.Error)(nil); errors.As(err, &e) {
-		return e
-	}
-	if t, ok := err.(*json.UnmarshalTypeError); ok {
-		field := t.Field
-		if field == "" {
-			field = "payload"
-		}
-		return events.FieldErrorf(field, "got %s", t.Value)
-	}
-	return events.FieldErrorf("payload", "%v", err)
 }
 
 // FailingAs returns the route with its own error event instead of "error". It
@@ -76,24 +67,3 @@ func (r Route) FailingAlwaysAs(fn func(arg json.RawMessage, e *events.Error) eve
 // Types returns the types of the payload and of the acknowledgement, for the
 // test that compares them with the contract.
 func (r Route) Types() (in, out reflect.Type) { return r.in, r.out }
-
-// encodeReply makes the acknowledgement of a success.
-func encodeReply(out any) ([]byte, error) {
-	fields, err := json.Marshal(out)
-	if err != nil {
-		return nil, err
-	}
-	if bytes.Equal(fields, []byte("{}")) || bytes.Equal(fields, []byte("null")) {
-		return []byte(`{"ok":true}`), nil
-	}
-	return append([]byte(`{"ok":true,`), fields[1:]...), nil
-}
-
-// encodeFailure makes the acknowledgement of a failure.
-func encodeFailure(e *events.Error) []byte {
-	b, _ := json.Marshal(struct {
-		OK    bool          `json:"ok"`
-		Error *events.Error `json:"error"`
-	}{false, e})
-	return b
-}

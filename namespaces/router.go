@@ -38,8 +38,9 @@ type RouterOptions struct {
 // may be called concurrently.
 type Router struct {
 	namespace string
-	routes    map[string]Route
+	routes    map[string]*Route
 	opts      RouterOptions
+	refused   refusals
 }
 
 // NewRouter returns the router of a namespace.
@@ -47,12 +48,12 @@ func NewRouter(ns Namespace, opts RouterOptions) *Router {
 	if opts.Timeout <= 0 {
 		opts.Timeout = 10 * time.Second
 	}
-	r := &Router{namespace: ns.Name, routes: make(map[string]Route), opts: opts}
+	r := &Router{namespace: ns.Name, routes: make(map[string]*Route), opts: opts}
 	for _, route := range ns.Routes {
 		if _, twice := r.routes[route.Event]; twice {
 			panic("namespaces: two routes for " + route.Event)
 		}
-		r.routes[route.Event] = route
+		r.routes[route.Event] = &route
 	}
 	return r
 }
@@ -68,22 +69,20 @@ func (r *Router) Dispatch(ctx context.Context, s Session, event string, args []j
 		}
 	}
 	e := r.report(s, event, err)
-	if route.failure == nil {
-		route.failure = func(json.RawMessage, *events.Error) events.Payload {
-			return events.Failure{Error: *e, Event: event}
-		}
-	}
-	if !wantsAck || route.always {
+	switch {
+	case route == nil && !wantsAck:
+		s.Emit(events.Failure{Error: *e, Event: event})
+	case route != nil && (!wantsAck || route.always):
 		s.Emit(route.failure(arg, e))
 	}
 	return encodeFailure(e)
 }
 
 // accept finds the route and checks the arguments.
-func (r *Router) accept(event string, args []json.RawMessage) (Route, json.RawMessage, error) {
+func (r *Router) accept(event string, args []json.RawMessage) (*Route, json.RawMessage, error) {
 	route, ok := r.routes[event]
 	if !ok {
-		return Route{}, nil, events.Errorf(events.CodeInvalidRequest, "unknown event %q%s", shorten(event), r.suggest(event))
+		return nil, nil, events.Errorf(events.CodeInvalidRequest, "unknown event %q%s", shorten(event), r.suggest(event))
 	}
 	var arg json.RawMessage
 	if len(args) > 0 {
@@ -96,19 +95,15 @@ func (r *Router) accept(event string, args []json.RawMessage) (Route, json.RawMe
 }
 
 // run calls the handler. A panic is the fault of one event, not of the server.
-func (r *Router) run(ctx context.Context, s Session, route Route, arg json.RawMessage) (reply []byte, err error) {
-	ctx, cancel := withLazyDeadline(ctx, r.opts.Timeout)
-	defer cancel()
+func (r *Router) run(ctx context.Context, s Session, route *Route, arg json.RawMessage) (reply []byte, err error) {
+	deadline := withLazyDeadline(ctx, r.opts.Timeout)
 	defer func() {
+		deadline.finish()
 		if p := recover(); p != nil {
 			reply, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	out, err := route.run(ctx, s, arg)
-	if err != nil {
-		return nil, err
-	}
-	if reply, err = encodeReply(out); err != nil {
+	if reply, err = route.run(deadline, s, arg); err != nil {
 		return nil, err
 	}
 	return reply, r.ackError(r.opts.Contract.Ack(r.namespace, route.Event, reply))
@@ -128,16 +123,23 @@ func (r *Router) report(s Session, event string, err error) *events.Error {
 		err = events.Errorf(events.CodeTimeout, "%s took longer than %v", event, r.opts.Timeout)
 	}
 	e, meant := events.Public(err)
-	log := r.opts.Logger.With("namespace", r.namespace, "event", shorten(event), "session", s.ID(), "user", s.Identity().User)
+	if !meant {
+		r.logger(s).Error("event failed", "event", shorten(event), "error", err)
+		return e
+	}
+	if r.refused.log(s.ID(), func(n int) { r.logger(s).Warn("events refused, not logged one by one", "count", n) }) {
+		r.logger(s).Info("event refused", "event", shorten(event), "code", e.Code, "reason", e.Message)
+	}
+	return e
+}
+
+// logger returns a logger of lines about a session.
+func (r *Router) logger(s Session) *slog.Logger {
+	log := r.opts.Logger.With("namespace", r.namespace, "session", s.ID(), "user", s.Identity().User)
 	if tenant, ok := s.Identity().OnlyTenant(); ok {
 		log = log.With("tenant", tenant)
 	}
-	if meant {
-		log.Info("event refused", "code", e.Code, "reason", e.Message)
-	} else {
-		log.Error("event failed", "error", err)
-	}
-	return e
+	return log
 }
 
 // shorten keeps what a client made up from filling logs.

@@ -45,7 +45,11 @@ func (r runs) Prepare(ctx context.Context, id *auth.Identity, workflowID string,
 func (r runs) convert(ctx context.Context, run workflow.Run) (bridge.Run, error) {
 	state, err := r.workflows.State(ctx, run)
 	input, _ := state.Context["input"].(map[string]any)
-	return bridge.Run{ID: run.ID, WorkflowID: run.WorkflowID, Tenant: run.Tenant, Input: input, Handle: run}, err
+	out := bridge.Run{ID: run.ID, WorkflowID: run.WorkflowID, Tenant: run.Tenant, Input: input, Handle: run}
+	if n := len(state.Log); n > 0 {
+		out.Through = state.Log[n-1].Seq
+	}
+	return out, err
 }
 
 func (r runs) Start(ctx context.Context, run bridge.Run) error {
@@ -73,22 +77,15 @@ func (r runs) Newest(ctx context.Context, id *auth.Identity, workflowID string) 
 }
 
 func (r runs) History(ctx context.Context, run bridge.Run, after uint64) (bridge.History, error) {
-	handle := run.Handle.(workflow.Run)
-	state, err := r.workflows.State(ctx, handle)
+	all, err := r.workflows.History(ctx, run.Handle.(workflow.Run), after)
 	if err != nil {
 		return bridge.History{}, err
 	}
-	updates, through, err := r.workflows.Updates(ctx, handle, after)
-	if err != nil {
-		return bridge.History{}, err
+	h := bridge.History{Through: all.Through, Status: all.Run.Status}
+	for _, u := range all.Updates {
+		h.Updates = append(h.Updates, widgetUpdate(u))
 	}
-	h := bridge.History{Through: through, Status: state.Run.Status}
-	for _, u := range updates {
-		if converted, ok := widgetUpdate(u); ok {
-			h.Updates = append(h.Updates, converted)
-		}
-	}
-	h.Context, err = json.Marshal(state.Context)
+	h.Context, err = json.Marshal(all.Context)
 	return h, err
 }
 
@@ -96,13 +93,16 @@ func (r runs) Input(ctx context.Context, run bridge.Run, value map[string]any, f
 	return r.workflows.WidgetInput(ctx, run.Handle.(workflow.Run), value, form)
 }
 
-// widgetUpdate is an update as widgets need it; false means that they do not.
-func widgetUpdate(u workflow.Update) (bridge.Update, bool) {
-	b := bridge.Update{RunID: u.Run.ID, Offset: u.Offset, Status: u.Status, Context: u.Context, At: u.Entry.At}
+// widgetUpdate is an update as widgets need it.
+func widgetUpdate(u workflow.Update) bridge.Update {
+	b := bridge.Update{
+		RunID: u.Run.ID, Offset: u.Offset, Status: u.Status, Context: u.Context, At: u.Entry.At,
+		Payload: u.Payload, Size: u.Size(),
+	}
 	if n := u.Node; n != nil {
 		b.Node = &bridge.Node{ID: n.ID, Type: n.Type, Status: n.Status, Variable: n.Variable, Value: n.Value}
 	}
-	return b, b.Node != nil || b.Status != ""
+	return b
 }
 
 // tools are workflows as the assistant needs them.
@@ -134,23 +134,22 @@ func (t tools) Run(ctx context.Context, id *auth.Identity, workflowID string, in
 	}
 	t.workflows.Settle(ctx, run.ID)
 	ctx = context.WithoutCancel(ctx)
-	state, err := t.workflows.State(ctx, run)
+	history, err := t.workflows.History(ctx, run, 0)
 	if err != nil {
 		return builtin.Outcome{}, err
 	}
 	out := builtin.Outcome{RunID: run.ID, Status: string(events.RunRunning)}
-	for _, p := range state.Pending {
+	for _, p := range history.Pending {
 		title := p.CollectionConfig.Title
 		if title == "" {
 			title = p.NodeID
 		}
 		out.Waiting = append(out.Waiting, title)
 	}
-	updates, _, err := t.workflows.Updates(ctx, run, 0)
-	for _, u := range updates {
+	for _, u := range history.Updates {
 		if p, ok := u.Payload.(events.WorkflowStatusUpdate); ok {
 			out.Status, out.Output, out.Error = string(p.Status), p.Output, p.Error
 		}
 	}
-	return out, err
+	return out, nil
 }

@@ -131,7 +131,7 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.http = &http.Server{
-		Handler:           handler,
+		Handler:           deadlines(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
@@ -161,11 +161,7 @@ func (a *App) newServices(out *publisher) {
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister,
 	})
-	a.workflows.Observe(func(u workflow.Update) {
-		if update, ok := widgetUpdate(u); ok {
-			a.bridge.RunUpdated(update)
-		}
-	})
+	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
 		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting,

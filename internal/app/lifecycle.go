@@ -64,22 +64,23 @@ func (a *App) serve(l net.Listener) error {
 	return nil
 }
 
-// stop ends what Run began.
+// stop ends what Run began. Each step has what the ones before have left of
+// the time; clients that take none of theirs cannot use up that of the others.
 func (a *App) stop() error {
+	limit := a.opts.Config.Server.ShutdownTimeout
 	a.ready.Store(false)
-	a.log.Info("server is stopping", "limit", a.opts.Config.Server.ShutdownTimeout)
-	ctx, cancel := context.WithTimeout(context.Background(), a.opts.Config.Server.ShutdownTimeout)
+	a.log.Info("server is stopping", "limit", limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	drained := make(chan error, 1)
-	go func() { drained <- a.http.Shutdown(ctx) }() // waits for polls, which end with their sessions
-	err := errors.Join(
-		a.socket.Close(ctx),
-		<-drained,
-		a.chat.Close(ctx),
-		a.workflows.Close(ctx),
-	)
-	if err != nil {
-		a.http.Close()
+	clients, cancelClients := context.WithTimeout(ctx, limit/2)
+	defer cancelClients()
+	errs := []error{
+		a.socket.Close(clients),  // polls that wait are answered, and new ones refused
+		a.http.Shutdown(clients), // listeners, and requests under way
+	}
+	a.http.Close()
+	errs = append(errs, a.chat.Close(ctx), a.workflows.Close(ctx))
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}
 	return nil

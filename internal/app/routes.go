@@ -84,3 +84,38 @@ func sendHealth(w http.ResponseWriter, status int, body any) {
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(body)
 }
+
+// requestTime bounds how long a client may take to send a request, and to read
+// the answer. Polls, which wait, set their own.
+const requestTime = 30 * time.Second
+
+// deadlines bounds every request: a client that sends or reads nothing would
+// hold it for ever.
+func deadlines(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		rc.SetWriteDeadline(time.Time{}) // of the request before, on the same connection
+		if r.Body != nil && r.Body != http.NoBody {
+			rc.SetReadDeadline(time.Now().Add(requestTime))
+		}
+		next.ServeHTTP(deadlineWriter{w, rc}, r)
+	})
+}
+
+// deadlineWriter starts the clock when there is something to read.
+type deadlineWriter struct {
+	http.ResponseWriter
+	rc *http.ResponseController
+}
+
+func (w deadlineWriter) WriteHeader(status int) {
+	w.rc.SetWriteDeadline(time.Now().Add(requestTime))
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w deadlineWriter) Write(b []byte) (int, error) {
+	w.rc.SetWriteDeadline(time.Now().Add(requestTime))
+	return w.ResponseWriter.Write(b)
+}
+
+func (w deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

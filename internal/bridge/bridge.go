@@ -12,19 +12,26 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/pace"
 	"github.com/roomcast/roomcast/internal/rooms"
 )
 
 // A Session is the client that shows a widget.
 type Session interface {
+	pace.Client
 	Identity() *auth.Identity
-	Emit(p events.Payload) error
 	Join(room events.Room)
 	Leave(room events.Room)
+	// EnterRun puts the session into the room of a run on behalf of a widget:
+	// it gets what is published there after offset from. snapshot emits what
+	// there is beyond after and returns the offset it got to.
+	EnterRun(runID string, from uint64, snapshot func(after uint64) (through uint64, err error)) error
+	// LeaveRun takes back one EnterRun. The session stays while another widget
+	// shows the run, or the client has joined it.
+	LeaveRun(runID string)
 }
 
 // Options configure a [Service].
@@ -44,14 +51,6 @@ type Service struct {
 
 	mu       sync.Mutex
 	sessions map[Session]map[string]*binding // by widget
-}
-
-// binding is one widget of one session.
-type binding struct {
-	session  Session
-	widgetID string
-	run      Run
-	mode     events.WidgetMode
 }
 
 // NewService returns a Service.
@@ -141,155 +140,22 @@ func (s *Service) execute(ctx context.Context, session Session, c Connect) (stri
 	if err != nil {
 		return "", err
 	}
-	b := s.bind(session, c.WidgetID, run, events.WidgetExecute)
+	b := s.bind(session, c.WidgetID, run)
 	s.table.Join(run.ID, b)
+	nothingYet := func(after uint64) (uint64, error) { return after, nil }
+	if err := s.enter(b, run.Through, nothingYet); err != nil {
+		s.unbind(session, c.WidgetID)
+		return "", err
+	}
 	session.Emit(events.WidgetWorkflowConnected{
 		WidgetID: c.WidgetID, InstanceID: run.ID, WorkflowID: run.WorkflowID,
 		Mode: events.WidgetExecute, InitialContext: encode(map[string]any{"input": run.Input}),
 	})
-	return run.ID, s.opts.Runs.Start(ctx, run)
-}
-
-// subscribe binds a widget to a run that exists: it gets the context as it is,
-// and every update after that.
-func (s *Service) subscribe(ctx context.Context, session Session, widgetID string, run Run) error {
-	b := s.bind(session, widgetID, run, events.WidgetSubscribe)
-	connected := false
-	return s.table.Follow(run.ID, b, 0, func(after uint64) (uint64, error) {
-		h, err := s.opts.Runs.History(ctx, run, after)
-		if err != nil {
-			return 0, err
-		}
-		if !connected {
-			connected = true
-			session.Emit(events.WidgetWorkflowConnected{
-				WidgetID: widgetID, InstanceID: run.ID, WorkflowID: run.WorkflowID, Mode: events.WidgetSubscribe,
-				InitialContext: h.Context, WorkflowMeta: &events.WorkflowMeta{Status: h.Status},
-			})
-			if h.Status.Terminal() { // nothing more will come
-				b.deliver(h.Updates[len(h.Updates)-1])
-			}
-			return h.Through, nil
-		}
-		for _, u := range h.Updates {
-			b.deliver(u)
-		}
-		return h.Through, nil
-	})
-}
-
-// replay shows a run again: its final context, then its updates one by one.
-// The widget is not bound.
-func (s *Service) replay(ctx context.Context, session Session, widgetID string, run Run) error {
-	h, err := s.opts.Runs.History(ctx, run, 0)
-	if err != nil {
-		return err
-	}
-	session.Emit(events.WidgetWorkflowConnected{
-		WidgetID: widgetID, InstanceID: run.ID, WorkflowID: run.WorkflowID, Mode: events.WidgetReplay,
-		InitialContext: h.Context, WorkflowMeta: &events.WorkflowMeta{Status: h.Status}, WorkflowStatus: h.Status,
-	})
-	b := &binding{session: session, widgetID: widgetID, run: run, mode: events.WidgetReplay}
-	for _, u := range h.Updates {
-		b.deliver(u)
-	}
-	return nil
-}
-
-// bind makes a binding the session's for this widget, in place of the one
-// before.
-func (s *Service) bind(session Session, widgetID string, run Run, mode events.WidgetMode) *binding {
-	b := &binding{session: session, widgetID: widgetID, run: run, mode: mode}
-	s.unbind(session, widgetID)
-	s.mu.Lock()
-	if s.sessions[session] == nil {
-		s.sessions[session] = make(map[string]*binding)
-	}
-	s.sessions[session][widgetID] = b
-	s.mu.Unlock()
-	session.Join(events.WidgetRoom(widgetID))
-	session.Join(events.RunRoom(run.ID))
-	return b
-}
-
-// unbind forgets a binding and leaves its rooms, unless another widget of the
-// session shows the same run.
-func (s *Service) unbind(session Session, widgetID string) {
-	s.mu.Lock()
-	b := s.sessions[session][widgetID]
-	delete(s.sessions[session], widgetID)
-	if len(s.sessions[session]) == 0 {
-		delete(s.sessions, session)
-	}
-	shared := false
-	for _, other := range s.sessions[session] {
-		shared = shared || b != nil && other.run.ID == b.run.ID
-	}
-	s.mu.Unlock()
-	if b == nil {
-		return
-	}
-	s.table.LeaveAll(b)
-	session.Leave(events.WidgetRoom(widgetID))
-	if !shared {
-		session.Leave(events.RunRoom(b.run.ID))
-	}
-}
-
-func (s *Service) find(session Session, widgetID string) *binding {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sessions[session][widgetID]
-}
-
-// Disconnect unbinds a widget, if it is bound. The run goes on.
-func (s *Service) Disconnect(session Session, widgetID string) {
-	s.unbind(session, widgetID)
-	session.Emit(events.WidgetWorkflowDisconnected{WidgetID: widgetID, Success: true})
-}
-
-// Forget unbinds all widgets of a session that has ended.
-func (s *Service) Forget(session Session) {
-	s.mu.Lock()
-	mine := s.sessions[session]
-	delete(s.sessions, session)
-	s.mu.Unlock()
-	for _, b := range mine {
-		s.table.LeaveAll(b)
-	}
-}
-
-// An Input is what a person did in a widget.
-type Input struct {
-	WidgetID   string
-	InstanceID string // "" is the run that the widget is bound to
-	Type       string
-	Data       any
-}
-
-// Input gives a run what a person did in a widget, and tells the widget so.
-func (s *Service) Input(ctx context.Context, session Session, in Input) (runID string, err error) {
-	runID = in.InstanceID
-	if runID == "" {
-		b := s.find(session, in.WidgetID)
-		if b == nil {
-			return "", events.Errorf(events.CodeConflict, "Widget is not connected to any workflow instance")
-		}
-		runID = b.run.ID
-	}
-	run, err := s.opts.Runs.Find(ctx, session.Identity(), runID, true)
-	if err != nil {
+	if err := s.opts.Runs.Start(ctx, run); err != nil {
+		s.unbind(session, c.WidgetID)
 		return "", err
 	}
-	value := map[string]any{
-		"widgetID": in.WidgetID, "inputType": in.Type, "data": in.Data, "timestamp": time.Now().UnixMilli(),
-	}
-	form := in.Type == "form_submit" || in.Type == "form_submission"
-	if err := s.opts.Runs.Input(ctx, run, value, form); err != nil {
-		return "", err
-	}
-	session.Emit(events.WidgetInputReceived{WidgetID: in.WidgetID, InstanceID: runID, InputType: in.Type, Success: true})
-	return runID, nil
+	return run.ID, nil
 }
 
 // Refresh runs a widget's workflow again, with its previous input unless a new

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,23 +21,57 @@ type tab struct {
 	mu    sync.Mutex
 	got   []string
 	rooms map[events.Room]bool
+	runs  map[string]int // how often it entered
+
+	refuse      error  // of EnterRun
+	onConnected func() // called when the widget is told of its run
+	drained     int
 }
 
-func newTab() *tab { return &tab{rooms: map[events.Room]bool{}} }
+func newTab() *tab { return &tab{rooms: map[events.Room]bool{}, runs: map[string]int{}} }
+
+func (t *tab) Drain(context.Context) error {
+	t.drained++
+	return nil
+}
 
 func (t *tab) Identity() *auth.Identity { return ada }
 func (t *tab) Join(r events.Room)       { t.rooms[r] = true }
 func (t *tab) Leave(r events.Room)      { delete(t.rooms, r) }
+func (t *tab) EnterRun(runID string, from uint64, snapshot func(uint64) (uint64, error)) error {
+	if t.refuse != nil {
+		return t.refuse
+	}
+	t.runs[runID]++
+	_, err := snapshot(from)
+	return err
+}
+
+func (t *tab) LeaveRun(runID string) {
+	if t.runs[runID]--; t.runs[runID] <= 0 {
+		delete(t.runs, runID)
+	}
+}
+
 func (t *tab) Emit(p events.Payload) error {
+	if _, ok := p.(events.WidgetWorkflowConnected); ok && t.onConnected != nil {
+		t.onConnected()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	raw, _ := json.Marshal(p)
 	var fields struct {
 		InstanceID, Mode, Status string
-		Update                   struct{ NodeID string }
-		InitialContext           json.RawMessage
+		Update                   struct {
+			NodeID          string
+			ContextSnapshot json.RawMessage
+		}
+		InitialContext json.RawMessage
 	}
 	json.Unmarshal(raw, &fields)
+	if string(fields.Update.ContextSnapshot) == "null" {
+		fields.Update.NodeID += " without context"
+	}
 	t.got = append(t.got, strings.TrimSpace(fmt.Sprintf("%s %s %s%s%s%s", strings.TrimPrefix(p.EventName(), "widget_"), fields.InstanceID, fields.Mode, fields.Update.NodeID, fields.Status, fields.InitialContext)))
 	return nil
 }
@@ -54,6 +89,7 @@ type fakeRuns struct {
 	n       int
 	history map[string]History
 	started []string
+	broken  error
 }
 
 func (f *fakeRuns) Executable(_ context.Context, _ *auth.Identity, workflowID string) (string, error) {
@@ -70,7 +106,7 @@ func (f *fakeRuns) Prepare(_ context.Context, _ *auth.Identity, workflowID strin
 
 func (f *fakeRuns) Start(_ context.Context, r Run) error {
 	f.started = append(f.started, r.ID)
-	return nil
+	return f.broken
 }
 
 func (f *fakeRuns) Find(_ context.Context, _ *auth.Identity, id string, _ bool) (Run, error) {
@@ -81,8 +117,10 @@ func (f *fakeRuns) Newest(ctx context.Context, id *auth.Identity, _ string) (Run
 	return f.Find(ctx, id, "newest", false)
 }
 
-func (f *fakeRuns) History(_ context.Context, r Run, _ uint64) (History, error) {
-	return f.history[r.ID], nil
+func (f *fakeRuns) History(_ context.Context, r Run, after uint64) (History, error) {
+	h := f.history[r.ID]
+	h.Updates = slices.DeleteFunc(slices.Clone(h.Updates), func(u Update) bool { return u.Offset <= after })
+	return h, f.broken
 }
 
 func (f *fakeRuns) Input(context.Context, Run, map[string]any, bool) error { return nil }
@@ -105,7 +143,14 @@ func (o owners) ClaimWidget(_ context.Context, id, tenant, _ string) (string, er
 }
 
 func node(run, id string, offset uint64) Update {
-	return Update{RunID: run, Offset: offset, Node: &Node{ID: id}, Context: events.JSON(`{}`)}
+	return Update{RunID: run, Offset: offset, Node: &Node{ID: id}, Context: events.JSON(`{}`), Payload: events.WorkflowNodeUpdate{InstanceID: run}}
+}
+
+// past is node as a history has it.
+func past(run, id string, offset uint64) Update {
+	u := node(run, id, offset)
+	u.Context = nil
+	return u
 }
 
 func end(run string, offset uint64) Update {
@@ -134,8 +179,8 @@ func TestTabsDoNotShareAWidget(t *testing.T) {
 	s.RunUpdated(end("r1", 2))
 	expect(t, a, `workflow_connected r1 execute{"input":{"n":1}}`, "context_update r1 n", "workflow_status r1 COMPLETED")
 	expect(t, b, `workflow_connected r2 execute{"input":{"n":1}}`, "context_update r2 n")
-	if !a.rooms["widget:x"] || !a.rooms["r1"] || a.rooms["r2"] {
-		t.Errorf("rooms %v", a.rooms)
+	if !a.rooms["widget:x"] || a.runs["r1"] != 1 || a.runs["r2"] != 0 {
+		t.Errorf("rooms %v, runs %v", a.rooms, a.runs)
 	}
 
 	// Refreshing one leaves the other alone, and keeps its input.
@@ -147,8 +192,8 @@ func TestTabsDoNotShareAWidget(t *testing.T) {
 	s.RunUpdated(node("r2", "m", 2))
 	expect(t, a)
 	expect(t, b, "context_update r2 m")
-	if a.rooms["r1"] || !a.rooms["r3"] {
-		t.Errorf("rooms %v", a.rooms)
+	if a.runs["r1"] != 0 || a.runs["r3"] != 1 {
+		t.Errorf("runs %v", a.runs)
 	}
 
 	s.Forget(b)
@@ -158,8 +203,8 @@ func TestTabsDoNotShareAWidget(t *testing.T) {
 	s.RunUpdated(node("r3", "o", 1))
 	expect(t, a, "workflow_disconnected", "workflow_disconnected")
 	expect(t, b)
-	if len(s.sessions) != 0 || s.table.Len() != 0 || len(a.rooms) != 0 {
-		t.Errorf("left: %v, %d runs, rooms %v", s.sessions, s.table.Len(), a.rooms)
+	if len(s.sessions) != 0 || s.table.Len() != 0 || len(a.rooms)+len(a.runs) != 0 {
+		t.Errorf("left: %v, %d runs, rooms %v %v", s.sessions, s.table.Len(), a.rooms, a.runs)
 	}
 	if strings.Join(runs.started, " ") != "r1 r2 r3" {
 		t.Errorf("started %v", runs.started)
@@ -168,8 +213,8 @@ func TestTabsDoNotShareAWidget(t *testing.T) {
 
 func TestSubscribeAndReplay(t *testing.T) {
 	runs := &fakeRuns{history: map[string]History{
-		"live": {Updates: []Update{node("live", "a", 2)}, Through: 3, Status: events.RunRunning, Context: events.JSON(`{"a":1}`)},
-		"over": {Updates: []Update{node("over", "a", 2), end("over", 3)}, Through: 3, Status: events.RunCompleted, Context: events.JSON(`{"a":1}`)},
+		"live": {Updates: []Update{past("live", "a", 2)}, Through: 3, Status: events.RunRunning, Context: events.JSON(`{"a":1}`)},
+		"over": {Updates: []Update{past("over", "a", 2), end("over", 3)}, Through: 3, Status: events.RunCompleted, Context: events.JSON(`{"a":1}`)},
 	}}
 	s := NewService(Options{Runs: runs, Widgets: owners{}, AutoRegister: true})
 	a := newTab()
@@ -186,11 +231,73 @@ func TestSubscribeAndReplay(t *testing.T) {
 	connect(events.WidgetSubscribe, "over")
 	expect(t, a, `workflow_connected over subscribe{"a":1}`, "workflow_status over COMPLETED")
 	connect(events.WidgetReplay, "over")
-	expect(t, a, `workflow_connected over replay{"a":1}`, "context_update over a", "workflow_status over COMPLETED")
+	expect(t, a, `workflow_connected over replay{"a":1}`, "context_update over a without context", "workflow_status over COMPLETED")
 	if _, err := s.Refresh(t.Context(), a, "x", "", nil); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, a, `workflow_connected r1 execute{"input":{"from":"over"}}`)
+}
+
+// A widget that cannot be brought to its run is not bound, and hears nothing.
+func TestFailuresLeaveNothing(t *testing.T) {
+	boom := errors.New("boom")
+	for name, tt := range map[string]struct {
+		runs   *fakeRuns
+		refuse error
+		mode   events.WidgetMode
+	}{
+		"execute, the run does not start":   {&fakeRuns{broken: boom}, nil, events.WidgetExecute},
+		"execute, the room is closed":       {&fakeRuns{}, boom, events.WidgetExecute},
+		"subscribe, the log cannot be read": {&fakeRuns{broken: boom}, nil, events.WidgetSubscribe},
+		"subscribe, the session has ended":  {&fakeRuns{history: map[string]History{"r": {Through: 1, Status: events.RunRunning}}}, boom, events.WidgetSubscribe},
+		"replay, the log cannot be read":    {&fakeRuns{broken: boom}, nil, events.WidgetReplay},
+	} {
+		s := NewService(Options{Runs: tt.runs, Widgets: owners{}, AutoRegister: true})
+		a := newTab()
+		a.refuse = tt.refuse
+		_, err := s.Connect(t.Context(), a, Connect{WidgetID: "x", WorkflowID: "w", InstanceID: "r", Mode: tt.mode})
+		if !errors.Is(err, boom) || len(s.sessions)+s.table.Len()+len(a.rooms)+len(a.runs) != 0 {
+			t.Errorf("%s: %v, left %v, %d runs, rooms %v %v", name, err, s.sessions, s.table.Len(), a.rooms, a.runs)
+		}
+	}
+}
+
+// A subscriber that falls behind while it reads gets the rest from the log:
+// every update once, and the latest with all variables.
+func TestSubscriberFallsBehind(t *testing.T) {
+	runs := &fakeRuns{history: map[string]History{"r": {Through: 1, Status: events.RunRunning, Context: events.JSON(`{"at":1}`)}}}
+	s := NewService(Options{Runs: runs, Widgets: owners{}, AutoRegister: true})
+	a := newTab()
+	const n = 300
+	a.onConnected = func() {
+		h := History{Through: n, Status: events.RunRunning, Context: events.JSON(`{"at":300}`)}
+		for i := uint64(2); i <= n; i++ {
+			s.RunUpdated(node("r", fmt.Sprint(i), i))
+			h.Updates = append(h.Updates, past("r", fmt.Sprint(i), i))
+		}
+		h.Updates = append(h.Updates, Update{RunID: "r", Offset: n, Payload: events.WorkflowDataCollectionRequest{}})
+		runs.history["r"] = h
+	}
+	if _, err := s.Connect(t.Context(), a, Connect{WidgetID: "x", InstanceID: "r", Mode: events.WidgetSubscribe}); err != nil {
+		t.Fatal(err)
+	}
+	s.RunUpdated(node("r", "next", n+1))
+	want := []string{`workflow_connected r subscribe{"at":1}`}
+	for i := 2; i < n; i++ {
+		want = append(want, fmt.Sprintf("context_update r %d without context", i))
+	}
+	want = append(want, fmt.Sprintf("context_update r %d", n), "context_update r next")
+	got := slices.DeleteFunc(strings.Split(a.take(), "\n"), func(line string) bool {
+		return strings.HasPrefix(line, "workflow_") && !strings.Contains(line, "connected")
+	})
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || got[i] != want[i] {
+			t.Fatalf("%d events, want %d; the first that differs is number %d: %q", len(got), len(want), i, got[min(i, len(got)-1)])
+		}
+	}
+	if a.drained < n/64 {
+		t.Errorf("%d updates were sent in %d pages", n, a.drained+1)
+	}
 }
 
 func TestForeignWidgets(t *testing.T) {

@@ -35,26 +35,30 @@ type Run struct {
 	Tenant     string
 	// Input are the values that the run began with.
 	Input map[string]any
+	// Through is the offset that the run had reached when it was read.
+	Through uint64
 	// Handle is for the implementation of Runs.
 	Handle any
 }
 
-// History is what has happened in a run.
+// History is what has happened in a run, all of it from one reading.
 type History struct {
-	Updates []Update
-	Through uint64 // the offset that it reaches to
+	Updates []Update // without their context, but for the end of the run
+	Through uint64   // the offset that it reaches to
 	Status  events.RunStatus
 	Context events.JSON
 }
 
-// An Update tells that a node has ended, or the run.
+// An Update tells that a node has ended, or the run, or that input is needed.
 type Update struct {
 	RunID   string
 	Offset  uint64
-	Node    *Node            // nil at the end of the run
+	Node    *Node            // of a node that has ended
 	Status  events.RunStatus // at the end of the run
-	Context events.JSON
+	Context events.JSON      // all variables; nil if they are not known
 	At      time.Time
+	Payload events.Payload // what the room of the run gets
+	Size    int            // about how many bytes that is
 }
 
 // A Node is what a node did.

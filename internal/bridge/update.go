@@ -14,12 +14,19 @@ func (s *Service) RunUpdated(u Update) {
 
 // deliver emits an update as widgets know it.
 func (b *binding) deliver(u Update) {
-	if u.Node == nil {
-		b.session.Emit(events.WidgetWorkflowStatus{
-			WidgetID: b.widgetID, InstanceID: u.RunID, Status: u.Status,
-			FinalContext: u.Context, Timestamp: events.Time{Time: u.At},
-		})
-		return
+	if p := b.event(u); p != nil {
+		b.session.Emit(p)
+	}
+}
+
+// event is an update as widgets know it, nil if they do not.
+func (b *binding) event(u Update) events.Payload {
+	at := events.Time{Time: u.At}
+	switch {
+	case u.Status != "":
+		return events.WidgetWorkflowStatus{WidgetID: b.widgetID, InstanceID: u.RunID, Status: u.Status, FinalContext: u.Context, Timestamp: at}
+	case u.Node == nil:
+		return nil
 	}
 	change := events.ContextUpdate{
 		Type: "NODE_COMPLETE", NodeID: u.Node.ID, NodeType: u.Node.Type, Value: u.Node.Value,
@@ -28,9 +35,7 @@ func (b *binding) deliver(u Update) {
 	if u.Node.Variable != "" {
 		change.OutputVariable = &u.Node.Variable
 	}
-	b.session.Emit(events.WidgetContextUpdate{
-		WidgetID: b.widgetID, InstanceID: u.RunID, Update: change, Timestamp: events.Time{Time: u.At},
-	})
+	return events.WidgetContextUpdate{WidgetID: b.widgetID, InstanceID: u.RunID, Update: change, Timestamp: at}
 }
 
 // encode writes a value that came from JSON.

@@ -65,7 +65,7 @@ type Service struct {
 	opts    Options
 	ctx     context.Context // of answers
 	cancel  context.CancelFunc
-	working sync.WaitGroup
+	working sync.WaitGroup // holds of queues
 
 	mu     sync.Mutex
 	rooms  map[string]*queue // rooms with messages to answer
@@ -143,25 +143,34 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, te
 	if r, err = s.bind(ctx, id, r, tenant); err != nil {
 		return Room{}, err
 	}
-	q := s.hold(roomID)
+	q, err := s.hold(roomID)
+	if err != nil {
+		return Room{}, err
+	}
 	defer s.drop(roomID, q)
 	q.saying.Lock()
 	defer q.saying.Unlock()
 	if s.waiting(q) >= s.opts.Waiting {
 		return Room{}, events.Errorf(events.CodeConflict, "%d messages already wait for an answer: wait for one", s.opts.Waiting)
 	}
-	m, err := s.opts.Store.Append(ctx, Message{RoomID: r.ID, Speaker: User, User: id.User, Text: text, Action: action, At: time.Now().UTC()})
+	if err := ctx.Err(); err != nil {
+		return Room{}, err
+	}
+	// From here on it is answered: nothing may refuse what has been stored, or
+	// a client that says it again gets two answers.
+	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{RoomID: r.ID, Speaker: User, User: id.User, Text: text, Action: action, At: time.Now().UTC()})
 	if err != nil {
 		return Room{}, fmt.Errorf("storing message: %w", err)
 	}
-	return r, s.enqueue(q, Turn{Identity: id, Room: r, Message: m})
+	s.enqueue(q, Turn{Identity: id, Room: r, Message: m})
+	return r, nil
 }
 
 // bind checks the tenant of a message, and gives it to a room that has none.
 func (s *Service) bind(ctx context.Context, id *auth.Identity, r Room, tenant string) (Room, error) {
 	switch {
 	case tenant != "" && !id.Can(auth.Chat, tenant), tenant != "" && r.Tenant != "" && tenant != r.Tenant:
-		return Room{}, &events.Error{Code: events.CodeNotFound, Field: "tenantID", Message: "chat room " + r.ID + " not found in tenant " + tenant}
+		return Room{}, notInTenant(r.ID, tenant)
 	case r.Tenant == "" && tenant == "":
 		return Room{}, events.FieldErrorf("tenantID", "is missing: you belong to several tenants")
 	case r.Tenant == "":
@@ -169,25 +178,40 @@ func (s *Service) bind(ctx context.Context, id *auth.Identity, r Room, tenant st
 		if err != nil {
 			return Room{}, fmt.Errorf("binding chat room: %w", err)
 		}
+		if bound.Tenant != tenant { // another message was faster
+			return Room{}, notInTenant(r.ID, tenant)
+		}
 		return bound, nil
 	}
 	return r, nil
 }
 
-// hold returns the queue of a room, and keeps it until drop.
-func (s *Service) hold(roomID string) *queue {
+func notInTenant(roomID, tenant string) error {
+	e := events.Errorf(events.CodeNotFound, "chat room %s not found in tenant %s", roomID, tenant)
+	e.Field = "tenantID"
+	return e
+}
+
+// hold returns the queue of a room, and keeps it until drop. It fails when the
+// service is closing; Close waits for those who hold a queue.
+func (s *Service) hold(roomID string) (*queue, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, events.Errorf(events.CodeConflict, "the server is shutting down: send it again in a moment")
+	}
+	s.working.Add(1)
 	q := s.rooms[roomID]
 	if q == nil {
 		q = &queue{}
 		s.rooms[roomID] = q
 	}
 	q.users++
-	return q
+	return q, nil
 }
 
 func (s *Service) drop(roomID string, q *queue) {
+	defer s.working.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q.users--
@@ -202,23 +226,21 @@ func (s *Service) waiting(q *queue) int {
 	return len(q.turns)
 }
 
-// enqueue puts a turn behind those that wait.
-func (s *Service) enqueue(q *queue, t Turn) error {
+// enqueue puts a turn behind those that wait. The caller holds the queue.
+func (s *Service) enqueue(q *queue, t Turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return events.Errorf(events.CodeConflict, "the server is shutting down: send it again in a moment")
-	}
 	q.turns = append(q.turns, t)
-	if !q.running {
-		q.running = true
-		q.users++
-		s.working.Go(func() {
-			defer s.drop(t.Room.ID, q)
-			s.run(q)
-		})
+	if q.running {
+		return
 	}
-	return nil
+	q.running = true
+	q.users++
+	s.working.Add(1)
+	go func() {
+		defer s.drop(t.Room.ID, q)
+		s.run(q)
+	}()
 }
 
 // run takes the turns of a room one after the other.

@@ -236,6 +236,74 @@ func TestRoomsAreTheirOwners(t *testing.T) {
 	<-f.said
 }
 
+// racing is a store in which something else happens when a message is stored,
+// or a room bound.
+type racing struct {
+	chat.Store
+	append func()
+	bind   func()
+}
+
+func (r racing) Append(ctx context.Context, m chat.Message) (chat.Message, error) {
+	if r.append != nil && m.Speaker == chat.User {
+		r.append()
+	}
+	return r.Store.Append(ctx, m)
+}
+
+func (r racing) BindRoom(ctx context.Context, id, tenant string) (chat.Room, error) {
+	if r.bind != nil {
+		r.bind()
+	}
+	return r.Store.BindRoom(ctx, id, tenant)
+}
+
+func (f *fixture) with(r racing) *chat.Service {
+	r.Store = f.store
+	return chat.NewService(chat.Options{Store: r, Publisher: f, Logger: slog.New(slog.DiscardHandler), Assistant: assistantFunc(func(context.Context, chat.Turn) (chat.Reply, error) {
+		return chat.Reply{Text: "answer"}, nil
+	})})
+}
+
+// A message that was stored is accepted and answered, even if the server
+// begins to stop meanwhile, or the time of the event is over: who were told to
+// say it again would be answered twice.
+func TestWhatIsStoredIsAnswered(t *testing.T) {
+	f := newFixture(t, chat.Options{}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var svc *chat.Service
+	svc = f.with(racing{append: func() {
+		cancel()
+		svc.Close(ctx) // begins to close, and has no time to wait
+	}})
+	room := f.room(ada)
+	if _, err := svc.Say(ctx, ada, room, "", "x", chat.None); err != nil {
+		t.Error(err)
+	}
+	if err := svc.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	messages, err := f.store.Messages(t.Context(), room, 10)
+	if err != nil || len(messages) != 2 {
+		t.Errorf("%v, %v", messages, err)
+	}
+}
+
+// Of two messages that bind a room to different tenants, one is refused.
+func TestBindingARoomTwice(t *testing.T) {
+	f := newFixture(t, chat.Options{}, nil)
+	room := f.room(many)
+	svc := f.with(racing{bind: func() { f.store.BindRoom(t.Context(), room, "acme") }})
+	_, err := svc.Say(t.Context(), many, room, "other", "x", chat.None)
+	var e *events.Error
+	if !errors.As(err, &e) || e.Code != events.CodeNotFound || e.Field != "tenantID" {
+		t.Errorf("%v", err)
+	}
+	if messages, _ := f.store.Messages(t.Context(), room, 10); len(messages) != 0 {
+		t.Errorf("stored %v", messages)
+	}
+}
+
 // What a dead process left without an answer gets one.
 func TestRecover(t *testing.T) {
 	f := newFixture(t, chat.Options{}, nil)

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -26,11 +27,13 @@ type Conn struct {
 	session Session
 
 	mu     sync.Mutex
-	poll   *polling // nil once on WebSocket
-	closed bool     // no more output; set before the session is told
-	over   bool     // the connection has ended, perhaps before it had a session
-	told   bool     // the session knows
-	reason Reason   // why, once closed
+	poll   *polling      // nil once on WebSocket
+	holds  int           // reasons not to take in messages
+	freed  chan struct{} // closed when there are none any more, if a POST waits
+	closed bool          // no more output; set before the session is told
+	over   bool          // the connection has ended, perhaps before it had a session
+	told   bool          // the session knows
+	reason Reason        // why, once closed
 }
 
 // ID returns the connection's secret id.
@@ -108,7 +111,7 @@ func (c *Conn) SendVolatile(f Frame) error {
 }
 
 // Reply sends a text message to this client alone. It never blocks. Within
-// [Turn.Work] t is the turn, and the replies of one turn leave together; else
+// [Session.Message] t is the turn, and the replies of one turn leave together; else
 // it is nil.
 func (c *Conn) Reply(t *Turn, text []byte) error {
 	ws := c.ws.Load()
@@ -164,9 +167,105 @@ func (c *Conn) Go(fn func()) {
 	}()
 }
 
-// Stall tells that the session is not taking in messages, or is again. A
-// client is not silent while it is not being listened to.
-func (c *Conn) Stall(on bool) { c.beat.stalled.Store(on) }
+// Busy makes [Server.Close] wait for a call of Done.
+func (c *Conn) Busy() { c.srv.work.add() }
+
+// Done is the end of Busy.
+func (c *Conn) Done() { c.srv.work.done() }
+
+// Hold stops taking in messages, after the current one, until as many calls
+// of Release: what the client sends waits in the network, and it is not
+// expected to answer pings, which nobody would hear. Hold may only be called
+// from within [Session.Message].
+func (c *Conn) Hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holds++
+	if ws := c.ws.Load(); ws != nil && c.holds == 1 {
+		ws.Pause()
+	}
+	c.beat.stalled.Store(true)
+}
+
+// Release ends one Hold.
+func (c *Conn) Release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holds--
+	if c.holds > 0 {
+		return
+	}
+	c.beat.seen.Store(c.srv.wheel.now.Load())
+	c.beat.stalled.Store(false)
+	if ws := c.ws.Load(); ws != nil {
+		ws.Resume()
+	}
+	c.freeLocked()
+}
+
+// freeLocked lets the POST go on that waits for holds to end.
+func (c *Conn) freeLocked() {
+	if c.freed != nil {
+		close(c.freed)
+		c.freed = nil
+	}
+}
+
+// await returns when messages are taken in again, and reports whether the
+// connection is still there to do so.
+func (c *Conn) await(ctx context.Context) bool {
+	for {
+		c.mu.Lock()
+		if c.closed || c.holds == 0 {
+			open := !c.closed
+			c.mu.Unlock()
+			return open
+		}
+		if c.freed == nil {
+			c.freed = make(chan struct{})
+		}
+		freed := c.freed
+		c.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// Drain waits until the client has fetched what was sent, and returns
+// ErrClosed if the connection ends before.
+func (c *Conn) Drain(ctx context.Context) error {
+	for {
+		if ws := c.ws.Load(); ws != nil {
+			return ws.Drain(ctx)
+		}
+		c.mu.Lock()
+		p := c.poll
+		switch {
+		case p == nil:
+			c.mu.Unlock()
+			continue
+		case c.closed:
+			c.mu.Unlock()
+			return ErrClosed
+		case p.size == 0:
+			c.mu.Unlock()
+			return nil
+		}
+		if p.fetched == nil {
+			p.fetched = make(chan struct{})
+		}
+		fetched := p.fetched
+		c.mu.Unlock()
+		select {
+		case <-fetched:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // Close ends the connection after sending what is queued. The session is
 // told on another goroutine.
@@ -182,6 +281,7 @@ func (c *Conn) closeLocked(reason Reason) {
 		return
 	}
 	c.closed, c.reason = true, reason
+	c.freeLocked()
 	if ws := c.ws.Load(); ws != nil {
 		ws.Close(closeCode(reason), string(reason))
 		return
@@ -220,6 +320,7 @@ func (c *Conn) abort(reason Reason) {
 		return
 	}
 	c.closed, c.reason = true, reason
+	c.freeLocked()
 	ws := c.ws.Load()
 	if ws == nil {
 		c.poll.drop()
@@ -248,6 +349,7 @@ func (c *Conn) end(reason Reason) {
 	c.mu.Lock()
 	if !c.closed {
 		c.closed, c.reason = true, reason
+		c.freeLocked()
 		if c.poll != nil { // the client closed: it may have a GET under way
 			c.poll.noop = true
 		}
@@ -255,6 +357,7 @@ func (c *Conn) end(reason Reason) {
 	farewell := c.poll != nil && !c.poll.waiting && (c.poll.noop || c.poll.size > 0)
 	if c.poll != nil {
 		c.poll.signal()
+		c.poll.tellFetched()
 	}
 	c.over = true
 	tell := c.session != nil && !c.told

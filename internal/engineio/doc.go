@@ -25,10 +25,12 @@
 // as the specification asks, so messages are never concurrent. One goroutine,
 // [Server.Run], keeps all heartbeats on a wheel of ticks.
 //
-// [Turn.Work] wraps the part of a message's handling that may take long. It
-// must come after the message has been put in its place in the order. A POST
-// has no turn: what may take long goes to [Conn.Go], so that the answer need
-// not wait for it.
+// On WebSocket the reader is shared with other connections. What may take long
+// stands between [Turn.Begin] and [Turn.End], after the message has been put
+// in its place in the order; others are then read by somebody else before
+// long. A POST has no turn: what may take long goes to [Conn.Go], so that the
+// answer need not wait for it. Message itself must never block: a session
+// that can take in no more says so by [Conn.Hold].
 //
 // # What full means
 //
@@ -36,7 +38,11 @@
 // for each connection, on either transport. What does not fit closes it with
 // [ReasonSlow]; a WebSocket client is told so by the close frame, a polling
 // client by the close packet. A single message is sent whatever its size.
-// [Conn.SendVolatile] drops what cannot leave at once, and counts it.
+// [Conn.SendVolatile] drops what cannot leave at once, and counts it. Who has
+// much to say waits for [Conn.Drain] in between.
+//
+// Input is bounded by [Conn.Hold]: a WebSocket is then not read, and a POST not
+// answered, until [Conn.Release].
 //
 // # Ending
 //

@@ -48,8 +48,8 @@ type Turn = websocket.Turn
 // A Session receives what a connection carries.
 type Session interface {
 	// Message is called in arrival order, one call at a time but for calls
-	// overtaken inside [Turn.Work]. data is only valid during the call. t is
-	// nil when an HTTP request waits for the call to return.
+	// overtaken between [Turn.Begin] and [Turn.End]. data is only valid during
+	// the call. t is nil when an HTTP request waits for the call to return.
 	Message(t *Turn, data []byte, binary bool)
 	// Closed is called once, after everything else has begun.
 	Closed(reason Reason)

@@ -20,6 +20,9 @@ type polling struct {
 	noop      bool     // the next GET is answered even if there is nothing to say
 	probing   bool     // a WebSocket has been opened for an upgrade
 	wake      chan struct{}
+	fetched   chan struct{} // closed when output has been fetched, if anyone waits
+	writing   chan struct{} // closed when the answer to the last GET has been written; nil when it has
+	upgrade   func()        // to be done when the POST has been handled
 	format    payloadFormat
 }
 
@@ -41,7 +44,17 @@ func (p *polling) signal() {
 	}
 }
 
-func (p *polling) drop() { p.frames, p.size = nil, 0 }
+func (p *polling) drop() {
+	p.frames, p.size = nil, 0
+	p.tellFetched()
+}
+
+func (p *polling) tellFetched() {
+	if p.fetched != nil {
+		close(p.fetched)
+		p.fetched = nil
+	}
+}
 
 // pendLocked keeps a frame for the next GET.
 func (c *Conn) pendLocked(frame []byte) {
@@ -66,6 +79,9 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) *refusal {
 		return badRequest
 	}
 	p.waiting = true
+	if !c.awaitWritten(p, r) {
+		return nil
+	}
 	var soon <-chan time.Time
 	for p.size == 0 && !p.noop && !c.closed && c.poll != nil {
 		if p.upgrading && soon == nil {
@@ -88,7 +104,10 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) *refusal {
 	p.drop()
 	p.noop = false
 	over := c.closed
+	written := make(chan struct{})
+	p.writing = written
 	c.mu.Unlock()
+	defer close(written)
 
 	if over {
 		c.srv.dismiss(c)
@@ -99,8 +118,34 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) *refusal {
 	if len(frames) == 0 {
 		frames = [][]byte{noopFrame}
 	}
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTime))
 	writePayload(w, frames, p.format)
 	return nil
+}
+
+// requestTime bounds how long a client may take to send the body of a POST,
+// and to read the answer to a GET.
+const requestTime = 30 * time.Second
+
+// awaitWritten waits until the answer to the GET before has been written: a
+// client that reads none of them must not get to hold more than one. The
+// mutex is held, but not if it reports false, when the client has gone.
+func (c *Conn) awaitWritten(p *polling, r *http.Request) bool {
+	for p.writing != nil {
+		written := p.writing
+		c.mu.Unlock()
+		select {
+		case <-written:
+		case <-r.Context().Done():
+			c.abandoned(p)
+			return false
+		}
+		c.mu.Lock()
+		if p.writing == written {
+			p.writing = nil
+		}
+	}
+	return true
 }
 
 // upgradingPoll is how long a GET is held that comes after the probe of an
@@ -164,7 +209,12 @@ func (c *Conn) servePost(w http.ResponseWriter, r *http.Request) *refusal {
 	why := c.takePost(w, r, octets)
 	c.mu.Lock()
 	p.posting = false
+	upgrade := p.upgrade
+	p.upgrade = nil
 	c.mu.Unlock()
+	if upgrade != nil {
+		upgrade()
+	}
 	if why != nil {
 		return why
 	}
@@ -174,6 +224,8 @@ func (c *Conn) servePost(w http.ResponseWriter, r *http.Request) *refusal {
 }
 
 func (c *Conn) takePost(w http.ResponseWriter, r *http.Request, octets bool) *refusal {
+	rc := http.NewResponseController(w)
+	rc.SetReadDeadline(time.Now().Add(requestTime))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(c.srv.opts.MaxPayload)))
 	var over *http.MaxBytesError
 	switch {
@@ -184,11 +236,16 @@ func (c *Conn) takePost(w http.ResponseWriter, r *http.Request, octets bool) *re
 		c.abort(ReasonTransportError)
 		return badRequest
 	}
+	rc.SetReadDeadline(time.Time{}) // it would end a request that has to wait
 	legal := true
 	err = decodePayload(body, int(c.proto), octets, func(p packet) bool {
+		if !c.await(r.Context()) {
+			return false
+		}
 		legal = c.packet(nil, p)
 		return legal && p.kind != packetClose
 	})
+	c.await(r.Context()) // an answer would ask for more
 	if err != nil || !legal {
 		c.Close(ReasonParseError)
 		return badRequest

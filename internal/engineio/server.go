@@ -277,20 +277,31 @@ func (s *Server) forget(c *Conn, reason Reason, farewell bool) {
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
 	s.closed[reason]++
-	if farewell && !s.closing {
+	if farewell {
 		s.leaving[c.id] = c
-		time.AfterFunc(farewellTime, func() { s.dismiss(c) })
+		s.work.add()
+		wait := farewellTime
+		if s.closing {
+			wait = lastFarewellTime
+		}
+		time.AfterFunc(wait, func() { s.dismiss(c) })
 	}
 }
 
 // farewellTime is how long a connection that has ended is remembered for a
-// poll that is on its way.
-const farewellTime = time.Second
+// poll that is on its way; lastFarewellTime the same while the server closes.
+const (
+	farewellTime     = 5 * time.Second
+	lastFarewellTime = 300 * time.Millisecond
+)
 
 func (s *Server) dismiss(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.leaving, c.id)
+	if s.leaving[c.id] == c {
+		delete(s.leaving, c.id)
+		s.work.done()
+	}
 }
 
 func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, c *Conn) *refusal {

@@ -19,9 +19,13 @@ import (
 type echoSession struct {
 	c      *Conn
 	closed chan Reason
+	hold   func(data []byte) // called before a message is sent back, when set
 }
 
 func (s *echoSession) Message(_ *Turn, data []byte, binary bool) {
+	if s.hold != nil {
+		s.hold(data)
+	}
 	if binary {
 		s.c.Send(BinaryFrame(data))
 	} else {
@@ -47,7 +51,7 @@ func newFixture(t *testing.T, opts Options) *fixture {
 	t.Helper()
 	f := &fixture{t: t, sessions: make(chan *echoSession, 1024)}
 	opts.Open = func(c *Conn, _ *http.Request) Session {
-		s := &echoSession{c, make(chan Reason, 1)}
+		s := &echoSession{c, make(chan Reason, 1), nil}
 		f.sessions <- s
 		return s
 	}
@@ -432,7 +436,7 @@ func TestMalformedPackets(t *testing.T) {
 }
 
 func TestHeartbeat(t *testing.T) {
-	f := newFixture(t, quick)
+	f := newFixture(t, Options{PingInterval: quick.PingInterval, PingTimeout: 5 * time.Second, AllowEIO3: true})
 	var clients sync.WaitGroup
 	clients.Go(func() {
 		q := f.poll("EIO=4")
@@ -572,6 +576,115 @@ func TestUpgrade(t *testing.T) {
 		}
 		c.send("4hello")
 		c.expect("4hello")
+	}
+}
+
+// What a POST brings comes before what the WebSocket does, however long it
+// takes.
+func TestUpgradeDuringPost(t *testing.T) {
+	f := newFixture(t, Options{})
+	q := f.poll("EIO=4")
+	s := <-f.sessions
+	release := make(chan struct{})
+	s.hold = func(data []byte) {
+		if string(data) == "first" {
+			<-release
+		}
+	}
+	posted := make(chan string)
+	go func() {
+		_, body := f.do(q, "4first\x1e4second")
+		posted <- body
+	}()
+	f.until(func() bool {
+		s.c.mu.Lock()
+		defer s.c.mu.Unlock()
+		return s.c.poll.posting
+	})
+	c := f.mustDial("EIO=4" + q[strings.Index(q, "&sid="):])
+	c.send("2probe")
+	c.expect("3probe")
+	c.send("5")
+	c.send("4third")
+	f.until(func() bool {
+		s.c.mu.Lock()
+		defer s.c.mu.Unlock()
+		return s.c.poll.upgrade != nil
+	})
+	close(release)
+	if got := <-posted; got != "ok" {
+		t.Errorf("the POST was answered with %q", got)
+	}
+	for _, want := range []string{"4first", "4second", "4third"} {
+		c.expect(want)
+	}
+}
+
+// A POST is not answered while the session takes nothing in, and neither is a
+// WebSocket read.
+func TestHold(t *testing.T) {
+	f := newFixture(t, Options{})
+	q := f.poll("EIO=4")
+	s := <-f.sessions
+	s.hold = func([]byte) { s.c.Hold() }
+	posted := make(chan string)
+	go func() {
+		_, body := f.do(q, "4a\x1e4b")
+		posted <- body
+	}()
+	f.expect(200, "4a", q)
+	s.c.Release()
+	f.expect(200, "4b", q)
+	select {
+	case <-posted:
+		t.Error("answered while on hold")
+	default:
+	}
+	s.c.Release()
+	if got := <-posted; got != "ok" {
+		t.Errorf("answered with %q", got)
+	}
+
+	c := f.mustDial("EIO=4")
+	c.ReadMessage()
+	s = <-f.sessions
+	s.hold = func([]byte) { s.c.Hold() }
+	c.send("4a")
+	c.send("4b")
+	c.expect("4a")
+	s.c.Release()
+	c.expect("4b")
+}
+
+// What was queued when the server closed a polling connection is still
+// fetched, and after it that it was closed.
+func TestFarewell(t *testing.T) {
+	f := newFixture(t, Options{})
+	q := f.poll("EIO=4")
+	s := <-f.sessions
+	s.c.Send(TextFrame([]byte("last")))
+	s.c.Close(ReasonForcedClose)
+	<-s.closed
+	f.expect(200, "4last\x1e1", q)
+	f.expect(400, "", q)
+}
+
+func TestDrain(t *testing.T) {
+	f := newFixture(t, Options{})
+	q := f.poll("EIO=4")
+	s := <-f.sessions
+	s.c.Send(TextFrame([]byte("x")))
+	drained := make(chan error)
+	go func() { drained <- s.c.Drain(t.Context()) }()
+	f.expect(200, "4x", q)
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	s.c.Send(TextFrame([]byte("y")))
+	go func() { drained <- s.c.Drain(t.Context()) }()
+	s.c.Close(ReasonForcedClose)
+	if err := <-drained; err != ErrClosed {
+		t.Errorf("after the end: %v", err)
 	}
 }
 

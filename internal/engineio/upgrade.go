@@ -65,19 +65,48 @@ func (p *probe) Message(ws *websocket.Conn, _ *Turn, op websocket.Opcode, data [
 		c.mu.Unlock()
 		ws.Send(control(packetPong, "probe"))
 	case op == websocket.OpText && string(data) == string(packetUpgrade) && p.timer.Stop() && c.upgraded(ws):
-		ws.SetHandler((*wsHandler)(c))
 	default:
 		ws.Close(websocket.StatusProtocolError, "unexpected packet during an upgrade")
 	}
 }
 
-// upgraded makes ws the transport and sends it what is pending.
+// upgraded makes ws the transport and sends it what is pending. It is called
+// from within Message of the probe. A POST that is still being handled comes
+// before everything that the WebSocket brings.
 func (c *Conn) upgraded(ws *websocket.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.poll
 	if p == nil || c.closed || !p.upgrading {
 		return false
+	}
+	ws.SetHandler((*wsHandler)(c))
+	switch {
+	case p.posting:
+		ws.Pause()
+		p.upgrade = func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.switchLocked(ws)
+			if c.holds == 0 {
+				ws.Resume()
+			}
+		}
+	case c.holds > 0:
+		ws.Pause()
+		c.switchLocked(ws)
+	default:
+		c.switchLocked(ws)
+	}
+	return true
+}
+
+// switchLocked makes ws the transport.
+func (c *Conn) switchLocked(ws *websocket.Conn) {
+	p := c.poll
+	if c.closed {
+		ws.Close(closeCode(c.reason), string(c.reason))
+		return
 	}
 	for _, f := range p.frames {
 		ws.SendShared(f)
@@ -86,7 +115,6 @@ func (c *Conn) upgraded(ws *websocket.Conn) bool {
 	c.poll = nil
 	c.ws.Store(ws)
 	p.signal()
-	return true
 }
 
 func (p *probe) Pong(*websocket.Conn) {}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func TestLinesAndRedaction(t *testing.T) {
@@ -27,14 +28,14 @@ func TestLinesAndRedaction(t *testing.T) {
 	}
 	var got map[string]any
 	json.Unmarshal(lines[0].Content, &got)
-	want := `{"apiKey":"[redacted]","message":"hello","request":{"Authorization":"[redacted]","headers":{"Set-Cookie":"[redacted]","deep":[{"password":"[redacted]"}]},"n":1,"took":"1s","user":{"name":"ada","newToken":"[redacted]"}},"tenant":"acme"}`
+	want := `{"message":"hello","apiKey":"[redacted]","request":{"Authorization":"[redacted]","headers":{"Set-Cookie":"[redacted]","deep":[{"password":"[redacted]"}]},"n":1,"took":"1s","user":{"name":"ada","newToken":"[redacted]"}},"tenant":"acme"}`
 	if string(lines[0].Content) != want {
 		t.Errorf("got  %s\nwant %s", lines[0].Content, want)
 	}
 	log.Warn("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", "event", "x_eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "reason", `token: "abc" password=hunter2&x=1`, "user", "ada",
 		"error", fmt.Errorf("Bearer abc.def %s", strings.Repeat("0a", 32)))
 	lines, _ = s.Since(2)
-	if want := `{"error":"Bearer [redacted] [redacted]","event":"x_[redacted]","message":"[redacted]","reason":"token: \"[redacted]\" password=[redacted]\u0026x=1","user":"ada"}`; string(lines[0].Content) != want || lines[0].Shared {
+	if want := `{"message":"[redacted]","error":"Bearer [redacted] [redacted]","event":"x_[redacted]","reason":"token: \"[redacted]\" password=[redacted]\u0026x=1","user":"ada"}`; string(lines[0].Content) != want || lines[0].Shared {
 		t.Errorf("got  %s\nwant %s", lines[0].Content, want)
 	}
 	lines, _ = s.Since(0)
@@ -53,6 +54,51 @@ func TestLinesAndRedaction(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "s3cret") || strings.Contains(out.String(), "hunter2") || strings.Contains(out.String(), "k1") || !strings.Contains(out.String(), "tenant=acme") {
 		t.Errorf("written: %s", &out)
+	}
+}
+
+// Whatever a client makes the server log, a line in the ring has an end.
+func TestLinesAreBounded(t *testing.T) {
+	var out bytes.Buffer
+	s := New(10)
+	log := slog.New(s.Handler(slog.NewTextHandler(&out, nil)))
+	long := strings.Repeat("ä", 1000)
+	many := map[string]any{}
+	for i := range 5000 {
+		many[fmt.Sprint(i)] = "x"
+	}
+	list := make([]string, 5000)
+	log.With("tenant", "acme").Info(long, "reason", "x"+long, "bad", strings.Repeat("\xff", 5000), "error", errors.New(long), "n", 1)
+	log.Info("deep", "many", many, "list", list, "text", map[string]any{"a": []any{long}}, slog.Group("g", "in", long))
+	args := []any{}
+	for i := range 100 {
+		args = append(args, fmt.Sprintf("key%d", i), long)
+	}
+	log.Info("wide", args...)
+	lines, _ := s.Since(0)
+	for _, l := range lines {
+		var fields map[string]any
+		if err := json.Unmarshal(l.Content, &fields); err != nil || len(l.Content) > maxLine || !utf8.Valid(l.Content) {
+			t.Errorf("%v, %d bytes: %.100s…", err, len(l.Content), l.Content)
+		}
+	}
+	var first struct {
+		Message, Reason, Bad string
+		N                    int
+		Omitted              int
+	}
+	json.Unmarshal(lines[0].Content, &first)
+	if len(first.Message) > maxText || !strings.HasSuffix(first.Message, "ä…") || !strings.HasSuffix(first.Reason, "ä…") || first.N != 1 || first.Omitted != 0 || lines[0].Tenant != "acme" {
+		t.Errorf("%d bytes, tenant %q, %+v", len(first.Message), lines[0].Tenant, first)
+	}
+	if got := string(lines[1].Content); !strings.Contains(got, `"omitted":2`) || !strings.Contains(got, `"text":{"a":["ää`) {
+		t.Errorf("%.200s…", got)
+	}
+	if !strings.Contains(string(lines[2].Content), `"omitted":9`) {
+		t.Errorf("%.200s", lines[2].Content[len(lines[2].Content)-200:])
+	}
+	if !strings.Contains(out.String(), long) {
+		t.Error("what is written was cut too")
 	}
 }
 

@@ -12,21 +12,28 @@
 // leaves, of its own room or of any other.
 package rooms
 
-import (
-	"math"
-	"sync"
-)
+import "sync"
 
 // A Table holds the rooms whose members are of type M.
 type Table[M comparable] struct {
 	mu    sync.Mutex
 	rooms map[string]*room[M]
 	seats map[M][]*seat[M] // the seats of each member
+	// index finds the seats of members that have more than few. Those with
+	// fewer, nearly all, do not pay for a map.
+	index map[M]map[string]*seat[M]
 }
+
+// few is how many seats are searched one by one.
+const few = 8
 
 // New returns an empty table.
 func New[M comparable]() *Table[M] {
-	return &Table[M]{rooms: make(map[string]*room[M]), seats: make(map[M][]*seat[M])}
+	return &Table[M]{
+		rooms: make(map[string]*room[M]),
+		seats: make(map[M][]*seat[M]),
+		index: make(map[M]map[string]*seat[M]),
+	}
 }
 
 // A room is guarded by the table's mutex, except for publishing.
@@ -36,35 +43,6 @@ type room[M comparable] struct {
 	seats      []*seat[M]
 	shared     bool // seats is being read by a publication; copy before writing
 }
-
-// A seat is one member's place in one room.
-type seat[M comparable] struct {
-	member M
-	room   *room[M]
-
-	// since is the offset after which the member has got everything: fromNow
-	// unless it followed. Guarded by the table's mutex.
-	since uint64
-
-	mu      sync.Mutex
-	left    bool
-	held    bool
-	after   uint64 // publications up to this offset are left out
-	waiting []publication[M]
-	lost    bool // more came in while held than is kept
-}
-
-type publication[M comparable] struct {
-	offset  uint64
-	deliver func(M)
-}
-
-// fromNow is the since of a member that only joined.
-const fromNow = math.MaxUint64
-
-// maxWaiting bounds what is kept for a member on hold. Beyond it the member
-// reads another snapshot instead.
-const maxWaiting = 1024
 
 // Join puts a member into a room and reports whether it was not there before.
 func (t *Table[M]) Join(name string, m M) bool {
@@ -79,7 +57,11 @@ func (t *Table[M]) Join(name string, m M) bool {
 
 // find returns the seat of a member, nil if it has none there.
 func (t *Table[M]) find(name string, m M) *seat[M] {
-	for _, s := range t.seats[m] {
+	mine := t.seats[m]
+	if len(mine) > few {
+		return t.index[m][name]
+	}
+	for _, s := range mine {
 		if s.room.name == name {
 			return s
 		}
@@ -93,11 +75,28 @@ func (t *Table[M]) sit(name string, m M) *seat[M] {
 		r = &room[M]{name: name}
 		t.rooms[name] = r
 	}
-	s := &seat[M]{member: m, room: r, since: fromNow}
 	r.own()
+	s := &seat[M]{member: m, room: r, since: fromNow, inRoom: len(r.seats), inOwn: len(t.seats[m])}
 	r.seats = append(r.seats, s)
 	t.seats[m] = append(t.seats[m], s)
+	t.enter(s)
 	return s
+}
+
+// enter keeps the index of a member that has many seats.
+func (t *Table[M]) enter(s *seat[M]) {
+	mine := t.seats[s.member]
+	switch {
+	case len(mine) <= few:
+	case len(mine) == few+1:
+		index := make(map[string]*seat[M], 2*few)
+		for _, s := range mine {
+			index[s.room.name] = s
+		}
+		t.index[s.member] = index
+	default:
+		t.index[s.member][s.room.name] = s
+	}
 }
 
 // own makes the seats writable while publications may be reading them.
@@ -105,84 +104,6 @@ func (r *room[M]) own() {
 	if r.shared {
 		r.seats = append(make([]*seat[M], 0, len(r.seats)+len(r.seats)/4+1), r.seats...)
 		r.shared = false
-	}
-}
-
-// Follow puts a member into a room and sees to it that it gets everything
-// published there after offset since. It joins on hold; snapshot brings the
-// member from after up to the offset that it returns, and is called again to
-// go on from there when too much was published meanwhile; then the member is
-// released. A member that has everything after since already is left alone.
-// If snapshot fails, the member is in the room only if it was before.
-func (t *Table[M]) Follow(name string, m M, since uint64, snapshot func(after uint64) (through uint64, err error)) error {
-	t.mu.Lock()
-	s := t.find(name, m)
-	joined := s == nil
-	if joined {
-		s = t.sit(name, m)
-	}
-	if s.since <= since {
-		t.mu.Unlock()
-		return nil
-	}
-	s.hold()
-	t.mu.Unlock()
-	for after := since; ; {
-		through, err := snapshot(after)
-		switch {
-		case err != nil && joined:
-			t.Leave(name, m)
-			return err
-		case err != nil:
-			s.release(0)
-			return err
-		}
-		if s.release(through) {
-			break
-		}
-		after = through
-	}
-	t.mu.Lock()
-	s.since = since
-	t.mu.Unlock()
-	return nil
-}
-
-func (s *seat[M]) hold() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held = true
-}
-
-// release delivers what waits beyond through and ends the hold. It reports
-// false, and holds on, when something was lost: then through is too old.
-func (s *seat[M]) release(through uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.after = max(s.after, through)
-	waiting, lost := s.waiting, s.lost
-	s.waiting, s.lost = nil, false
-	if lost {
-		return false
-	}
-	s.held = false
-	for _, p := range waiting {
-		s.deliver(p)
-	}
-	return true
-}
-
-// deliver hands a publication to the member, unless it has left or has it.
-func (s *seat[M]) deliver(p publication[M]) {
-	switch {
-	case s.left, p.offset > 0 && p.offset <= s.after:
-	case s.held && len(s.waiting) == maxWaiting:
-		s.waiting, s.lost = nil, true
-	case s.held && s.lost:
-	case s.held:
-		s.waiting = append(s.waiting, p)
-	default:
-		p.deliver(s.member)
 	}
 }
 
@@ -194,22 +115,30 @@ func (t *Table[M]) Leave(name string, m M) bool {
 		t.mu.Unlock()
 		return false
 	}
-	mine := t.seats[m]
-	for i := range mine {
-		if mine[i] == s {
-			mine[i] = mine[len(mine)-1]
-			mine[len(mine)-1] = nil
-			t.seats[m] = mine[:len(mine)-1]
-			break
-		}
-	}
-	if len(t.seats[m]) == 0 {
-		delete(t.seats, m)
-	}
+	t.disown(s)
 	t.vacate(s)
 	t.mu.Unlock()
 	s.leave()
 	return true
+}
+
+// disown removes a seat from those of its member.
+func (t *Table[M]) disown(s *seat[M]) {
+	mine := t.seats[s.member]
+	if len(mine) == 1 {
+		delete(t.seats, s.member)
+		return
+	}
+	last := mine[len(mine)-1]
+	mine[s.inOwn], last.inOwn = last, s.inOwn
+	mine[len(mine)-1] = nil
+	t.seats[s.member] = mine[:len(mine)-1]
+	switch {
+	case len(mine) == few+1:
+		delete(t.index, s.member)
+	case len(mine) > few+1:
+		delete(t.index[s.member], s.room.name)
+	}
 }
 
 // LeaveAll takes a member out of all its rooms.
@@ -217,6 +146,7 @@ func (t *Table[M]) LeaveAll(m M) {
 	t.mu.Lock()
 	mine := t.seats[m]
 	delete(t.seats, m)
+	delete(t.index, m)
 	for _, s := range mine {
 		t.vacate(s)
 	}
@@ -224,13 +154,6 @@ func (t *Table[M]) LeaveAll(m M) {
 	for _, s := range mine {
 		s.leave()
 	}
-}
-
-// leave makes sure that nothing reaches the member through the seat any more.
-func (s *seat[M]) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.left, s.waiting = true, nil
 }
 
 // vacate removes a seat from its room, and the room with its last seat.
@@ -241,14 +164,10 @@ func (t *Table[M]) vacate(s *seat[M]) {
 		return
 	}
 	r.own()
-	for i := range r.seats {
-		if r.seats[i] == s {
-			r.seats[i] = r.seats[len(r.seats)-1]
-			r.seats[len(r.seats)-1] = nil
-			r.seats = r.seats[:len(r.seats)-1]
-			return
-		}
-	}
+	last := r.seats[len(r.seats)-1]
+	r.seats[s.inRoom], last.inRoom = last, s.inRoom
+	r.seats[len(r.seats)-1] = nil
+	r.seats = r.seats[:len(r.seats)-1]
 }
 
 // Publish calls deliver for every member of a room, in the order of Publish

@@ -3,6 +3,7 @@ package rooms
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -134,6 +135,122 @@ func TestFollowFails(t *testing.T) {
 	publish(tab, "run", 2)
 	if got := m.all(); !slices.Equal(got, []uint64{1, 2}) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// A snapshot that fails after the hold overflowed must not keep the member on
+// hold: it goes on from now, and following again fills the gap.
+func TestFollowFailsWithALoss(t *testing.T) {
+	for _, how := range []string{"error", "panic"} {
+		tab := New[*inbox]()
+		m := &inbox{}
+		tab.Follow("run", m, 5, func(uint64) (uint64, error) { return 5, nil })
+		n := uint64(5)
+		func() {
+			defer func() { recover() }()
+			tab.Follow("run", m, 0, func(uint64) (uint64, error) {
+				for range maxWaiting + 1 {
+					n++
+					publish(tab, "run", n)
+				}
+				if how == "panic" {
+					panic("boom")
+				}
+				return 0, errors.New("boom")
+			})
+		}()
+		n++
+		publish(tab, "run", n)
+		if got := m.all(); !slices.Equal(got, []uint64{n}) {
+			t.Errorf("%s: got %v, want the latest", how, got)
+		}
+		again := false
+		tab.Follow("run", m, 5, func(uint64) (uint64, error) { again = true; return n, nil })
+		if !again {
+			t.Errorf("%s: the gap is taken for followed", how)
+		}
+	}
+}
+
+// A member that joined live and follows later is brought what it missed, and
+// nothing twice, even if the snapshot stops where it came in and the hold
+// overflows.
+func TestFollowAfterJoiningLive(t *testing.T) {
+	tab := New[*inbox]()
+	m := &inbox{}
+	const joinedAt = 3
+	var n uint64
+	add := func() { n++; publish(tab, "run", n) }
+	for range joinedAt {
+		add()
+	}
+	tab.Join("run", m)
+	add()
+	err := tab.Follow("run", m, 0, func(after uint64) (uint64, error) {
+		through := n
+		if after < joinedAt {
+			through = joinedAt
+			for range maxWaiting + 1 {
+				add()
+			}
+		}
+		for i := after + 1; i <= through; i++ {
+			m.put(i)
+		}
+		return through, nil
+	})
+	add()
+	got := m.all()
+	slices.Sort(got)
+	if err != nil || len(got) != int(n) || got[0] != 1 || got[len(got)-1] != n || len(slices.Compact(got)) != int(n) {
+		t.Errorf("%v, got %v, want 1 to %d once each", err, m.all(), n)
+	}
+}
+
+// Leaving and finding work the same when a member is in few rooms and in many.
+func TestManyRooms(t *testing.T) {
+	tab := New[*inbox]()
+	m, other := &inbox{}, &inbox{}
+	name := func(i int) string { return strconv.Itoa(i) }
+	for round := range 2 {
+		for i := range 3 * few {
+			tab.Join(name(i), other)
+			if !tab.Join(name(i), m) || tab.Join(name(i), m) {
+				t.Fatalf("joining %d", i)
+			}
+		}
+		for i := range 3 * few {
+			i = (i*7 + round) % (3 * few) // in no particular order
+			if !tab.Leave(name(i), m) || tab.Leave(name(i), m) {
+				t.Fatalf("leaving %d", i)
+			}
+			publish(tab, name(i), uint64(i))
+		}
+		if len(m.all()) != 0 || len(tab.index) != 1 {
+			t.Fatalf("got %v, %d indexes", m.all(), len(tab.index))
+		}
+	}
+	tab.LeaveAll(other)
+	if tab.Len() != 0 || len(tab.seats) != 0 || len(tab.index) != 0 {
+		t.Errorf("left: %d rooms, %d members, %d indexes", tab.Len(), len(tab.seats), len(tab.index))
+	}
+}
+
+// What a member in n rooms pays for one more.
+func BenchmarkJoinLeave(b *testing.B) {
+	for _, n := range []int{1, few, 1000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			tab := New[*inbox]()
+			m := &inbox{}
+			for i := range n {
+				tab.Join(strconv.Itoa(i), m)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				tab.Join("x", m)
+				tab.Leave("x", m)
+			}
+		})
 	}
 }
 

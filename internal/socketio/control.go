@@ -29,12 +29,23 @@ type control struct {
 func (l *link) control(c control) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
 	l.controls = append(l.controls, c)
+	if len(l.controls) == maxControls {
+		l.holding = true
+		l.conn.Hold()
+	}
 	if !l.busy {
 		l.busy = true
 		l.conn.Go(l.runControls)
 	}
 }
+
+// maxControls is how much may wait for the library before the connection is
+// no longer read.
+const maxControls = 16
 
 func (l *link) runControls() {
 	for {
@@ -46,6 +57,10 @@ func (l *link) runControls() {
 		}
 		c := l.controls[0]
 		l.controls = l.controls[1:]
+		if l.holding && len(l.controls) < maxControls/2 {
+			l.holding = false
+			l.conn.Release()
+		}
 		if c.connect || c.hello {
 			l.settling = c.session
 		}

@@ -27,9 +27,11 @@ type link struct {
 	sessions []*Session // by namespace; at most one each
 	controls []control  // waiting for the library
 	busy     bool       // a goroutine is working through controls
+	holding  bool       // the connection takes nothing in: too much waits for the library
 	settling *Session   // the session whose CONNECT the library is handling
 	muted    string     // the namespace whose DISCONNECT is not sent
 	over     bool
+	refusals int           // how often it was; owned by who works through controls
 	gone     chan struct{} // closed when the connection has ended
 }
 
@@ -63,6 +65,11 @@ func (l *link) refuse(err error) {
 	l.conn.Close(engineio.ReasonParseError)
 }
 
+// maxRefusals is how often a connection may be refused a namespace.
+const maxRefusals = 32
+
+var errRefusals = errors.New("refused too often")
+
 var errState = errors.New("packet for a namespace that was not entered")
 
 func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
@@ -70,13 +77,11 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 	if err != nil || p == nil {
 		return err
 	}
-	namespace, query := p.namespace, []byte(nil)
-	if l.conn.Protocol() == 3 {
-		namespace, query, _ = bytes.Cut(namespace, []byte{'?'})
-	}
+	namespace := l.name(*p)
 	s := l.find(namespace)
 	switch p.kind {
 	case typeConnect:
+		_, query, _ := bytes.Cut(p.namespace[len(namespace):], []byte{'?'})
 		return l.connect(s, string(namespace), query, p.data)
 	case typeConnectError:
 		return malformed("CONNECT_ERROR from a client")
@@ -95,10 +100,25 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 			return err
 		}
 		l.srv.received.Add(1)
-		return s.take(t, event{Event{name, args, attachments, p.hasID}, p.id, len(data)})
+		size := len(p.data)
+		for _, a := range attachments {
+			size += len(a)
+		}
+		s.take(t, event{Event{name, args, attachments, p.hasID}, p.id, size})
+		return nil
 	default:
 		return s.acknowledged(p)
 	}
+}
+
+// name returns the namespace of a packet without the query that clients of
+// version 2 put behind it.
+func (l *link) name(p packet) []byte {
+	if l.conn.Protocol() != 3 {
+		return p.namespace
+	}
+	name, _, _ := bytes.Cut(p.namespace, []byte{'?'})
+	return name
 }
 
 // connect begins a session, unless there is one.
@@ -109,16 +129,30 @@ func (l *link) connect(s *Session, namespace string, query, data []byte) error {
 		}
 		return malformed("namespace entered twice")
 	}
-	if data != nil && (data[0] != '{' || !validJSON(data)) {
+	switch {
+	case len(namespace) > maxNamespace:
+		return malformed("name of the namespace is too long")
+	case len(query) > maxHandshake || len(data) > maxHandshake:
+		return malformed("payload of CONNECT is too long")
+	case data != nil && (data[0] != '{' || !validJSON(data)):
 		return malformed("payload of CONNECT is not an object")
 	}
-	s = l.begin(namespace, data)
-	if query != nil {
+	if s = l.begin(namespace, data); s == nil {
+		return nil // the connection has ended
+	}
+	if len(query) > 0 {
 		s.credential = queryCredential(query)
 	}
 	l.control(control{session: s, connect: true})
 	return nil
 }
+
+// maxNamespace bounds the name of a namespace, maxHandshake what a CONNECT
+// brings, in bytes.
+const (
+	maxNamespace = 128
+	maxHandshake = 16 << 10
+)
 
 // find returns the session in a namespace, nil if there is none.
 func (l *link) find(namespace []byte) *Session {
@@ -133,11 +167,15 @@ func (l *link) find(namespace []byte) *Session {
 }
 
 // begin registers a session that the library has not seen yet, so that the
-// events which follow its CONNECT have where to wait.
+// events which follow its CONNECT have where to wait. It returns nil if the
+// connection has ended: nobody would end the session.
 func (l *link) begin(namespace string, data []byte) *Session {
 	s := newSession(l, namespace, bytes.Clone(data))
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.over {
+		return nil
+	}
 	l.sessions = append(l.sessions, s)
 	return s
 }
@@ -174,6 +212,10 @@ func (l *link) wrote(b []byte) {
 		settling.accept()
 	case p.kind == typeConnectError:
 		settling.refused() // before the client knows, and may try again
+		if l.refusals++; l.refusals > maxRefusals {
+			l.refuse(errRefusals)
+			return
+		}
 	}
 	l.conn.Reply(nil, b)
 }

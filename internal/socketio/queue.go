@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"sync"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/engineio"
 )
@@ -26,42 +26,43 @@ func (e event) clone() event {
 	return e
 }
 
-// take puts an event in its place in the order, and runs it if it is first.
-// It waits while the queue is full.
-func (s *Session) take(t *engineio.Turn, e event) error {
+// take puts an event in its place in the order, and runs it if it is first and
+// will not take long.
+func (s *Session) take(t *engineio.Turn, e event) {
 	s.mu.Lock()
-	s.waitLocked()
 	switch {
 	case s.state == stateEnded:
-		s.mu.Unlock()
-		return nil // sent before the client could know
-	case t != nil && s.ready && !s.running && len(s.queue) == 0:
+		s.mu.Unlock() // sent before the client could know
+		return
+	case t != nil && s.ready && !s.running && len(s.queue) == 0 && s.space.quick(e.Name):
 		s.running = true
 		s.mu.Unlock()
-		t.Work(func() { s.run(t, e) })
-		return nil
+		t.Begin()
+		s.run(t, e)
+		t.End()
+		return
 	}
 	s.queue = append(s.queue, e.clone())
 	s.queued += e.size
 	s.startLocked()
+	if !s.holding && s.fullLocked() {
+		s.holding = true
+		s.link.conn.Hold()
+	}
 	s.mu.Unlock()
-	return nil
 }
 
-// waitLocked holds the connection's reader back while the queue is full.
-func (s *Session) waitLocked() {
+// fullLocked reports whether no more events should be taken in.
+func (s *Session) fullLocked() bool {
 	limits := &s.link.srv.opts
-	for s.state != stateEnded && len(s.queue) > 0 && (len(s.queue) >= limits.QueueLen || s.queued >= limits.QueueBytes) {
-		if s.room == nil {
-			s.room = sync.NewCond(&s.mu)
-		}
-		s.stalled = true
-		s.link.conn.Stall(true)
-		s.room.Wait()
-	}
-	if s.stalled {
-		s.stalled = false
-		s.link.conn.Stall(false)
+	return len(s.queue) > 0 && (len(s.queue) >= limits.QueueLen || s.queued >= limits.QueueBytes)
+}
+
+// releaseLocked takes events in again when there is room for them.
+func (s *Session) releaseLocked() {
+	if s.holding && !s.fullLocked() {
+		s.holding = false
+		s.link.conn.Release()
 	}
 }
 
@@ -83,9 +84,7 @@ func (s *Session) nextLocked() event {
 	if len(s.queue) == 0 {
 		s.queue = nil
 	}
-	if s.room != nil {
-		s.room.Signal()
-	}
+	s.releaseLocked()
 	return e
 }
 
@@ -106,7 +105,9 @@ func (s *Session) run(t *engineio.Turn, e event) {
 }
 
 func (s *Session) handle(t *engineio.Turn, e event) {
+	begun := time.Now()
 	reply := s.space.Handler.Handle(context.Background(), s, e.Event)
+	s.space.took(e.Name, time.Since(begun))
 	if e.WantsAck {
 		s.acknowledge(t, e.id, reply)
 	}

@@ -107,6 +107,7 @@ type space struct {
 	lib      socket.Namespace
 	sessions registry
 	rooms    *rooms.Table[*Session]
+	paces    map[string]*pace
 }
 
 // New returns a Server. Nothing runs before [Server.Run].
@@ -122,7 +123,7 @@ func New(opts Options) *Server {
 	}
 	s := &Server{opts: opts, spaces: make(map[string]*space), seam: newBoundEngine()}
 	for _, ns := range opts.Namespaces {
-		s.spaces[ns.Name] = &space{Namespace: ns, srv: s, rooms: rooms.New[*Session]()}
+		s.spaces[ns.Name] = &space{Namespace: ns, srv: s, rooms: rooms.New[*Session](), paces: paces(ns)}
 	}
 	lib := socket.DefaultServerOptions()
 	lib.SetServeClient(false)

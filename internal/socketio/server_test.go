@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -275,6 +276,11 @@ func TestMalformedFramesEndTheConnection(t *testing.T) {
 		{`451-["x",{"_placeholder":true,"num":0}]`, `42["y"]`},
 		{`451-["x",{"_placeholder":true,"num":1}]`, "binary:x"},
 		{`451-["x",{"_placeholder":true,"num":-1}]`, "binary:x"},
+		{`452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`},
+		{`452-["x",{"_placeholder":true,"num":0}]`},
+		{`451-/admin,["x",{"_placeholder":true,"num":0}]`},
+		{`40/` + strings.Repeat("x", 200)},
+		{`40/admin,{"token":"` + strings.Repeat("x", 20_000) + `"}`},
 		{`42/admin,["x"]`},
 		{`43/admin,1[]`},
 		{`41/admin`},
@@ -637,6 +643,130 @@ func TestSlowHandler(t *testing.T) {
 			t.Fatalf("got %q, want %q", got, want[0])
 		}
 		want = want[1:]
+	}
+}
+
+// What a connection says after its end begins nothing that nobody would end:
+// the server would not stop.
+func TestConnectAfterTheEnd(t *testing.T) {
+	f := newFixture(t, Options{QueueLen: 1}, namespaces.Namespace{}, echo)
+	for _, frames := range [][]string{
+		{"1", `40/admin,{"token":"admin"}`, `42/admin,["x"]`, `42/admin,["x"]`},
+		{"4garbage", `40/admin,{"token":"admin"}`, `42/admin,["x"]`, `42/admin,["x"]`},
+	} {
+		c := f.enter()
+		c.send(frames...)
+		c.Close()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := f.srv.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who asks for namespaces without end is not read, and shown out in the end.
+func TestEndlessConnects(t *testing.T) {
+	f := newFixture(t, Options{}, namespaces.Namespace{}, echo)
+	c := f.enter()
+	for i := range 1000 {
+		c.send(fmt.Sprintf("40/nowhere%d", i))
+	}
+	refused := 0
+	for {
+		_, _, err := c.ReadMessage()
+		if err == nil {
+			refused++
+			continue
+		}
+		var e *websocket.CloseError
+		if !errors.As(err, &e) || e.Code != websocket.StatusProtocolError {
+			t.Errorf("closed with %v", err)
+		}
+		break
+	}
+	if refused != maxRefusals {
+		t.Errorf("refused %d times", refused)
+	}
+}
+
+// The server has not closed before its handlers have returned.
+func TestCloseWaitsForHandlers(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	var returned atomic.Bool
+	f := newFixture(t, Options{}, namespaces.Namespace{}, func(namespaces.Session, string, []json.RawMessage, bool) string {
+		close(begun)
+		<-release
+		returned.Store(true)
+		return "1"
+	})
+	c := f.enter()
+	c.send(`42["x"]`)
+	<-begun
+	c.send("41") // another goroutine reads on by now, or will
+	closed := make(chan bool)
+	go func() {
+		f.srv.Close(context.Background())
+		closed <- returned.Load()
+	}()
+	c.Close()
+	for f.srv.Stats().Connections > 0 {
+		runtime.Gosched()
+	}
+	close(release)
+	if !<-closed {
+		t.Error("closed while a handler was running")
+	}
+}
+
+// Attachments count for the limit of a queue.
+func TestAttachmentsFillTheQueue(t *testing.T) {
+	begun, release := make(chan struct{}, 8), make(chan struct{})
+	f := newFixture(t, Options{QueueBytes: 3000}, namespaces.Namespace{}, func(namespaces.Session, string, []json.RawMessage, bool) string {
+		begun <- struct{}{}
+		<-release
+		return "1"
+	})
+	c := f.enter()
+	s := f.srv.spaces["/"].sessions.all()[0]
+	for range 5 {
+		c.send(`451-["x",{"_placeholder":true,"num":0}]`, "binary:"+strings.Repeat("x", 1000))
+	}
+	<-begun
+	for {
+		s.mu.Lock()
+		queued, holding := len(s.queue), s.holding
+		s.mu.Unlock()
+		if holding {
+			if queued != 3 {
+				t.Errorf("%d events are queued", queued)
+			}
+			break
+		}
+		runtime.Gosched()
+	}
+	close(release)
+	for range 4 {
+		<-begun
+	}
+}
+
+// A handler that takes long gets a goroutine of its own from then on.
+func TestPace(t *testing.T) {
+	sp := &space{paces: paces(Namespace{Namespace: namespaces.Namespace{Routes: []namespaces.Route{{Event: "slow"}}}})}
+	if !sp.quick("slow") || !sp.quick("unknown") {
+		t.Error("not quick at first")
+	}
+	sp.took("slow", 2*time.Millisecond)
+	sp.took("unknown", time.Hour)
+	if sp.quick("slow") || !sp.quick("unknown") {
+		t.Error("quick after a slow one")
+	}
+	for range 20 {
+		sp.took("slow", time.Microsecond)
+	}
+	if !sp.quick("slow") {
+		t.Error("not quick again")
 	}
 }
 

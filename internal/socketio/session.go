@@ -34,12 +34,11 @@ type Session struct {
 	accepted bool           // the client is being told that it has entered
 	sock     *socket.Socket // set by open
 	queue    []event
-	queued   int        // bytes in queue
-	ready    bool       // Opened has returned: events may run
-	running  bool       // an event is being handled, or Opened
-	stalled  bool       // the connection's reader waits for room in the queue
-	room     *sync.Cond // signalled when the queue has room, or the session has ended
-	closed   bool       // Closed has been called
+	queued   int  // bytes in queue
+	ready    bool // Opened has returned: events may run
+	running  bool // an event is being handled, or Opened
+	holding  bool // the connection takes nothing in until the queue has room
+	closed   bool // Closed has been called
 }
 
 var _ namespaces.Session = (*Session)(nil)
@@ -156,6 +155,7 @@ func (s *Session) open(sock *socket.Socket) {
 	s.mu.Lock()
 	s.sock, s.accepted, s.running = sock, true, true
 	s.mu.Unlock()
+	s.link.conn.Busy() // until finish
 	if s.space.Opened != nil {
 		s.space.Opened(context.Background(), s)
 	}
@@ -187,9 +187,7 @@ func (s *Session) end() {
 	s.setLocked(stateEnded)
 	if !s.accepted {
 		s.queue, s.queued = nil, 0
-	}
-	if s.room != nil {
-		s.room.Broadcast()
+		s.releaseLocked()
 	}
 	bound, accepted := s.space != nil, s.accepted
 	s.mu.Unlock()
@@ -217,6 +215,7 @@ func (s *Session) finish() {
 	if s.space.Closed != nil {
 		s.space.Closed(s)
 	}
+	s.link.conn.Done()
 }
 
 func (s *Session) is(state sessionState) bool {

@@ -3,43 +3,53 @@ package websocket
 import (
 	"net"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 )
 
 // A Handler receives what a client sends. Its methods are called one at a
-// time, but for calls of Message overtaken inside [Turn.Work].
+// time, but for calls of Message overtaken between [Turn.Begin] and
+// [Turn.End].
 type Handler interface {
-	// Message is called for each text or binary message in arrival order,
-	// also while the connection is closing. data belongs to the connection
-	// again when Message returns; t is valid as long.
+	// Message is called for each text or binary message in arrival order.
+	// data belongs to the connection again when Message returns; t is valid
+	// as long.
 	Message(c *Conn, t *Turn, op Opcode, data []byte)
 	// Pong is called for each pong and, like any message, tells that the
 	// client lives.
 	Pong(c *Conn)
-	// Closed is called once, after everything else.
+	// Closed is called once, after every call of Message has begun.
 	Closed(c *Conn, err *CloseError)
 }
 
 // A Conn is one WebSocket connection. Its methods may be called concurrently.
 type Conn struct {
 	srv *Server
-	nc  net.Conn
-	raw syscall.RawConn // nil where the kernel's socket is out of reach: TLS
+	// A connection is read by a shard, which many share, or as a stream, by a
+	// goroutine of its own: where it is encrypted, or the system has no epoll.
+	socket
+	nc net.Conn // of a stream, nil otherwise
 
-	// Owned by the goroutine that reads.
+	// Owned by whoever reads.
 	handler  Handler
-	rest     []byte // the incomplete frame between two turns
+	rest     []byte // bytes read but not handled: an incomplete frame, or what a pause held back
 	fragment []byte // the message so far, between its fragments
 	fragOp   Opcode // its opcode, 0 when there is none
+	refused  bool   // the client has broken the protocol, or closed: nothing more is handled
+	told     bool   // Closed has been called
+	paused   atomic.Bool
+	shut     atomic.Bool // messages are no longer handled: state is not stateOpen
 
 	mu            sync.Mutex
 	out           outbox
-	flushing      bool // a flusher goroutine owns the writing side
+	blocked       bool // the network takes nothing: somebody is waiting for it to
+	started       bool
 	closeWhenSent bool // nothing is expected from the client any more
 	state         connState
-	closeErr      *CloseError // why, once state is not stateOpen
-	timer         *time.Timer // bounds the closing handshake
+	closeErr      *CloseError   // why, once state is not stateOpen
+	timer         *time.Timer   // bounds the closing handshake
+	drained       chan struct{} // closed when nothing is queued, if anyone waits
+	resumed       *sync.Cond    // of a stream that was paused
 }
 
 type connState uint8
@@ -47,7 +57,7 @@ type connState uint8
 const (
 	stateOpen    connState = iota
 	stateClosing           // a close frame is queued or sent; nothing follows it
-	stateClosed            // the network connection is closed
+	stateClosed            // the network connection is shut down
 )
 
 // Start begins reading. It is called once, after whatever must be written
@@ -58,20 +68,52 @@ func (c *Conn) Start(h Handler, buffered []byte) {
 	if len(buffered) > 0 {
 		c.rest = append(c.rest, buffered...)
 	}
-	c.Flush()
-	go c.readLoop()
+	c.mu.Lock()
+	c.started = true
+	c.flushLocked()
+	c.mu.Unlock()
+	if c.nc == nil {
+		c.shard.add(c)
+	} else {
+		go c.readStream()
+	}
 }
 
 // SetHandler directs further messages to h. It may only be called from
 // within [Handler.Message].
 func (c *Conn) SetHandler(h Handler) { c.handler = h }
 
-// RemoteAddr returns the address of the peer.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+// Pause stops reading after the current message, until [Conn.Resume]: what
+// the client sends then waits in the network. It may only be called from
+// within [Handler.Message], and not between Begin and End.
+func (c *Conn) Pause() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused.Store(true)
+	c.armLocked()
+}
+
+// Resume goes on reading.
+func (c *Conn) Resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resumeLocked()
+}
+
+func (c *Conn) resumeLocked() {
+	switch {
+	case !c.paused.Swap(false):
+	case c.nc == nil:
+		c.armLocked()
+		c.shard.wake(c)
+	case c.resumed != nil:
+		c.resumed.Broadcast()
+	}
+}
 
 // Close starts the closing handshake: what is queued is still sent, then a
-// close frame. The connection ends when the client answers, or after
-// [Options.CloseTimeout].
+// close frame; messages of the client are no longer handled. The connection
+// ends when the client answers, or after [Options.CloseTimeout].
 func (c *Conn) Close(code Status, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,10 +126,12 @@ func (c *Conn) closeLocked(e *CloseError) {
 		return
 	}
 	c.state = stateClosing
+	c.shut.Store(true)
 	c.closeErr = e
 	c.out.share(appendClose(nil, e.Code, e.Reason))
 	c.timer = time.AfterFunc(c.srv.opts.CloseTimeout, c.Abort)
 	c.flushLocked()
+	c.resumeLocked() // the answer must be seen
 }
 
 // Abort closes the network connection at once.
@@ -97,8 +141,8 @@ func (c *Conn) Abort() {
 	c.abortLocked(&CloseError{Code: StatusAbnormal})
 }
 
-// abortLocked closes the socket. The reader finds out and calls Closed, so a
-// write never calls back into its caller.
+// abortLocked ends both directions. Whoever reads finds out, calls Closed and
+// gives the descriptor back, so a write never calls back into its caller.
 func (c *Conn) abortLocked(e *CloseError) {
 	if c.state == stateClosed {
 		return
@@ -107,18 +151,38 @@ func (c *Conn) abortLocked(e *CloseError) {
 		c.closeErr = e
 	}
 	c.state = stateClosed
+	c.shut.Store(true)
 	c.out.drop()
+	c.tellDrainedLocked()
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	c.nc.Close()
+	switch {
+	case c.nc != nil:
+		c.nc.Close()
+		if c.resumed != nil {
+			c.resumed.Broadcast()
+		}
+	case c.started:
+		c.shutdown()
+	default:
+		c.release()
+	}
 }
 
-// ended closes the socket after the reader stopped with err and returns the
-// reason to report.
-func (c *Conn) ended(err *CloseError) *CloseError {
+// ended tells the handler that the connection is over, once. err is the
+// reason unless there was one before.
+func (c *Conn) ended(err *CloseError) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.abortLocked(err)
-	return c.closeErr
+	reason := c.closeErr
+	c.mu.Unlock()
+	c.tell(reason)
+}
+
+func (c *Conn) tell(reason *CloseError) {
+	if !c.told {
+		c.told = true
+		c.handler.Closed(c, reason)
+	}
 }

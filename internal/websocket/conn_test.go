@@ -3,6 +3,8 @@ package websocket
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
@@ -17,7 +19,7 @@ import (
 // echo sends every message back and reports how the connection ended.
 type echo struct {
 	closed chan *CloseError
-	work   func(op Opcode, data []byte) // run inside Work, when set
+	work   func(op Opcode, data []byte) // run between Begin and End, when set
 }
 
 func newEcho() *echo { return &echo{closed: make(chan *CloseError, 1)} }
@@ -25,10 +27,10 @@ func newEcho() *echo { return &echo{closed: make(chan *CloseError, 1)} }
 func (e *echo) Message(c *Conn, t *Turn, op Opcode, data []byte) {
 	if e.work != nil {
 		data = bytes.Clone(data)
-		t.Work(func() {
-			e.work(op, data)
-			t.Send(AppendFrame(nil, op, data))
-		})
+		t.Begin()
+		e.work(op, data)
+		t.Send(AppendFrame(nil, op, data))
+		t.End()
 		return
 	}
 	c.Send(AppendFrame(nil, op, data))
@@ -52,18 +54,31 @@ func dial(t *testing.T, opts Options, h Handler) *peer {
 
 func dialConn(t *testing.T, opts Options, h Handler) (*peer, *Conn) {
 	t.Helper()
+	return dialServer(t, opts, h, httptest.NewServer, net.Dial)
+}
+
+// dialTLS is dialConn for a connection that is encrypted, and so a stream.
+func dialTLS(t *testing.T, opts Options, h Handler) (*peer, *Conn) {
+	t.Helper()
+	return dialServer(t, opts, h, httptest.NewTLSServer, func(network, addr string) (net.Conn, error) {
+		return tls.Dial(network, addr, &tls.Config{InsecureSkipVerify: true})
+	})
+}
+
+func dialServer(t *testing.T, opts Options, h Handler, serve func(http.Handler) *httptest.Server, dial func(network, addr string) (net.Conn, error)) (*peer, *Conn) {
+	t.Helper()
 	srv := NewServer(opts)
 	var running sync.WaitGroup
 	running.Go(func() { srv.Run(t.Context()) })
 	conns := make(chan *Conn, 1)
-	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	hs := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, buffered, err := srv.Upgrade(w, r, nil)
 		if err == nil {
 			c.Start(h, buffered)
 			conns <- c
 		}
 	}))
-	nc, err := net.Dial("tcp", hs.Listener.Addr().String())
+	nc, err := dial("tcp", hs.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +153,9 @@ func closeFrame(code Status, reason string) []byte {
 func TestMessagesOfEverySize(t *testing.T) {
 	for _, op := range []Opcode{OpText, OpBinary} {
 		p := dial(t, Options{MaxMessage: 1 << 20}, newEcho())
+		if op == OpBinary {
+			p, _ = dialTLS(t, Options{MaxMessage: 1 << 20}, newEcho())
+		}
 		for _, n := range []int{0, 1, 125, 126, 127, readSize - 8, readSize, 65535, 65536, 1 << 20} {
 			want := strings.Repeat("x", n)
 			go p.Write(frame(fin|byte(op), want))
@@ -347,26 +365,158 @@ func TestSlowReader(t *testing.T) {
 // Everything sent while the socket is full arrives, in order, whatever mix of
 // shared and private frames it was.
 func TestQueuedFramesKeepOrder(t *testing.T) {
-	p, c := dialConn(t, Options{SendLimit: 64 << 20}, newEcho())
-	const n = 20000
-	pad := strings.Repeat("z", 200)
-	for i := range n {
-		f := AppendFrame(nil, OpText, binary.BigEndian.AppendUint32([]byte(pad[:i%200]), uint32(i)))
-		var err error
-		if i%3 == 0 {
-			err = c.SendShared(f)
-		} else {
-			err = c.Send(f)
+	for _, dial := range []func(*testing.T, Options, Handler) (*peer, *Conn){dialConn, dialTLS} {
+		p, c := dial(t, Options{SendLimit: 64 << 20}, newEcho())
+		const n = 20000
+		pad := strings.Repeat("z", 200)
+		for i := range n {
+			f := AppendFrame(nil, OpText, binary.BigEndian.AppendUint32([]byte(pad[:i%200]), uint32(i)))
+			var err error
+			if i%3 == 0 {
+				err = c.SendShared(f)
+			} else {
+				err = c.Send(f)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err != nil {
-			t.Fatal(err)
+		for i := range n {
+			_, payload := p.read()
+			if got := binary.BigEndian.Uint32([]byte(payload)[i%200:]); got != uint32(i) {
+				t.Fatalf("frame %d is number %d", i, got)
+			}
 		}
 	}
-	for i := range n {
-		_, payload := p.read()
-		if got := binary.BigEndian.Uint32([]byte(payload)[i%200:]); got != uint32(i) {
-			t.Fatalf("frame %d is number %d", i, got)
+}
+
+// Many may send while the network takes what was queued: the end of one and
+// the beginning of the other are decided in one step.
+func TestSendersMeetTheEndOfAQueue(t *testing.T) {
+	for _, dial := range []func(*testing.T, Options, Handler) (*peer, *Conn){dialConn, dialTLS} {
+		p, c := dial(t, Options{SendLimit: 1 << 30}, newEcho())
+		const senders, each = 8, 2000
+		payload := make([]byte, 2000)
+		var all sync.WaitGroup
+		for range senders {
+			all.Go(func() {
+				for range each {
+					c.Send(AppendFrame(nil, OpBinary, payload))
+				}
+			})
 		}
+		for range senders * each {
+			if op, got := p.read(); op != OpBinary || len(got) != len(payload) {
+				t.Fatalf("opcode %d, %d bytes: the stream was torn", op, len(got))
+			}
+		}
+		all.Wait()
+		if err := c.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// pauser pauses at every message and passes it on.
+type pauser struct{ messages, closed chan string }
+
+func (h *pauser) Message(c *Conn, _ *Turn, _ Opcode, data []byte) {
+	c.Pause()
+	h.messages <- string(data)
+}
+func (h *pauser) Pong(*Conn)                {}
+func (h *pauser) Closed(*Conn, *CloseError) { close(h.closed) }
+
+// What a paused connection has sent waits, also when the client has gone
+// meanwhile.
+func TestPause(t *testing.T) {
+	for _, dial := range []func(*testing.T, Options, Handler) (*peer, *Conn){dialConn, dialTLS} {
+		h := &pauser{make(chan string, 1), make(chan string)}
+		p, c := dial(t, Options{}, h)
+		p.write(frame(fin|byte(OpText), "1"), frame(fin|byte(OpText), "2"))
+		p.write(frame(fin|byte(OpText), "3"))
+		p.Close()
+		for _, want := range []string{"1", "2", "3"} {
+			if got := <-h.messages; got != want {
+				t.Fatalf("got %q, want %q", got, want)
+			}
+			select {
+			case got := <-h.messages:
+				t.Fatalf("%q came while the connection was paused", got)
+			case <-h.closed:
+				t.Fatal("closed before everything was handled")
+			default:
+			}
+			c.Resume()
+		}
+		<-h.closed
+	}
+}
+
+// A client that has been told to go is not listened to any more.
+func TestNothingIsHandledAfterClose(t *testing.T) {
+	h := newEcho()
+	h.work = func(_ Opcode, data []byte) { t.Errorf("%q was handled", data) }
+	p, c := dialConn(t, Options{}, h)
+	c.Close(StatusGoingAway, "")
+	p.write(frame(fin|byte(OpText), "late"), closeFrame(StatusGoingAway, ""))
+	<-h.closed
+}
+
+// A reply leaves when it has waited for a tick, however many follow.
+func TestRepliesDoNotWaitForWhatFollows(t *testing.T) {
+	const n = 100
+	h := newEcho()
+	last := make(chan struct{})
+	h.work = func(_ Opcode, data []byte) {
+		time.Sleep(time.Millisecond) // the work
+		if string(data) == "last" {
+			close(last)
+		}
+	}
+	p := dial(t, Options{HandoverAfter: 2 * time.Millisecond}, h)
+	var in []byte
+	for range n - 1 {
+		in = append(in, frame(fin|byte(OpText), "x")...)
+	}
+	p.write(append(in, frame(fin|byte(OpText), "last")...))
+	p.read()
+	select {
+	case <-last:
+		t.Error("the first reply came after the last")
+	default:
+	}
+	for range n - 1 {
+		p.read()
+	}
+}
+
+// Whoever still is connected when the server stops is let go.
+func TestStop(t *testing.T) {
+	srv := NewServer(Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan error)
+	go func() { stopped <- srv.Run(ctx) }()
+	h := newEcho()
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, buffered, err := srv.Upgrade(w, r, nil); err == nil {
+			c.Start(h, buffered)
+		}
+	}))
+	defer hs.Close()
+	c, _, err := Dial(t.Context(), hs.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.WriteMessage(OpText, []byte("x"))
+	if _, got, err := c.ReadMessage(); string(got) != "x" {
+		t.Fatal(err)
+	}
+	cancel()
+	<-stopped
+	<-h.closed
+	if _, _, err := c.ReadMessage(); err == nil {
+		t.Error("the connection is still there")
 	}
 }
 

@@ -3,19 +3,26 @@
 //
 // # Who owns which goroutine
 //
-// A connection costs one goroutine: its reader, started by [Conn.Start]. It
-// holds no buffer while it waits; a buffer is taken from a pool when the
-// kernel says that there is something to read. [Handler.Message] runs on it.
+// A connection has no goroutine. A few shards, as many as there are
+// processors, wait for the connections in an epoll instance each and read
+// whatever there is; [Handler.Message] runs on the shard's goroutine. An idle
+// connection holds no buffer and no stack.
 //
-// A handler that has finished taking a message in, and now runs work of
-// unknown length, wraps that work in [Turn.Work]. Work runs where it is
-// called, so the usual short one costs no switch of goroutines; but when it
-// lasts longer than [Options.HandoverAfter] a fresh goroutine takes over
-// reading, and pings, closes and other messages are seen meanwhile.
+// Message must not block. A handler that has put a message in its place, and
+// now does work of unknown length, puts that work between [Turn.Begin] and
+// [Turn.End]. It stays where it is, so the usual short one costs no switch of
+// goroutines; but when it lasts longer than [Options.HandoverAfter] a fresh
+// goroutine takes over the shard, and other connections, pings, closes and
+// further messages are seen meanwhile. A handler that can take in no more
+// calls [Conn.Pause]: the connection is then not read until [Conn.Resume].
 //
 // Writes never block their caller. They go to the kernel at once when it has
-// room; otherwise they are queued and one more goroutine, the flusher, lives
-// until the queue is empty.
+// room; otherwise they are queued, and the shard goes on when there is room
+// again.
+//
+// A connection that is encrypted, or on a system without epoll, has a
+// goroutine that reads, and another while there is something to write. For
+// the handler nothing changes.
 //
 // # What full means
 //
@@ -23,11 +30,13 @@
 // does not fit closes the connection: the unsent frames are dropped, a close
 // frame with code [StatusPolicyViolation] and the reason "send buffer full"
 // takes their place, so a client that resumes reading learns why. Callers
-// that can do without a message ask [Conn.Writable] first.
+// that can do without a message ask [Conn.Writable] first; who has much to
+// say waits for [Conn.Drain] in between.
 //
 // # Ending
 //
 // [Handler.Closed] is called exactly once, never from within a write, and no
-// call of Message starts after it. [Conn.Close] performs the closing
-// handshake with a time limit, [Conn.Abort] does not.
+// call of Message starts after it. Once the server closes, what the client
+// still says is not handled. [Conn.Close] performs the closing handshake with
+// a time limit, [Conn.Abort] does not.
 package websocket

@@ -2,34 +2,27 @@ package websocket
 
 import (
 	"errors"
-	"io"
-	"slices"
-	"syscall"
 	"unicode/utf8"
 )
 
-// readLoop reads until the connection ends or another goroutine takes over.
-func (c *Conn) readLoop() {
-	t, err := c.begin(), error(nil)
-	if t.w == 0 { // nothing was left over by the HTTP server or an overtaken turn
-		t.finish()
-		t, err = c.wait()
+// handle handles what has been read of the turn's connection. It reports
+// false when another goroutine has taken over reading.
+func (c *Conn) handle(t *Turn) bool {
+	if c.refused {
+		c.rest = nil
+		return true
 	}
-	for err == nil {
-		err = c.drain(t)
-		lost := t.lost()
-		t.finish()
-		if lost {
-			return
-		}
-		if err != nil {
-			c.refuse(closeError(err))
-			return
-		}
-		c.Flush()
-		t, err = c.wait()
+	if t.c != c {
+		t.begin(c)
 	}
-	c.handler.Closed(c, c.ended(closeError(err)))
+	err := c.drain(t)
+	lost := t.lost()
+	if err != nil && !lost {
+		c.refuse(closeError(err))
+	}
+	c.Flush()
+	t.flushed()
+	return !lost
 }
 
 // closeError makes err a *CloseError: what is not one came from the network.
@@ -42,111 +35,20 @@ func closeError(err error) *CloseError {
 }
 
 // refuse ends the connection after a close frame of the client, which it
-// answers, or after an error of the client, which it names.
+// answers, or after an error of the client, which it names. What the client
+// still sends is read and dropped until it has closed or the close timeout
+// has passed: closing a socket with unread bytes in it would destroy the
+// close frame before the client sees it.
 func (c *Conn) refuse(e *CloseError) {
+	c.refused = true
+	c.fragment = nil
 	c.mu.Lock()
 	c.closeLocked(e)
 	c.closeWhenSent = e.Remote
 	reported := c.closeErr
 	c.flushLocked()
 	c.mu.Unlock()
-	c.handler.Closed(c, reported)
-	if !e.Remote {
-		c.discard()
-	}
-}
-
-// discard reads until the client has closed or the close timeout has passed.
-// Closing a socket with unread bytes in it would destroy the close frame
-// before the client sees it.
-func (c *Conn) discard() {
-	for {
-		t, err := c.wait()
-		if err != nil {
-			c.Abort()
-			return
-		}
-		t.finish()
-	}
-}
-
-// wait blocks until there are bytes to handle.
-func (c *Conn) wait() (*Turn, error) {
-	if c.raw == nil {
-		return c.waitBlocking()
-	}
-	w := waiter{c: c}
-	if err := c.raw.Read(w.try); err != nil {
-		return nil, err
-	}
-	return w.t, w.err
-}
-
-// waiter is one wait for a readable socket. It exists so that no buffer does
-// while the socket is not readable.
-type waiter struct {
-	c   *Conn
-	t   *Turn
-	err error
-}
-
-func (w *waiter) try(fd uintptr) bool {
-	t := w.c.begin()
-	for {
-		n, err := syscall.Read(int(fd), t.buf[t.w:])
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			t.finish()
-			return false
-		case err != nil:
-			w.err = err
-		case n == 0:
-			w.err = io.EOF
-		}
-		if w.err != nil {
-			t.finish()
-			return true
-		}
-		t.w += n
-		w.t = t
-		return true
-	}
-}
-
-// waitBlocking is wait for connections that can only be read as a stream.
-func (c *Conn) waitBlocking() (*Turn, error) {
-	t := c.begin()
-	n, err := c.nc.Read(t.buf[t.w:])
-	if n == 0 && err != nil {
-		t.finish()
-		return nil, err
-	}
-	t.w += n
-	return t, nil
-}
-
-// begin takes a turn with room to read into: behind the incomplete frame, if
-// there is one.
-func (c *Conn) begin() *Turn {
-	t := turns.Get().(*Turn)
-	t.c = c
-	t.buf = t.own[:]
-	if c.rest == nil {
-		return t
-	}
-	if need := frameSize(c.rest); len(c.rest) < readSize && need <= readSize {
-		t.w = copy(t.buf, c.rest)
-		return t
-	}
-	// Grow as bytes arrive, not as the header promises: a client can promise
-	// a lot for nothing.
-	if len(c.rest) == cap(c.rest) {
-		c.rest = slices.Grow(c.rest, len(c.rest))
-	}
-	t.buf, t.w = c.rest[:cap(c.rest)], len(c.rest)
-	return t
+	c.tell(reported)
 }
 
 // frameSize is the size of the frame that b begins, or 0 if b is too short to tell.
@@ -173,6 +75,10 @@ func (c *Conn) drain(t *Turn) error {
 		if t.lost() {
 			return nil
 		}
+		if c.paused.Load() {
+			t.held = true
+			break
+		}
 	}
 	if t.r < t.w {
 		c.keep(t)
@@ -183,7 +89,7 @@ func (c *Conn) drain(t *Turn) error {
 // keep saves the incomplete frame at the end of the turn's buffer.
 func (c *Conn) keep(t *Turn) {
 	left := t.buf[t.r:t.w]
-	if &t.buf[0] != &t.own[0] {
+	if &t.buf[0] != &t.own[0] { // it is the connection's already
 		c.rest = t.buf[:copy(t.buf, left)]
 		return
 	}
@@ -258,6 +164,9 @@ func (c *Conn) data(t *Turn, h header, payload []byte) error {
 }
 
 func (c *Conn) deliver(t *Turn, op Opcode, message []byte) error {
+	if c.shut.Load() {
+		return nil
+	}
 	if op == OpText && !utf8.Valid(message) {
 		return &CloseError{Code: StatusInvalidPayload, Reason: "text is not UTF-8"}
 	}

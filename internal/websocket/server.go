@@ -2,6 +2,8 @@ package websocket
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,8 +20,9 @@ type Options struct {
 	// CloseTimeout is how long the client may take to read what is still
 	// queued and to answer a close frame. Default 5 s.
 	CloseTimeout time.Duration
-	// HandoverAfter is how long [Turn.Work] may keep the reading goroutine.
-	// Default 10 ms; it is kept to within a factor of two.
+	// HandoverAfter is how long what lies between [Turn.Begin] and [Turn.End]
+	// may keep others from being read. Default 5 ms; it is kept to within a
+	// factor of two.
 	HandoverAfter time.Duration
 }
 
@@ -34,7 +37,7 @@ func (o Options) withDefaults() Options {
 		o.CloseTimeout = 5 * time.Second
 	}
 	if o.HandoverAfter <= 0 {
-		o.HandoverAfter = 10 * time.Millisecond
+		o.HandoverAfter = 5 * time.Millisecond
 	}
 	return o
 }
@@ -42,19 +45,40 @@ func (o Options) withDefaults() Options {
 // A Server holds what its connections share. Its methods may be called
 // concurrently.
 type Server struct {
-	opts  Options
-	watch watchdog
+	opts   Options
+	watch  watchdog
+	shards []*shard
+	next   atomic.Uint32
 }
 
-// NewServer returns a Server. Nothing runs before [Server.Run].
+// NewServer returns a Server. Connections are accepted, but not read, before
+// [Server.Run].
 func NewServer(opts Options) *Server {
 	opts = opts.withDefaults()
-	return &Server{opts: opts, watch: watchdog{wake: make(chan struct{}, 1), every: opts.HandoverAfter}}
+	s := &Server{opts: opts, watch: watchdog{wake: make(chan struct{}, 1), every: opts.HandoverAfter}}
+	s.shards, _ = newShards(s) // without any, every connection is a stream
+	return s
 }
 
-// Run watches over long calls of [Turn.Work] until ctx ends. Without it
-// connections work, but a slow handler keeps its connection from being read.
+// nextShard returns the shard of a new connection.
+func (s *Server) nextShard() *shard {
+	return s.shards[int(s.next.Add(1))%len(s.shards)]
+}
+
+// Run reads connections until ctx ends, and then ends those that are left.
 func (s *Server) Run(ctx context.Context) error {
-	s.watch.run(ctx)
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var watch sync.WaitGroup
+	watch.Go(func() { s.watch.run(watching) })
+	for _, sh := range s.shards {
+		go sh.run()
+	}
+	<-ctx.Done()
+	for _, sh := range s.shards {
+		sh.stop()
+	}
+	stop()
+	watch.Wait()
 	return nil
 }

@@ -1,66 +1,84 @@
 package websocket
 
-import (
-	"context"
-	"sync"
-	"sync/atomic"
-	"time"
-)
+import "sync"
 
-// A Turn is one stretch of reading: from the moment the kernel has bytes for
-// a connection until they have all been handled. The goroutine that runs it
-// owns its buffer. While the owner is inside Work the watchdog may overtake
-// it: the unread rest of the buffer and the role of reader then go to a fresh
-// goroutine, and the old one ends when its work does.
+// A Turn is the work of whoever reads: one connection after the other, each
+// from the moment the network has bytes for it until they have all been
+// handled. Its goroutine owns its buffer. Between Begin and End the watchdog
+// may overtake it: the role of reader, with everything that has been read but
+// not handled, then goes to a fresh goroutine, and the old one ends when its
+// work does.
 type Turn struct {
-	c *Conn
+	srv *Server
+	c   *Conn // whose bytes are being handled
 
 	// buf[r:w] has been read but not handled. Written by the owner only, and
-	// by nobody while working is set. buf is either the turn's own array or,
-	// when a frame is longer, the connection's.
+	// by nobody between Begin and End. buf is either the turn's own or, when a
+	// frame is longer, the connection's.
 	buf  []byte
 	r, w int
-	own  *[readSize]byte
+	own  []byte
+	held bool // a pause has kept some of it from being handled
+	// goOn takes over the role of reader.
+	goOn func()
 
 	mu        sync.Mutex
 	working   bool
 	overtaken bool
-	listed    bool  // in the watchdog's table
 	since     int64 // watchdog tick at which the current work began
+	deferred  int64 // tick at which the oldest reply was put off, -1 when there is none
 	slot      int   // position in the watchdog's table
 }
 
-// readSize is the size of a pooled read buffer: a burst of small events in
-// one system call. Longer frames continue in a buffer of their own.
-const readSize = 16 << 10
+// newTurn returns a turn that the watchdog knows.
+func newTurn(srv *Server, size int) *Turn {
+	t := &Turn{srv: srv, own: make([]byte, size), deferred: -1}
+	srv.watch.add(t)
+	return t
+}
 
-var turns = sync.Pool{New: func() any { return &Turn{own: new([readSize]byte)} }}
+// end forgets a turn.
+func (t *Turn) end() { t.srv.watch.remove(t) }
 
-// Send sends frames from within [Turn.Work]. Replies to what came in one read
-// leave in one write, at its end; a reply of work that was overtaken leaves at
+// Send sends frames to the connection whose message is being handled. Replies
+// to what came in one read leave in one write, at its end, or when the first
+// of them has waited for a tick; a reply of work that was overtaken leaves at
 // once.
 func (t *Turn) Send(frames []byte) error {
-	if t.lost() {
+	t.mu.Lock()
+	if t.overtaken {
+		t.mu.Unlock()
 		return t.c.Send(frames)
+	}
+	defer t.mu.Unlock() // until then nobody overtakes, and flushes too early
+	if t.deferred < 0 {
+		t.deferred = t.srv.watch.tick.Load()
 	}
 	return t.c.deferSend(frames)
 }
 
-// Work runs fn on the calling goroutine, which must be inside the call of
-// [Handler.Message] that the turn was passed to. When fn takes long, reading
-// goes on elsewhere: further calls of Message may then start before fn
-// returns.
-func (t *Turn) Work(fn func()) {
+// Begin says that what follows may take long. It is called by the goroutine
+// that runs [Handler.Message], which must call End before it returns. When it
+// does take long, reading goes on elsewhere: further calls of Message may
+// then start before End.
+func (t *Turn) Begin() {
+	tick := t.srv.watch.tick.Load()
 	t.mu.Lock()
 	t.working = true
-	t.since = t.c.srv.watch.tick.Load()
-	listed := t.listed
-	t.listed = true
-	t.mu.Unlock()
-	if !listed {
-		t.c.srv.watch.add(t)
+	t.since = tick
+	late := t.deferred >= 0 && t.deferred < tick
+	if late {
+		t.deferred = -1
 	}
-	fn()
+	t.mu.Unlock()
+	t.srv.watch.busy()
+	if late {
+		t.c.Flush()
+	}
+}
+
+// End says that it is over.
+func (t *Turn) End() {
 	t.mu.Lock()
 	t.working = false
 	t.mu.Unlock()
@@ -73,115 +91,48 @@ func (t *Turn) lost() bool {
 	return t.overtaken
 }
 
-// finish returns the turn to the pool.
-func (t *Turn) finish() {
-	if t.listed {
-		t.c.srv.watch.remove(t)
+// flushed notes that no reply waits any more.
+func (t *Turn) flushed() {
+	t.mu.Lock()
+	t.deferred = -1
+	t.mu.Unlock()
+}
+
+// begin gives the turn to a connection, with room to read into: behind what
+// the connection has not handled yet.
+func (t *Turn) begin(c *Conn) {
+	t.c, t.buf, t.r, t.w, t.held = c, t.own, 0, 0, false
+	if c.rest == nil {
+		return
 	}
-	t.c, t.buf, t.r, t.w, t.overtaken, t.listed = nil, nil, 0, 0, false, false
-	turns.Put(t)
+	if len(c.rest) < len(t.own) && frameSize(c.rest) <= len(t.own) {
+		t.w = copy(t.buf, c.rest)
+		return
+	}
+	// Grow as bytes arrive, not as the header promises: a client can promise
+	// a lot for nothing.
+	if len(c.rest) == cap(c.rest) {
+		grown := make([]byte, len(c.rest), 2*len(c.rest))
+		copy(grown, c.rest)
+		c.rest = grown
+	}
+	t.buf, t.w = c.rest[:cap(c.rest)], len(c.rest)
 }
 
 // overtake hands reading to a new goroutine when the turn has been working
 // since before tick.
-func (t *Turn) overtake(tick int64) {
+func (t *Turn) overtake(tick int64) (working bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.working || t.overtaken || t.since >= tick {
-		return
+	if !t.working || t.overtaken {
+		return false
+	}
+	if t.since >= tick {
+		return true
 	}
 	t.overtaken = true
-	c := t.c
-	c.rest = append([]byte(nil), t.buf[t.r:t.w]...)
-	c.Flush()
-	go c.readLoop()
-}
-
-// watchdog looks at the turns that are working, every HandoverAfter. It
-// sleeps while there are none.
-type watchdog struct {
-	tick  atomic.Int64
-	idle  atomic.Bool
-	wake  chan struct{}
-	every time.Duration
-
-	mu    sync.Mutex
-	turns []*Turn
-}
-
-func (w *watchdog) add(t *Turn) {
-	w.mu.Lock()
-	t.slot = len(w.turns)
-	w.turns = append(w.turns, t)
-	w.mu.Unlock()
-	if w.idle.Load() && w.idle.CompareAndSwap(true, false) {
-		w.wake <- struct{}{}
-	}
-}
-
-func (w *watchdog) remove(t *Turn) {
-	w.mu.Lock()
-	last := len(w.turns) - 1
-	w.turns[t.slot] = w.turns[last]
-	w.turns[t.slot].slot = t.slot
-	w.turns[last] = nil
-	w.turns = w.turns[:last]
-	w.mu.Unlock()
-}
-
-// idleTicks is how long the watchdog keeps ticking with nothing to watch:
-// waking it costs more than a tick.
-const idleTicks = 100
-
-func (w *watchdog) run(ctx context.Context) {
-	ticker := time.NewTicker(w.every)
-	defer ticker.Stop()
-	quiet := 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if w.look() {
-			quiet = 0
-		} else if quiet++; quiet > idleTicks {
-			if !w.sleep(ctx, ticker) {
-				return
-			}
-			quiet = 0
-		}
-	}
-}
-
-// look overtakes what has been working for a whole tick and reports whether
-// anything was working at all.
-func (w *watchdog) look() bool {
-	tick := w.tick.Add(1) - 1
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, t := range w.turns {
-		t.overtake(tick)
-	}
-	return len(w.turns) > 0
-}
-
-// sleep stops the ticker until a turn is added. It reports false when ctx ended.
-func (w *watchdog) sleep(ctx context.Context, ticker *time.Ticker) bool {
-	ticker.Stop()
-	w.idle.Store(true)
-	w.mu.Lock()
-	busy := len(w.turns) > 0
-	w.mu.Unlock()
-	if busy && w.idle.CompareAndSwap(true, false) {
-		ticker.Reset(w.every)
-		return true
-	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-w.wake:
-		ticker.Reset(w.every)
-		return true
-	}
+	t.c.rest = append([]byte(nil), t.buf[t.r:t.w]...)
+	t.c.Flush()
+	t.goOn()
+	return true
 }

@@ -2,12 +2,10 @@ package websocket
 
 import (
 	"crypto/sha1"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"net/http"
 	"strings"
-	"syscall"
 )
 
 // ErrHandshake is wrapped by what Upgrade returns for a request that is not a
@@ -34,18 +32,16 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, header http.Hea
 		http.Error(w, "this connection cannot become a WebSocket", http.StatusInternalServerError)
 		return nil, nil, err
 	}
-	c := &Conn{srv: s, nc: nc}
-	if _, isTLS := nc.(*tls.Conn); !isTLS {
-		if sc, ok := nc.(syscall.Conn); ok {
-			c.raw, err = sc.SyscallConn()
-		}
-	}
 	var buffered []byte
 	if n := rw.Reader.Buffered(); n > 0 {
 		buffered, _ = rw.Reader.Peek(n)
 	}
+	c := &Conn{srv: s}
+	if !c.adopt(nc) {
+		c.nc = nc
+	}
 	c.out.copy(appendAnswer(nil, key, header))
-	return c, buffered, err
+	return c, buffered, nil
 }
 
 // checkHandshake applies section 4.2.1 and returns the client's key.

@@ -1,10 +1,8 @@
 package websocket
 
 import (
+	"context"
 	"errors"
-	"io"
-	"sync"
-	"syscall"
 )
 
 // ErrClosed is returned by writes to a connection that is closing or closed.
@@ -24,15 +22,15 @@ func (c *Conn) send(frames []byte, shared bool) error {
 	if c.state != stateOpen {
 		return ErrClosed
 	}
-	if c.out.empty() && c.raw != nil {
-		n, err := c.tryWrite(frames)
+	if c.out.empty() && !c.blocked && c.nc == nil {
+		n, err := c.write(frames)
 		if err != nil {
 			c.abortLocked(&CloseError{Code: StatusAbnormal, Err: err})
 			return ErrClosed
 		}
 		if n < len(frames) {
 			c.out.begin(frames, n, shared)
-			c.startFlusherLocked()
+			c.blockLocked()
 		}
 		return nil
 	}
@@ -85,6 +83,41 @@ func (c *Conn) Queued() int {
 	return c.out.size
 }
 
+// Drain waits until nothing is queued, and returns ErrClosed if the
+// connection ends before. Between large messages it keeps a client that reads
+// slowly, but does read, below the limit.
+func (c *Conn) Drain(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		if c.state != stateOpen {
+			c.mu.Unlock()
+			return ErrClosed
+		}
+		if c.out.empty() {
+			c.mu.Unlock()
+			return nil
+		}
+		if c.drained == nil {
+			c.drained = make(chan struct{})
+		}
+		drained := c.drained
+		c.flushLocked()
+		c.mu.Unlock()
+		select {
+		case <-drained:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *Conn) tellDrainedLocked() {
+	if c.drained != nil {
+		close(c.drained)
+		c.drained = nil
+	}
+}
+
 // Ping sends a WebSocket ping without payload.
 func (c *Conn) Ping() error { return c.SendShared(pingFrame) }
 
@@ -97,127 +130,66 @@ func (c *Conn) limitLocked(n int) error {
 	if c.out.empty() || c.out.size+n <= c.srv.opts.SendLimit {
 		return nil
 	}
+	if !c.blocked { // it has not been tried yet
+		c.flushLocked()
+		if c.state != stateOpen {
+			return ErrClosed
+		}
+		if c.out.empty() || c.out.size+n <= c.srv.opts.SendLimit {
+			return nil
+		}
+	}
 	c.out.drop()
 	c.closeLocked(&CloseError{Code: StatusPolicyViolation, Reason: ReasonSlow})
 	return ErrClosed
 }
 
-// flushLocked writes what the kernel takes and leaves the rest to a flusher.
+// flushLocked writes what the network takes and sees to it that somebody
+// writes the rest when it takes more.
 func (c *Conn) flushLocked() {
-	if c.flushing || c.state == stateClosed {
+	if c.blocked || c.state == stateClosed {
+		return
+	}
+	if c.nc != nil && !c.out.empty() {
+		c.blocked = true
+		go c.writeStream()
 		return
 	}
 	for !c.out.empty() {
 		head := c.out.next()
-		n, err := c.tryWrite(head)
+		n, err := c.write(head)
 		if err != nil {
 			c.abortLocked(&CloseError{Code: StatusAbnormal, Err: err})
 			return
 		}
 		c.out.wrote(n)
 		if n < len(head) {
-			c.startFlusherLocked()
+			c.blockLocked()
 			return
 		}
 	}
+	c.sentLocked()
+}
+
+// blockLocked waits for the network to take more.
+func (c *Conn) blockLocked() {
+	c.blocked = true
+	c.armLocked()
+}
+
+// unblock is called when it does.
+func (c *Conn) unblock() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.blocked = false
+	c.flushLocked()
+	c.armLocked()
+}
+
+// sentLocked is called when nothing is queued any more.
+func (c *Conn) sentLocked() {
+	c.tellDrainedLocked()
 	if c.closeWhenSent {
 		c.abortLocked(nil)
 	}
-}
-
-func (c *Conn) startFlusherLocked() {
-	c.flushing = true
-	go c.flusher()
-}
-
-// flusher waits for the network until the outbox is empty.
-func (c *Conn) flusher() {
-	for {
-		c.mu.Lock()
-		if c.state == stateClosed || c.out.empty() {
-			c.flushing = false
-			if c.closeWhenSent {
-				c.abortLocked(nil)
-			}
-			c.mu.Unlock()
-			return
-		}
-		head := c.out.next()
-		c.mu.Unlock()
-
-		n, err := c.waitWrite(head)
-
-		c.mu.Lock()
-		if err != nil {
-			c.abortLocked(&CloseError{Code: StatusAbnormal, Err: err})
-		}
-		if c.state != stateClosed {
-			c.out.wrote(n)
-		}
-		c.mu.Unlock()
-	}
-}
-
-// attempt is one non-blocking write, pooled because its method must be
-// passed as a function.
-type attempt struct {
-	b    []byte
-	n    int
-	err  error
-	wait bool // wait for room, instead of giving up
-	fn   func(fd uintptr) bool
-}
-
-var attempts = sync.Pool{New: func() any {
-	a := new(attempt)
-	a.fn = a.write
-	return a
-}}
-
-func (a *attempt) write(fd uintptr) bool {
-	for {
-		n, err := syscall.Write(int(fd), a.b)
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			return !a.wait
-		case err != nil:
-			a.err = err
-		case n == 0:
-			a.err = io.ErrUnexpectedEOF
-		default:
-			a.n = n
-		}
-		return true
-	}
-}
-
-// tryWrite writes what the kernel takes without waiting.
-func (c *Conn) tryWrite(b []byte) (int, error) {
-	if c.raw == nil {
-		return 0, nil
-	}
-	return c.attemptWrite(b, false)
-}
-
-// waitWrite waits until the kernel takes at least one byte.
-func (c *Conn) waitWrite(b []byte) (int, error) {
-	if c.raw == nil {
-		return c.nc.Write(b)
-	}
-	return c.attemptWrite(b, true)
-}
-
-func (c *Conn) attemptWrite(b []byte, wait bool) (int, error) {
-	a := attempts.Get().(*attempt)
-	a.b, a.n, a.err, a.wait = b, 0, nil, wait
-	err := c.raw.Write(a.fn)
-	if a.err != nil {
-		err = a.err
-	}
-	n := a.n
-	a.b = nil
-	attempts.Put(a)
-	return n, err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,7 +136,7 @@ func (a Arg) accept(v any) (any, bool) {
 	case "number", "integer":
 		if text, ok := v.(string); ok {
 			n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-			return n, err == nil
+			return n, err == nil && !math.IsNaN(n) && !math.IsInf(n, 0) // JSON has neither
 		}
 		return v, got == "number"
 	case "boolean":

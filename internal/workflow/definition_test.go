@@ -60,6 +60,13 @@ func TestBadDefinitions(t *testing.T) {
 		{"a:start\nb:delay{\"delayType\":\"never\"}", "nodes[1].data.delayType", "not one of"},
 		{"a:start\nb:delay{\"delayMs\":-1}", "nodes[1].data.delayMs", "zero or more"},
 		{"a:start\nb:delay{\"delayType\":\"until\",\"untilTime\":\"noon\"}", "nodes[1].data.untilTime", "ISO 8601"},
+		{"a:start\nb:delay{\"delayMs\":\"NaN\"}", "nodes[1].data.delayMs", "zero or more"},
+		{"a:start\nb:delay{\"delaySeconds\":\"Inf\"}", "nodes[1].data.delaySeconds", "zero or more"},
+		{"a:start\nb:delay{\"delayMinutes\":1e300}", "nodes[1].data.delayMinutes", "a year"},
+		{"a:start\nb:dataCollection{\"expiryMinutes\":\"NaN\"}", "nodes[1].data.expiryMinutes", "whole number"},
+		{"a:start\nb:dataCollection{\"expiryMinutes\":1e18}", "nodes[1].data.expiryMinutes", "to 527040"},
+		{"a:start\nb:dataCollection{\"expiryMinutes\":0.5}", "nodes[1].data.expiryMinutes", "whole number"},
+		{"a:start\nb:http{\"url\":\"http://x\",\"timeoutSeconds\":\"NaN\"}", "nodes[1].data.timeoutSeconds", "between 1 and 120"},
 		{"a:start\nb:condition", "nodes[1].data.branches", "is missing"},
 		{"a:start\nb:condition{\"branches\":[{}]}", "nodes[1].data.branches[0].id", "is missing"},
 		{"a:start\nb:condition{\"branches\":[{\"id\":\"x\",\"conditions\":[{\"operator\":\"is\"}]}]}", "nodes[1].data.branches[0].conditions[0].operator", `"is" is not one of expression, contains`},
@@ -95,7 +102,7 @@ func TestInputs(t *testing.T) {
 	for _, tt := range []struct {
 		key   string
 		value any
-	}{{"n", "many"}, {"n", true}, {"f", "perhaps"}, {"o", []any{}}, {"o", "x"}, {"a", nil}} {
+	}{{"n", "many"}, {"n", "NaN"}, {"n", "-Inf"}, {"n", true}, {"f", "perhaps"}, {"o", []any{}}, {"o", "x"}, {"a", nil}} {
 		values := map[string]any{"a": 1.0}
 		values[tt.key] = tt.value
 		var e *events.Error

@@ -31,59 +31,24 @@ type execution struct {
 	changed chan struct{}          // closed, and made anew, with every commit
 }
 
-// Start lets a prepared run go.
-func (s *Service) Start(ctx context.Context, r Run) error {
-	log, err := s.opts.Store.Log(ctx, r.ID, 0)
-	if err != nil {
-		return fmt.Errorf("reading log: %w", err)
-	}
-	x, err := s.begin(r, log)
-	if err != nil {
-		return err
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.commit()
-}
-
-// begin makes a run live.
-func (s *Service) begin(r Run, log []Entry) (*execution, error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	x := &execution{
-		svc: s, run: r, ctx: ctx, cancel: cancel,
-		log:     s.opts.Logger.With("run", r.ID, "tenant", r.Tenant, "workflow", r.WorkflowID),
-		machine: replay(r.Definition, log),
-		timers:  make(map[string]*time.Timer),
-		changed: make(chan struct{}),
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		cancel()
-		return nil, events.Errorf(events.CodeConflict, "the server is shutting down")
-	}
-	s.live[r.ID] = x
-	return x, nil
-}
-
-// find returns a run that goes on here, nil if it does not.
-func (s *Service) find(runID string) *execution {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.live[runID]
-}
-
 // commit appends entries, and what follows from them: the dispatch of nodes
 // that became ready and the end of the run. Then it publishes what clients
-// see and starts the nodes. The mutex is held.
+// see and starts the nodes. The mutex is held, and the run is not over.
 func (x *execution) commit(entries ...Entry) error {
 	var all []Entry
 	var updates []Update
+	var end *End
 	add := func(e Entry) {
 		e.Seq, e.At = x.machine.seq+1, x.svc.opts.Now().UTC()
 		x.machine.apply(e)
 		all = append(all, e)
+		if ended := x.machine.ended; ended != nil && end == nil {
+			end = &End{Status: ended.Status, Error: ended.Error, At: e.At}
+		}
 		if u, visible := update(x.run, x.machine, e); visible {
+			if u.Context == nil {
+				u.Context = encode(x.machine.context())
+			}
 			updates = append(updates, u)
 		}
 	}
@@ -94,16 +59,13 @@ func (x *execution) commit(entries ...Entry) error {
 	for _, id := range dispatched {
 		add(Entry{Type: NodeDispatched, Node: id})
 	}
-	var end *End
 	if outcome := x.machine.outcome(); outcome != nil && x.machine.ended == nil {
 		e, err := newEntry(RunEnded, "", outcome)
 		if err != nil {
+			x.fail(err)
 			return err
 		}
 		add(e)
-	}
-	if ended := x.machine.ended; ended != nil {
-		end = &End{Status: ended.Status, Error: ended.Error, At: all[len(all)-1].At}
 	}
 	if err := x.svc.opts.Store.Append(context.Background(), x.run.ID, all, end); err != nil {
 		x.fail(err)
@@ -145,10 +107,7 @@ func (x *execution) finish() {
 	for _, t := range x.timers {
 		t.Stop()
 	}
-	x.cancel()
-	x.svc.mu.Lock()
-	delete(x.svc.live, x.run.ID)
-	x.svc.mu.Unlock()
+	x.withdraw()
 	if end := x.machine.ended; end != nil {
 		log := x.log.With("status", string(end.Status), "title", x.run.Title)
 		if end.Status == events.RunFailed {
@@ -157,7 +116,6 @@ func (x *execution) finish() {
 			log.Info("run finished")
 		}
 	}
-	x.tell()
 }
 
 // tell wakes who waits for a change. The mutex is held.
@@ -256,7 +214,7 @@ func (x *execution) attempt(n Node, call nodes.Call) (result nodes.Result, err e
 			err = fmt.Errorf("internal error")
 		}
 	}()
-	if call.Data, err = resolve(n, call.Vars); err != nil {
+	if call.Data, err = resolve(x.ctx, n, call.Vars); err != nil {
 		return nodes.Result{}, err
 	}
 	call.Now = x.svc.opts.Now()
@@ -267,11 +225,11 @@ func (x *execution) attempt(n Node, call nodes.Call) (result nodes.Result, err e
 var unresolved = map[string]bool{"expression": true, "branches": true, "formSchema": true, "formUischema": true, "outputParameters": true, "delayVariable": true}
 
 // resolve fills in the templates of a node's settings.
-func resolve(n Node, vars map[string]any) (nodes.Data, error) {
+func resolve(ctx context.Context, n Node, vars map[string]any) (nodes.Data, error) {
 	resolved := make(nodes.Data, len(n.Data))
 	for k, v := range n.Data {
 		if !unresolved[k] {
-			filled, err := expression.Resolve(v, vars)
+			filled, err := expression.Resolve(ctx, v, vars)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", k, err)
 			}

@@ -19,6 +19,7 @@ type machine struct {
 
 	vars   map[string]any
 	seq    uint64
+	begun  bool // a node has been dispatched, or more
 	ended  *ending
 	failed string // the first failure that nothing handled
 }
@@ -81,6 +82,7 @@ func replay(def Definition, log []Entry) *machine {
 // apply moves the state on by one entry.
 func (m *machine) apply(e Entry) {
 	m.seq = e.Seq
+	m.begun = m.begun || e.Type != InputSet
 	n := m.nodes[e.Node]
 	switch e.Type {
 	case InputSet:

@@ -192,7 +192,8 @@ func TestRunPublishesWhatItsLogSays(t *testing.T) {
 	if err != nil || run.Status != events.RunCompleted || run.EndedAt.IsZero() {
 		t.Fatalf("%+v %v", run, err)
 	}
-	updates, through, err := f.svc.Updates(t.Context(), run, 0)
+	history, err := f.svc.History(t.Context(), run, 0)
+	updates, through := history.Updates, history.Through
 	if err != nil || len(updates) != 4 {
 		t.Fatalf("%d updates, %v", len(updates), err)
 	}
@@ -205,10 +206,88 @@ func TestRunPublishesWhatItsLogSays(t *testing.T) {
 	if through != updates[3].Offset {
 		t.Errorf("through %d, last offset %d", through, updates[3].Offset)
 	}
-	rest, _, _ := f.svc.Updates(t.Context(), run, updates[1].Offset)
-	if len(rest) != 2 {
-		t.Errorf("%d updates after the second", len(rest))
+	rest, _ := f.svc.History(t.Context(), run, updates[1].Offset)
+	if len(rest.Updates) != 2 {
+		t.Errorf("%d updates after the second", len(rest.Updates))
 	}
+}
+
+// The parts of a history belong together, even if the run was read before it
+// went on: a state that does not know of the end must not come with the end.
+func TestHistoryIsOneReading(t *testing.T) {
+	f := newFixture(t)
+	w, err := f.svc.Create(t.Context(), admin, "acme", "W", linear(t, startNode, transform("1", "r")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := f.svc.Prepare(t.Context(), member, w.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := f.svc.History(t.Context(), run, 0)
+	if err != nil || h.Run.Status != events.RunPending || len(h.Updates) != 0 || h.Through != 1 {
+		t.Errorf("before it began: %+v, %v", h, err)
+	}
+	if err := f.svc.Start(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	f.finish(run)
+	h, err = f.svc.History(t.Context(), run, 0)
+	last := h.Updates[len(h.Updates)-1]
+	if err != nil || h.Run.Status != events.RunCompleted || last.Status != events.RunCompleted || h.Through != last.Offset || h.Context["r"] != 1 {
+		t.Errorf("at the end: %+v, %v", h, err)
+	}
+	for _, u := range h.Updates[:len(h.Updates)-1] {
+		if u.Context != nil {
+			t.Errorf("update %d brings all variables", u.Offset)
+		}
+	}
+}
+
+// Starting a run again does nothing, whether it goes on, is over, or both
+// starts come at once.
+func TestStartTwice(t *testing.T) {
+	f := newFixture(t)
+	d := linear(t, startNode, form)
+	w, err := f.svc.Create(t.Context(), admin, "acme", "W", d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := f.svc.Prepare(t.Context(), member, w.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func() {
+		if err := f.svc.Start(t.Context(), run); err != nil {
+			t.Error(err)
+		}
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(start)
+	}
+	all.Wait()
+	f.await("workflow_data_collection_request")
+	start()
+	if err := f.svc.Submit(t.Context(), run, workflow.Input{Data: map[string]any{"ok": true}}); err != nil {
+		t.Fatal(err)
+	}
+	got := f.finish(run)
+	start()
+	again, err := f.svc.History(t.Context(), run, 0)
+	if err != nil || len(got) != 4 || len(again.Updates) != 4 || again.Run.Status != events.RunCompleted {
+		t.Errorf("%v; published %v", err, got)
+	}
+	if err := f.svc.Submit(t.Context(), run, workflow.Input{}); code(err) != events.CodeConflict {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// A run that evaluates something long stops when it is told to.
+func TestStopEndsAnEvaluation(t *testing.T) {
+	f := newFixture(t)
+	f.run(linear(t, startNode, transform("let a = 1..900; all(a, all(a, all(a, true)))", "r")), nil)
+	f.await(`"nodeID":"n0"`) // close waits for nodes
 }
 
 func TestConditionAndErrorHandling(t *testing.T) {

@@ -68,7 +68,7 @@ func (in Input) mismatch(e *nodes.InputError) error {
 	if e.Field != "payload" {
 		path += "." + e.Field
 	}
-	return &events.Error{Code: events.CodeValidation, Field: path, Message: path + strings.TrimPrefix(e.Message, e.Field)}
+	return events.FieldErrorf(path, "%s", strings.TrimPrefix(e.Message, e.Field+": "))
 }
 
 // RunOfRequest returns the run of a tenant that made a request for input and
@@ -216,24 +216,26 @@ func (s *Service) Resume(ctx context.Context) error {
 		return fmt.Errorf("reading unfinished runs: %w", err)
 	}
 	for _, r := range runs {
-		log, err := s.opts.Store.Log(ctx, r.ID, 0)
-		if err != nil {
-			return fmt.Errorf("reading log of run %s: %w", r.ID, err)
-		}
-		x, err := s.begin(r, log)
-		if err != nil {
-			return err
-		}
-		if err := x.resume(); err != nil {
+		if err := s.resume(ctx, r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (x *execution) resume() error {
-	x.mu.Lock()
+func (s *Service) resume(ctx context.Context, r Run) error {
+	x, err := s.begin(r)
+	if x == nil {
+		return err
+	}
 	defer x.mu.Unlock()
+	if err := x.load(ctx); err != nil {
+		return err
+	}
+	if x.over() {
+		x.withdraw()
+		return nil
+	}
 	if !x.machine.running() && len(x.machine.suspendedNodes()) > 0 {
 		x.arm()
 		return nil

@@ -17,10 +17,17 @@ type Update struct {
 	Node *NodeUpdate
 	// Status is how the run ended, "" while it goes on.
 	Status events.RunStatus
-	// Context are the variables after the entry, as JSON.
+	// Context are the variables after the entry, as JSON. In a [History] only
+	// the end of the run has them.
 	Context events.JSON
 	Entry   Entry
 }
+
+// Size is about how many bytes clients get for the update, without Context.
+func (u Update) Size() int { return len(u.Entry.Data) + updateFrame }
+
+// updateFrame is about what surrounds the data of an entry in an event.
+const updateFrame = 256
 
 // NodeUpdate is what a node did to the variables of its run.
 type NodeUpdate struct {
@@ -69,9 +76,6 @@ func update(run Run, m *machine, e Entry) (Update, bool) {
 		u.Payload = p
 	default:
 		return Update{}, false
-	}
-	if u.Context == nil {
-		u.Context = encode(m.context())
 	}
 	return u, true
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/internal/pace"
 	"github.com/roomcast/roomcast/namespaces"
 )
 
@@ -42,34 +43,41 @@ func roomsOf(l logstream.Line) []events.Room {
 	return []events.Room{events.LogRoomAll}
 }
 
-// follow sends the latest lines, and then those to come. All rooms are joined
-// on hold before the lines are read, so that none falls between them.
-func follow(s namespaces.Session, log *logstream.Stream, rooms []events.Room) {
-	var join func(rest []events.Room) (uint64, error)
-	join = func(rest []events.Room) (through uint64, err error) {
-		if len(rest) == 0 {
-			return emitBacklog(s, log, rooms), nil
-		}
-		err = s.Follow(rest[0], 0, func(uint64) (uint64, error) {
-			through, err = join(rest[1:])
-			return through, err
-		})
-		return through, err
+// follow sends the latest lines, and then those to come. The lines there are
+// come first, in their order whatever their rooms; each room is followed from
+// there, so that none is lost or repeated.
+func follow(ctx context.Context, s namespaces.Session, log *logstream.Stream, rooms []events.Room) error {
+	out := pace.To(ctx, s)
+	through, err := emitLines(out, log, 0, rooms)
+	if err != nil {
+		return err
 	}
-	join(rooms) // fails only if the session has ended
+	for _, room := range rooms {
+		err := s.Follow(room, through, func(after uint64) (uint64, error) {
+			return emitLines(out, log, after, []events.Room{room})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func emitBacklog(s namespaces.Session, log *logstream.Stream, rooms []events.Room) (through uint64) {
-	lines, _ := log.Since(0)
+// emitLines sends the lines after a number that go to one of the rooms, and
+// returns the number of the latest line.
+func emitLines(out *pace.Sender, log *logstream.Stream, after uint64, rooms []events.Room) (through uint64, err error) {
+	lines, _ := log.Since(after)
+	through = after
 	for _, l := range lines {
 		through = l.Seq
-		for _, room := range roomsOf(l) {
-			if slices.Contains(rooms, room) {
-				s.Emit(l.Payload())
-			}
+		if !slices.ContainsFunc(roomsOf(l), func(r events.Room) bool { return slices.Contains(rooms, r) }) {
+			continue
+		}
+		if err := out.Emit(l.Payload(), len(l.Content)); err != nil {
+			return 0, err
 		}
 	}
-	return through
+	return through, nil
 }
 
 // A Publisher sends an event to a room of the namespace. It must not log.

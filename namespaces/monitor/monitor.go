@@ -20,7 +20,7 @@ func New(log *logstream.Stream) namespaces.Namespace {
 		Name:    Name,
 		Admit:   admit,
 		MayStay: mayStay,
-		Opened:  func(_ context.Context, s namespaces.Session) { open(s, log) },
+		Opened:  func(ctx context.Context, s namespaces.Session) { open(ctx, s, log) },
 	}
 }
 
@@ -31,7 +31,7 @@ func admit(id *auth.Identity) error {
 	return nil
 }
 
-func open(s namespaces.Session, log *logstream.Stream) {
+func open(ctx context.Context, s namespaces.Session, log *logstream.Stream) {
 	s.Join(statsRoom)
-	follow(s, log, logRooms(s.Identity()))
+	follow(ctx, s, log, logRooms(s.Identity())) // fails only if the client is gone, or reads nothing
 }

@@ -22,11 +22,12 @@ func Extend(ns namespaces.Namespace, live *identity.Live) namespaces.Namespace {
 	ns.Routes = routes
 	opened, closed := ns.Opened, ns.Closed
 	ns.Opened = func(ctx context.Context, s namespaces.Session) {
-		if opened != nil {
-			opened(ctx, s)
-		}
+		// First, because what the namespace does may take its time.
 		if session, ok := s.(identity.Session); ok {
 			live.Opened(session, r.rules)
+		}
+		if opened != nil {
+			opened(ctx, s)
 		}
 	}
 	ns.Closed = func(s namespaces.Session) {

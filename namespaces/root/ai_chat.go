@@ -63,25 +63,38 @@ func (a *aiChat) join(ctx context.Context, s namespaces.Session, in chatJoin) (c
 		return chatJoined{}, err
 	}
 	s.Emit(events.AIChatRoomID{ChatRoomID: room.ID})
-	var recent []chat.Message
-	err = s.Follow(events.ChatRoom(room.ID), 0, func(uint64) (through uint64, err error) {
-		if recent, err = a.chat.Recent(ctx, room); len(recent) > 0 {
-			through = recent[len(recent)-1].Seq
-		}
-		return through, err
-	})
-	if err == nil && recent == nil { // it was in the room already
-		recent, err = a.chat.Recent(ctx, room)
-	}
+	recent, err := a.enter(ctx, s, room)
 	if err != nil {
 		return chatJoined{}, err
 	}
-	a.remember(s, events.ChatRoom(room.ID))
 	out := chatJoined{ChatRoomID: room.ID, Messages: []chatHistory{}}
 	for _, m := range recent {
 		out.Messages = append(out.Messages, chatHistory{m.Speaker, m.Text, events.Time{Time: m.At}})
 	}
 	return out, nil
+}
+
+// enter puts a session into a conversation and returns the latest messages.
+// What is said after those reaches it as events.
+func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room) ([]chat.Message, error) {
+	var recent []chat.Message
+	read := func() (err error) {
+		recent, err = a.chat.Recent(ctx, room)
+		return err
+	}
+	err := s.Follow(events.ChatRoom(room.ID), 0, func(uint64) (through uint64, err error) {
+		if err = read(); len(recent) > 0 {
+			through = recent[len(recent)-1].Seq
+		}
+		return through, err
+	})
+	if err == nil && recent == nil { // it was in the room already
+		err = read()
+	}
+	if err == nil {
+		a.remember(s, events.ChatRoom(room.ID))
+	}
+	return recent, err
 }
 
 // remember keeps which conversations a session is in, so that it can leave
@@ -93,6 +106,19 @@ func (a *aiChat) remember(s namespaces.Session, room events.Room) {
 		a.joined[s] = make(map[events.Room]bool)
 	}
 	a.joined[s][room] = true
+}
+
+func (a *aiChat) isIn(s namespaces.Session, room events.Room) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.joined[s][room]
+}
+
+// left drops a conversation that a session had to leave.
+func (a *aiChat) left(s namespaces.Session, room events.Room) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.joined[s], room)
 }
 
 // forget drops a session that has ended.
@@ -142,13 +168,23 @@ type chatAccepted struct {
 	ChatRoomID string `json:"chatRoomID"`
 }
 
-// message says something. The answer comes as an event of its own.
+// message says something. The answer comes as an event of its own, and to the
+// room: who says something is put there, also without having joined.
 func (a *aiChat) message(ctx context.Context, s namespaces.Session, in chatMessage) (chatAccepted, error) {
 	if err := sameUser(s.Identity(), in.FirebaseID); err != nil {
 		return chatAccepted{}, err
 	}
 	if in.room() == "" {
 		return chatAccepted{}, events.FieldErrorf("chatRoomID", "is missing")
+	}
+	if !a.isIn(s, events.ChatRoom(in.room())) {
+		room, err := a.chat.Room(ctx, s.Identity(), in.room())
+		if err != nil {
+			return chatAccepted{}, err
+		}
+		if _, err := a.enter(ctx, s, room); err != nil {
+			return chatAccepted{}, err
+		}
 	}
 	room, err := a.chat.Say(ctx, s.Identity(), in.room(), in.TenantID, in.Message.Text, in.Message.Action)
 	return chatAccepted{room.ID}, err
@@ -170,40 +206,4 @@ func botFailure(arg json.RawMessage, e *events.Error) events.Payload {
 		id = ""
 	}
 	return events.AIChatBotMessage{Text: "Your message was not accepted: " + e.Message + ".", ChatRoomID: id}
-}
-
-// chatText is what a user said, in any of the forms that clients send it in:
-// a text, a text with an action, or a history that ends with it.
-type chatText struct {
-	Text   string      `json:"text"`
-	Action chat.Action `json:"action,omitempty"`
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *chatText) UnmarshalJSON(b []byte) error {
-	type plain chatText
-	switch b[0] {
-	case '"':
-		return json.Unmarshal(b, &t.Text)
-	case '[':
-		var history []struct {
-			Type, Text string
-		}
-		if err := json.Unmarshal(b, &history); err != nil {
-			return err
-		}
-		if len(history) == 0 || history[len(history)-1].Type != string(chat.User) {
-			return events.FieldErrorf("message", "does not end with a message of the user")
-		}
-		t.Text = history[len(history)-1].Text
-		return nil
-	}
-	if err := json.Unmarshal(b, (*plain)(t)); err != nil {
-		return err
-	}
-	switch t.Action {
-	case chat.None, chat.Test, chat.Approve, chat.Reject:
-		return nil
-	}
-	return events.FieldErrorf("message.action", "%q is not one of test, approve, reject", t.Action)
 }

@@ -4,6 +4,8 @@
 package root
 
 import (
+	"strings"
+
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
@@ -23,20 +25,29 @@ type Services struct {
 
 // New returns the namespace.
 func New(s Services) namespaces.Namespace {
-	aiChat := newAIChat(s.Chat)
+	aiChat, rooms := newAIChat(s.Chat), newRunRooms()
 	var routes []namespaces.Route
 	routes = append(routes, aiChat.routes()...)
-	routes = append(routes, workflowRun{s.Workflows}.routes()...)
-	routes = append(routes, widgetWorkflow{s.Widgets}.routes()...)
+	routes = append(routes, workflowRun{s.Workflows, rooms}.routes()...)
+	routes = append(routes, widgetWorkflow{s.Widgets, rooms}.routes()...)
 	routes = append(routes, roomRoutes{s.Listeners}.routes()...)
 	return namespaces.Namespace{
 		Name:    "/",
 		Routes:  routes,
 		MayStay: s.mayStay,
-		Left:    s.left,
+		Left: func(session namespaces.Session, room events.Room) {
+			if widgetID, ok := strings.CutPrefix(string(room), "widget:"); ok {
+				// What happens in its run reaches a widget by way of its binding too.
+				s.Widgets.Disconnect(widgetSession{session, rooms}, widgetID)
+				return
+			}
+			rooms.expel(session, string(room))
+			aiChat.left(session, room)
+		},
 		Closed: func(session namespaces.Session) {
 			aiChat.forget(session)
-			s.Widgets.Forget(session)
+			s.Widgets.Forget(widgetSession{session, rooms})
+			rooms.forget(session)
 		},
 	}
 }

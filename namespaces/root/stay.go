@@ -6,7 +6,6 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/namespaces"
 )
 
 // mayStay decides whether a user may be in a room of the namespace, by the row
@@ -40,12 +39,4 @@ func unlessNotFound(err error) error {
 		return nil
 	}
 	return err
-}
-
-// left unbinds the widget whose room a session had to leave: what happens in
-// its run reaches it by way of the binding too.
-func (s Services) left(session namespaces.Session, room events.Room) {
-	if widgetID, ok := strings.CutPrefix(string(room), "widget:"); ok {
-		s.Widgets.Disconnect(session, widgetID)
-	}
 }

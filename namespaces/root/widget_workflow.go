@@ -10,7 +10,10 @@ import (
 	"github.com/roomcast/roomcast/namespaces"
 )
 
-type widgetWorkflow struct{ widgets *bridge.Service }
+type widgetWorkflow struct {
+	widgets *bridge.Service
+	rooms   *runRooms
+}
 
 func (w widgetWorkflow) routes() []namespaces.Route {
 	return []namespaces.Route{
@@ -64,7 +67,7 @@ func (w widgetWorkflow) connect(ctx context.Context, s namespaces.Session, in wi
 	if err := widgetID(in.WidgetID); err != nil {
 		return widgetBound{}, err
 	}
-	runID, err := w.widgets.Connect(ctx, s, bridge.Connect{
+	runID, err := w.widgets.Connect(ctx, widgetSession{s, w.rooms}, bridge.Connect{
 		WidgetID: in.WidgetID, WorkflowID: in.WorkflowID, InstanceID: in.InstanceID,
 		TenantID: in.TenantID, Mode: in.Mode, Input: in.input(),
 	})
@@ -92,7 +95,7 @@ func (w widgetWorkflow) sendInput(ctx context.Context, s namespaces.Session, in 
 	if err := widgetID(in.WidgetID); err != nil {
 		return widgetBound{}, err
 	}
-	runID, err := w.widgets.Input(ctx, s, bridge.Input{WidgetID: in.WidgetID, InstanceID: in.InstanceID, Type: in.InputType, Data: in.Data})
+	runID, err := w.widgets.Input(ctx, widgetSession{s, w.rooms}, bridge.Input{WidgetID: in.WidgetID, InstanceID: in.InstanceID, Type: in.InputType, Data: in.Data})
 	return widgetBound{in.WidgetID, runID}, err
 }
 
@@ -107,7 +110,7 @@ func (w widgetWorkflow) refresh(ctx context.Context, s namespaces.Session, in wi
 	if err := widgetID(in.WidgetID); err != nil {
 		return widgetBound{}, err
 	}
-	runID, err := w.widgets.Refresh(ctx, s, in.WidgetID, in.TenantID, in.InputParams)
+	runID, err := w.widgets.Refresh(ctx, widgetSession{s, w.rooms}, in.WidgetID, in.TenantID, in.InputParams)
 	return widgetBound{in.WidgetID, runID}, err
 }
 
@@ -121,7 +124,7 @@ func (w widgetWorkflow) disconnect(_ context.Context, s namespaces.Session, in w
 	if err := widgetID(in.WidgetID); err != nil {
 		return struct{}{}, err
 	}
-	w.widgets.Disconnect(s, in.WidgetID)
+	w.widgets.Disconnect(widgetSession{s, w.rooms}, in.WidgetID)
 	return struct{}{}, nil
 }
 

@@ -7,11 +7,15 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/pace"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/namespaces"
 )
 
-type workflowRun struct{ workflows *workflow.Service }
+type workflowRun struct {
+	workflows *workflow.Service
+	rooms     *runRooms
+}
 
 func (w workflowRun) routes() []namespaces.Route {
 	return []namespaces.Route{namespaces.Handle("workflow_run_join", w.join)}
@@ -36,17 +40,25 @@ func (w workflowRun) join(ctx context.Context, s namespaces.Session, in runJoin)
 	if err != nil {
 		return runJoined{}, err
 	}
-	out := runJoined{RunID: run.ID, Status: run.Status}
-	return out, s.Follow(events.RunRoom(run.ID), 0, func(after uint64) (uint64, error) {
-		updates, through, err := w.workflows.Updates(ctx, run, after)
-		for _, u := range updates {
-			s.Emit(u.Payload)
-			if u.Status != "" {
-				out.Status = u.Status
+	joined := runJoined{RunID: run.ID, Status: run.Status}
+	ctx, out := context.WithoutCancel(ctx), pace.To(ctx, s) // a client may take its time
+	err = w.rooms.join(s, run.ID, func(after, until uint64) (uint64, error) {
+		h, err := w.workflows.History(ctx, run, after)
+		if err != nil {
+			return 0, err
+		}
+		joined.Status = h.Run.Status
+		for _, u := range h.Updates {
+			if u.Offset > until {
+				break
+			}
+			if err := out.Emit(u.Payload, u.Size()+len(u.Context)); err != nil {
+				return 0, err
 			}
 		}
-		return through, err
+		return h.Through, nil
 	})
+	return joined, err
 }
 
 func isUUID(s string) bool { return uuid.Validate(s) == nil && len(s) == 36 }

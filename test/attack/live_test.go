@@ -121,6 +121,19 @@ func TestDowngradedWhileConnected(t *testing.T) {
 			t.Errorf("heard %s", p)
 		}
 	}
+	// Back in the tenant: the run can be followed anew, from its beginning.
+	if ack, code := c.call("auth_refresh", map[string]any{"token": w.as("bob", "default", auth.Member)}); code != "" {
+		t.Fatalf("back: %s", ack)
+	}
+	if _, code := c.call("workflow_run_join", map[string]any{"runId": b.run}); code != "" {
+		t.Errorf("the run again: %s", code)
+	}
+	c.next("workflow_node_update")
+	c.next("workflow_status_update")
+	if _, code := c.call("ai_chat_user_message", map[string]any{"chatRoomID": chat, "message": "hi"}); code != "" {
+		t.Errorf("the conversation again: %s", code)
+	}
+	c.next("ai_chat_bot_message")
 
 	m := w.open("/monitor", w.as("ann", "default", auth.Admin))
 	if _, code := m.call("auth_refresh", map[string]any{"token": w.as("ann", "default", auth.Member)}); code != events.CodePermissionDenied {

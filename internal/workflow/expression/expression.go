@@ -1,10 +1,11 @@
 // Package expression evaluates what authors write into workflows: expressions,
 // and templates that contain them between {{ and }}. It has no access to
-// anything but the variables it is given, and cannot loop for ever.
+// anything but the variables it is given, and an end: an evaluation is bounded
+// in steps, time and memory, and stops when its context does.
 package expression
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"strings"
 
@@ -21,32 +22,45 @@ func Env(vars map[string]any) map[string]any {
 // maxLength bounds the source of one expression, in bytes.
 const maxLength = 10_000
 
-// memoryBudget bounds the values that one evaluation may build; its unit is
-// elements, as the engine counts them.
-const memoryBudget = 1_000_000
-
 // compile checks an expression. Names are not checked: variables come into
 // being while a workflow runs.
-func compile(source string) (*vm.Program, error) {
+func (g *guard) compile(source string) (*vm.Program, error) {
 	if len(source) > maxLength {
 		return nil, fmt.Errorf("expression is longer than %d bytes", maxLength)
 	}
-	return expr.Compile(source, expr.Env(map[string]any{}), expr.AllowUndefinedVariables())
+	program, err := expr.Compile(source, append(g.options(), expr.Env(map[string]any{}), expr.AllowUndefinedVariables())...)
+	if err == nil && g.tooDeep {
+		err = fmt.Errorf("functions with a condition, such as all and map, are nested more than %d deep", maxDepth)
+	}
+	return program, err
 }
 
 // Check reports what is wrong with an expression without running it.
 func Check(source string) error {
-	_, err := compile(source)
+	_, err := (&guard{ctx: context.Background()}).compile(source)
 	return shorten(err)
 }
 
 // Eval returns the value of an expression. A name that does not exist is nil.
-func Eval(source string, vars map[string]any) (any, error) {
+func Eval(ctx context.Context, source string, vars map[string]any) (any, error) {
+	g, done := newGuard(ctx)
+	defer done()
+	value, err := g.eval(source, vars)
+	if err == nil {
+		err = g.checkResult(value)
+	}
+	return value, err
+}
+
+func (g *guard) eval(source string, vars map[string]any) (any, error) {
+	if err := g.interrupted(); err != nil {
+		return nil, err
+	}
 	source = strings.TrimSpace(source)
 	if value, ok := path(source, vars); ok {
 		return value, nil
 	}
-	program, err := compile(source)
+	program, err := g.compile(source)
 	if err != nil {
 		return nil, shorten(err)
 	}
@@ -95,110 +109,4 @@ func identifier(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// Resolve returns a copy of a value in which every template has been replaced.
-// A string that is one template and nothing else becomes its value, whatever
-// its type; inside a longer string a value is written as text.
-func Resolve(value any, vars map[string]any) (any, error) {
-	switch v := value.(type) {
-	case string:
-		return resolveString(v, vars)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			resolved, err := Resolve(v[i], vars)
-			if err != nil {
-				return nil, err
-			}
-			out[i] = resolved
-		}
-		return out, nil
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k := range v {
-			resolved, err := Resolve(v[k], vars)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", k, err)
-			}
-			out[k] = resolved
-		}
-		return out, nil
-	}
-	return value, nil
-}
-
-func resolveString(s string, vars map[string]any) (any, error) {
-	before, source, after, found, err := split(s)
-	if err != nil || !found {
-		return s, err
-	}
-	value, err := Eval(source, vars)
-	if err != nil || before == "" && after == "" {
-		return value, err
-	}
-	rest, err := resolveString(after, vars)
-	if err != nil {
-		return nil, err
-	}
-	return before + Text(value) + Text(rest), nil
-}
-
-// split cuts a string at its first template.
-func split(s string) (before, source, after string, found bool, err error) {
-	before, rest, found := strings.Cut(s, "{{")
-	if !found {
-		return s, "", "", false, nil
-	}
-	source, after, closed := strings.Cut(rest, "}}")
-	if !closed {
-		return "", "", "", false, fmt.Errorf("template is not closed: %q", s)
-	}
-	return before, source, after, true, nil
-}
-
-// Text writes a value as it stands inside a longer string.
-func Text(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	}
-	b, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Sprint(value)
-	}
-	return string(b)
-}
-
-// CheckTemplates reports the first template in a value that cannot be
-// evaluated, and where it stands.
-func CheckTemplates(value any) (field string, err error) {
-	switch v := value.(type) {
-	case string:
-		for {
-			_, source, after, found, err := split(v)
-			if err != nil || !found {
-				return "", err
-			}
-			if err := Check(source); err != nil {
-				return "", err
-			}
-			v = after
-		}
-	case []any:
-		for i := range v {
-			if field, err := CheckTemplates(v[i]); err != nil {
-				return fmt.Sprintf("[%d]%s", i, field), err
-			}
-		}
-	case map[string]any:
-		for k := range v {
-			if field, err := CheckTemplates(v[k]); err != nil {
-				return "." + k + field, err
-			}
-		}
-	}
-	return "", nil
 }

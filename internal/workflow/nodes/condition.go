@@ -100,10 +100,10 @@ func unbrace(s string) string {
 	return s
 }
 
-func (condition) Run(_ context.Context, call Call) (Result, error) {
+func (condition) Run(ctx context.Context, call Call) (Result, error) {
 	for i, b := range call.Source.List("branches") {
 		branch := Data(b.(map[string]any))
-		holds, err := branchHolds(branch, call.Vars)
+		holds, err := branchHolds(ctx, branch, call.Vars)
 		if err != nil {
 			return Result{}, fmt.Errorf("branches[%d]: %w", i, err)
 		}
@@ -115,14 +115,14 @@ func (condition) Run(_ context.Context, call Call) (Result, error) {
 	return Result{Output: map[string]any{"branch": name}, Handle: name}, nil
 }
 
-func branchHolds(branch Data, vars map[string]any) (bool, error) {
+func branchHolds(ctx context.Context, branch Data, vars map[string]any) (bool, error) {
 	if source := branch.String("condition"); source != "" {
-		value, err := expression.Eval(unbrace(source), vars)
+		value, err := expression.Eval(ctx, unbrace(source), vars)
 		return truthy(value), err
 	}
 	or := strings.EqualFold(branch.String("conditionLogic"), "or")
 	for _, c := range branch.List("conditions") {
-		holds, err := conditionHolds(Data(c.(map[string]any)), vars)
+		holds, err := conditionHolds(ctx, Data(c.(map[string]any)), vars)
 		if err != nil {
 			return false, err
 		}
@@ -133,16 +133,16 @@ func branchHolds(branch Data, vars map[string]any) (bool, error) {
 	return !or, nil
 }
 
-func conditionHolds(c Data, vars map[string]any) (bool, error) {
+func conditionHolds(ctx context.Context, c Data, vars map[string]any) (bool, error) {
 	if c.String("operator") == "expression" {
-		value, err := expression.Eval(unbrace(c.String("leftValue")), vars)
+		value, err := expression.Eval(ctx, unbrace(c.String("leftValue")), vars)
 		return truthy(value), err
 	}
-	left, err := expression.Resolve(c["leftValue"], vars)
+	left, err := expression.Resolve(ctx, c["leftValue"], vars)
 	if err != nil {
 		return false, err
 	}
-	right, err := expression.Resolve(c["rightValue"], vars)
+	right, err := expression.Resolve(ctx, c["rightValue"], vars)
 	if err != nil {
 		return false, err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -24,7 +25,11 @@ import (
 //	outputVariable   where the input goes (collectedData)
 type dataCollection struct{}
 
-const defaultExpiry = 60 // minutes
+// In minutes. Beyond a year an expiry is a mistake of unit; 0 is for ever.
+const (
+	defaultExpiry = 60
+	maxExpiry     = int(maxDelay / time.Minute)
+)
 
 func (dataCollection) Handles(Data) []string { return single }
 
@@ -35,8 +40,8 @@ func (dataCollection) Check(d Data) []Problem {
 		return problem("collectionType", "%q is not one of form, api", d.String("collectionType"))
 	}
 	if v, given := d["expiryMinutes"]; given {
-		if n, ok := toNumber(v); !ok || n < 0 || n != float64(int(n)) {
-			return problem("expiryMinutes", "is not a whole number of zero or more")
+		if n, ok := toNumber(v); !ok || n < 0 || n > float64(maxExpiry) || n != math.Trunc(n) {
+			return problem("expiryMinutes", "is not a whole number from 0, which is for ever, to %d", maxExpiry)
 		}
 	}
 	if err := CheckInput(d["formSchema"], nil); err != nil && !errors.As(err, new(*InputError)) {
@@ -62,7 +67,7 @@ func (dataCollection) Run(_ context.Context, call Call) (Result, error) {
 		in.OutputVariable = DefaultVariable("dataCollection")
 	}
 	if n, ok := call.Data.Number("expiryMinutes"); ok {
-		in.ExpiryMinutes = int(n)
+		in.ExpiryMinutes = int(min(max(n, 0), float64(maxExpiry)))
 	}
 	s := &Suspension{Input: in}
 	if in.ExpiryMinutes > 0 {

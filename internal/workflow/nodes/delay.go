@@ -18,15 +18,25 @@ type delay struct{}
 // maxDelay bounds a wait: longer ones are mistakes of unit.
 const maxDelay = 366 * 24 * time.Hour
 
+// fixed are the settings of a fixed delay.
+var fixed = []struct {
+	key  string
+	unit time.Duration
+}{{"delayMinutes", time.Minute}, {"delaySeconds", time.Second}, {"delayMs", time.Millisecond}}
+
 func (delay) Handles(Data) []string { return single }
 
 func (delay) Check(d Data) []Problem {
 	switch d.String("delayType") {
 	case "", "fixed":
-		for _, key := range []string{"delayMinutes", "delaySeconds", "delayMs"} {
-			if v, ok := d[key]; ok && !d.hasTemplate(key) {
-				if n, ok := toNumber(v); !ok || n < 0 {
-					return problem(key, "is not a number of zero or more")
+		for _, f := range fixed {
+			if d[f.key] != nil && !d.hasTemplate(f.key) {
+				n, ok := d.Number(f.key)
+				switch {
+				case !ok || n < 0:
+					return problem(f.key, "is not a number of zero or more")
+				case duration(n, f.unit, maxDelay) == maxDelay:
+					return problem(f.key, "is not less than %v, which is a year", maxDelay)
 				}
 			}
 		}
@@ -44,13 +54,13 @@ func (delay) Check(d Data) []Problem {
 	return nil
 }
 
-func (delay) Run(_ context.Context, call Call) (Result, error) {
-	until, err := delayUntil(call)
+func (delay) Run(ctx context.Context, call Call) (Result, error) {
+	until, err := delayUntil(ctx, call)
 	if err != nil {
 		return Result{}, err
 	}
 	if until.Sub(call.Now) > maxDelay {
-		return Result{}, fmt.Errorf("a delay of %v is longer than a year", until.Sub(call.Now))
+		return Result{}, fmt.Errorf("the delay is longer than a year")
 	}
 	return Result{
 		Output:  map[string]any{"delayedUntil": until.UTC().Format(time.RFC3339Nano)},
@@ -58,12 +68,12 @@ func (delay) Run(_ context.Context, call Call) (Result, error) {
 	}, nil
 }
 
-func delayUntil(call Call) (time.Time, error) {
+func delayUntil(ctx context.Context, call Call) (time.Time, error) {
 	switch call.Data.String("delayType") {
 	case "until":
 		return time.Parse(time.RFC3339, call.Data.String("untilTime"))
 	case "dynamic":
-		value, err := source(call.Source.String("delayVariable"), call.Vars)
+		value, err := source(ctx, call.Source.String("delayVariable"), call.Vars)
 		if err != nil {
 			return time.Time{}, err
 		}
@@ -71,18 +81,15 @@ func delayUntil(call Call) (time.Time, error) {
 		if !ok || ms < 0 {
 			return time.Time{}, fmt.Errorf("delayVariable %s is not a number of milliseconds", strings.TrimSpace(call.Source.String("delayVariable")))
 		}
-		return call.Now.Add(time.Duration(ms * float64(time.Millisecond))), nil
+		return call.Now.Add(duration(ms, time.Millisecond, maxDelay+1)), nil
 	}
-	var total float64
-	for key, unit := range map[string]time.Duration{"delayMinutes": time.Minute, "delaySeconds": time.Second, "delayMs": time.Millisecond} {
-		n, ok := call.Data.Number(key)
-		if _, given := call.Data[key]; given && (!ok || n < 0) {
-			return time.Time{}, fmt.Errorf("%s is not a number of zero or more", key)
+	until := call.Now
+	for _, f := range fixed {
+		n, ok := call.Data.Number(f.key)
+		if call.Data[f.key] != nil && (!ok || n < 0) {
+			return time.Time{}, fmt.Errorf("%s is not a number of zero or more", f.key)
 		}
-		total += n * float64(unit)
+		until = until.Add(duration(n, f.unit, maxDelay+1))
 	}
-	if total > float64(maxDelay) {
-		return time.Time{}, fmt.Errorf("the delay is longer than a year")
-	}
-	return call.Now.Add(time.Duration(total)), nil
+	return until, nil
 }

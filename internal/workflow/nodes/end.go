@@ -37,11 +37,11 @@ func (end) Check(d Data) []Problem {
 	return nil
 }
 
-func (end) Run(_ context.Context, call Call) (Result, error) {
+func (end) Run(ctx context.Context, call Call) (Result, error) {
 	output := map[string]any{}
 	for _, p := range call.Source.List("outputParameters") {
 		m := Data(p.(map[string]any))
-		value, err := source(m.String("sourceVariable"), call.Vars)
+		value, err := source(ctx, m.String("sourceVariable"), call.Vars)
 		if err != nil {
 			return Result{}, fmt.Errorf("outputParameters %s: %w", m.String("name"), err)
 		}
@@ -63,10 +63,10 @@ func endStatus(d Data) string {
 }
 
 // source evaluates the name of a variable, with or without ctx. and braces.
-func source(name string, vars map[string]any) (any, error) {
+func source(ctx context.Context, name string, vars map[string]any) (any, error) {
 	name = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(name), "{{"), "}}"))
 	if name != "ctx" && name != "input" && !strings.HasPrefix(name, "ctx.") && !strings.HasPrefix(name, "input.") {
 		name = "ctx." + name
 	}
-	return expression.Eval(name, vars)
+	return expression.Eval(ctx, name, vars)
 }

@@ -9,10 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -51,51 +49,6 @@ func newHTTP(allowPrivate bool) httpNode {
 			return nil
 		},
 	}}
-}
-
-// errPrivate refuses an address by what it is, not by what it is called: it
-// is checked when the connection is made, after names have been resolved and
-// for every redirect.
-var errPrivate = errors.New("the address is private; who runs the server can allow it with workflow.http.allowPrivate")
-
-func refusePrivate(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	if !public(ap.Addr()) {
-		return errPrivate
-	}
-	return nil
-}
-
-// special are ranges beyond those that netip knows by name.
-var special = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),      // this network
-	netip.MustParsePrefix("100.64.0.0/10"),  // carrier-grade NAT
-	netip.MustParsePrefix("192.0.0.0/24"),   // protocol assignments
-	netip.MustParsePrefix("192.88.99.0/24"), // 6to4 relays
-	netip.MustParsePrefix("198.18.0.0/15"),  // benchmarks
-	netip.MustParsePrefix("240.0.0.0/4"),    // reserved, broadcast
-	netip.MustParsePrefix("64:ff9b::/96"),   // NAT64: an IPv4 address inside
-	netip.MustParsePrefix("64:ff9b:1::/48"), // local NAT64
-	netip.MustParsePrefix("2002::/16"),      // 6to4: an IPv4 address inside
-	netip.MustParsePrefix("2001::/32"),      // Teredo: an IPv4 address inside
-	netip.MustParsePrefix("fec0::/10"),      // site local
-}
-
-func public(a netip.Addr) bool {
-	a = a.Unmap()
-	if !a.IsValid() || a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() ||
-		a.IsInterfaceLocalMulticast() || a.IsMulticast() || a.IsUnspecified() {
-		return false
-	}
-	for _, p := range special {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
 }
 
 var httpMethods = map[string]bool{"": true, "GET": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "HEAD": true}

@@ -25,7 +25,7 @@ func (transform) Check(d Data) []Problem {
 	return nil
 }
 
-func (transform) Run(_ context.Context, call Call) (Result, error) {
-	value, err := expression.Eval(call.Source.String("expression"), call.Vars)
+func (transform) Run(ctx context.Context, call Call) (Result, error) {
+	value, err := expression.Eval(ctx, call.Source.String("expression"), call.Vars)
 	return Result{Output: value}, err
 }

@@ -1,0 +1,98 @@
+package rooms
+
+import (
+	"math"
+	"sync"
+)
+
+// A seat is one member's place in one room.
+type seat[M comparable] struct {
+	member M
+	room   *room[M]
+
+	// Guarded by the table's mutex.
+	inRoom, inOwn int // where the seat is among those of its room and of its member
+	// since is the offset after which the member has got everything: fromNow
+	// unless it followed.
+	since uint64
+
+	mu      sync.Mutex
+	left    bool
+	held    bool
+	lost    bool   // more came in while held than is kept
+	after   uint64 // publications up to this offset are left out
+	last    uint64 // the latest offset that was delivered
+	waiting []publication[M]
+}
+
+type publication[M comparable] struct {
+	offset  uint64
+	deliver func(M)
+}
+
+// fromNow is the since of a member that only joined.
+const fromNow = math.MaxUint64
+
+// maxWaiting bounds what is kept for a member on hold, and with it what a
+// client gets at one blow. Beyond it the member reads another snapshot instead.
+const maxWaiting = 64
+
+func (s *seat[M]) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = true
+}
+
+// release delivers what waits beyond through and ends the hold. When something
+// was lost it holds on and reports false: another snapshot must begin after
+// the offset that it returns.
+func (s *seat[M]) release(through uint64) (after uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.after = max(s.after, through)
+	waiting, lost := s.waiting, s.lost
+	s.waiting, s.lost = nil, false
+	if lost {
+		return max(through, s.last), false
+	}
+	s.held = false
+	for _, p := range waiting {
+		s.deliver(p)
+	}
+	return through, true
+}
+
+// resume ends a hold without a snapshot: what waits is delivered. It reports
+// whether nothing was lost meanwhile.
+func (s *seat[M]) resume() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waiting, lost := s.waiting, s.lost
+	s.waiting, s.lost, s.held = nil, false, false
+	for _, p := range waiting {
+		s.deliver(p)
+	}
+	return !lost
+}
+
+// deliver hands a publication to the member, unless it has left or has it.
+func (s *seat[M]) deliver(p publication[M]) {
+	switch {
+	case s.left, p.offset > 0 && p.offset <= s.after:
+	case s.held && len(s.waiting) == maxWaiting:
+		s.waiting, s.lost = nil, true
+	case s.held && s.lost:
+	case s.held:
+		s.waiting = append(s.waiting, p)
+	default:
+		s.last = max(s.last, p.offset)
+		p.deliver(s.member)
+	}
+}
+
+// leave makes sure that nothing reaches the member through the seat any more.
+func (s *seat[M]) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left, s.waiting = true, nil
+}

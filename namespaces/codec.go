@@ -1,0 +1,99 @@
+package namespaces
+
+import (
+	"encoding/json"
+	"errors"
+	"sync"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/roomcast/roomcast/events"
+)
+
+// unmarshal is json.Unmarshal into a zero value, at less than half of the cost
+// for what clients usually send: its decoder is the one that encoding/json is
+// about to have, and is stricter here. Names have their case and come once, and
+// texts are UTF-8. What it refuses is decoded again, so that what is accepted
+// and what is said about the rest are up to encoding/json alone. Only a
+// json.Number differs: it takes any string.
+func unmarshal[T any](raw []byte) (T, error) {
+	var v T
+	if jsonv2.Unmarshal(raw, &v, strictly) == nil {
+		return v, nil
+	}
+	var again T
+	err := json.Unmarshal(raw, &again)
+	return again, err
+}
+
+var strictly = jsonv2.JoinOptions(
+	jsonv1.DefaultOptionsV1(),
+	jsonv1.ReportErrorsWithLegacySemantics(false), // costs a pass of its own
+	jsonv2.MatchCaseInsensitiveNames(false),
+	jsonv2.RejectUnknownMembers(true),
+	jsontext.AllowDuplicateNames(false),
+	jsontext.AllowInvalidUTF8(false),
+)
+
+// decodeError names the field that could not be decoded.
+func decodeError(err error) error {
+	if e := (*events.Error)(nil); errors.As(err, &e) {
+		return e
+	}
+	if t, ok := err.(*json.UnmarshalTypeError); ok {
+		field := t.Field
+		if field == "" {
+			field = "payload"
+		}
+		return events.FieldErrorf(field, "got %s", t.Value)
+	}
+	return events.FieldErrorf("payload", "%v", err)
+}
+
+// A replyEncoder makes acknowledgements of successes. It writes what
+// encoding/json hands it straight behind the head, for json.Marshal would copy
+// it once more.
+type replyEncoder struct {
+	json  *json.Encoder
+	reply []byte
+}
+
+func newReplyEncoder() any {
+	e := new(replyEncoder)
+	e.json = json.NewEncoder(e)
+	return e
+}
+
+// encodeReply makes the acknowledgement of a success.
+func encodeReply(encoders *sync.Pool, out any) ([]byte, error) {
+	e := encoders.Get().(*replyEncoder)
+	err := e.json.Encode(out)
+	reply := e.reply
+	e.reply = nil
+	encoders.Put(e)
+	return reply, err
+}
+
+// Write takes one value, with the new line that ends it.
+func (e *replyEncoder) Write(value []byte) (int, error) {
+	switch s := string(value); s {
+	case "{}\n", "null\n":
+		e.reply = []byte(`{"ok":true}`)
+	default:
+		const head = `{"ok":true,`
+		e.reply = make([]byte, 0, len(head)+len(value)-2)
+		e.reply = append(append(e.reply, head...), value[1:len(value)-1]...)
+	}
+	return len(value), nil
+}
+
+// encodeFailure makes the acknowledgement of a failure.
+func encodeFailure(e *events.Error) []byte {
+	b, _ := json.Marshal(struct {
+		OK    bool          `json:"ok"`
+		Error *events.Error `json:"error"`
+	}{false, e})
+	return b
+}

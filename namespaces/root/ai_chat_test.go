@@ -1,0 +1,84 @@
+package root
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/rooms"
+	"github.com/roomcast/roomcast/internal/store/sqlite"
+)
+
+// echo is an assistant that repeats what it hears.
+type echo struct{}
+
+func (echo) Reply(_ context.Context, t chat.Turn) (chat.Reply, error) {
+	return chat.Reply{Text: t.Message.Text}, nil
+}
+
+// chatter is a session that keeps what the bot says.
+type chatter struct {
+	hearer
+	id    *auth.Identity
+	table *rooms.Table[*chatter]
+	said  []string
+}
+
+func (c *chatter) Identity() *auth.Identity { return c.id }
+func (c *chatter) Leave(room events.Room)   { c.table.Leave(string(room), c) }
+func (c *chatter) Follow(room events.Room, since uint64, snapshot func(uint64) (uint64, error)) error {
+	return c.table.Follow(string(room), c, since, snapshot)
+}
+
+// Publish implements [chat.Publisher].
+func (c *chatter) Publish(room events.Room, offset uint64, p events.Payload) error {
+	c.table.Publish(string(room), offset, func(c *chatter) { c.said = append(c.said, p.(events.AIChatBotMessage).Text) })
+	return nil
+}
+
+// Who says something hears one answer, whether it joined before, was in the
+// room and left, or only knows its id from another session.
+func TestAMessageWithoutJoiningIsAnswered(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
+	c := &chatter{id: ada, table: rooms.New[*chatter]()}
+	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: c, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
+	a := newAIChat(svc)
+	room, err := svc.Open(t.Context(), ada, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(text string) {
+		t.Helper()
+		if _, err := a.message(t.Context(), c, chatMessage{Message: chatText{Text: text}, ChatRoomID: room.ID}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("never joined")
+	say("again")
+	if _, err := a.join(t.Context(), c, chatJoin{ChatRoomID: room.ID}); err != nil {
+		t.Fatal(err)
+	}
+	say("joined")
+	foreign := &chatter{id: &auth.Identity{User: "eve", Tenants: ada.Tenants}, table: c.table}
+	if _, err := a.message(t.Context(), foreign, chatMessage{Message: chatText{Text: "x"}, ChatRoomID: room.ID}); err == nil {
+		t.Error("somebody else may say something")
+	}
+	if in := c.table.Members(room.ID); len(in) != 1 {
+		t.Errorf("%d sessions are in the room", len(in))
+	}
+	if err := svc.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.said) != 3 || c.said[0] != "never joined" || c.said[1] != "again" || c.said[2] != "joined" || len(foreign.said) != 0 {
+		t.Errorf("the bot said %q", c.said)
+	}
+}
