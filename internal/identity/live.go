@@ -14,6 +14,8 @@ import (
 type Session interface {
 	ID() string
 	Identity() *auth.Identity
+	// Address is where the client is.
+	Address() string
 	Emit(p events.Payload) error
 	// Rooms returns the rooms that the session is in.
 	Rooms() []events.Room

@@ -24,7 +24,8 @@ type session struct {
 	heard []string // what was emitted, and "gone"
 }
 
-func (s *session) ID() string { return "s1" }
+func (s *session) ID() string      { return "s1" }
+func (s *session) Address() string { return "192.0.2.1" }
 func (s *session) Identity() *auth.Identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ var errOtherUser = events.Errorf(events.CodeInvalidUser, "a session stays with i
 // and returns the rooms that it had to leave. A refusal leaves the session as
 // it was, except that a user who may no longer be in the namespace is put out.
 func (l *Live) Refresh(ctx context.Context, s Session, c auth.Credential) (left []events.Room, err error) {
-	id, err := l.opts.Authenticate(ctx, c)
+	id, err := l.opts.Authenticate(ctx, c.From(s.Address()))
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,9 @@ func (sp *space) admitFrom(sock *socket.Socket, next func(*socket.ExtendedError)
 	sp.admit(sock, next)
 }
 
+// Address returns the address of the client.
+func (s *Session) Address() string { return s.link.conn.RemoteIP() }
+
 // Rooms returns the rooms that the session is in.
 func (s *Session) Rooms() []events.Room {
 	names := s.space.rooms.Rooms(s)
