@@ -15,6 +15,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/identity"
+	"github.com/roomcast/roomcast/internal/socketio"
 )
 
 // The issuer of development, and the tenant that its tokens are for.
@@ -23,6 +24,8 @@ const (
 	devAudience = "roomcast"
 	DevTenant   = "default"
 )
+
+var _ identity.Session = (*socketio.Session)(nil)
 
 // newIdentity builds what decides who is who.
 func (a *App) newIdentity(ctx context.Context) error {

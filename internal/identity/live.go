@@ -74,6 +74,7 @@ func NewLive(opts LiveOptions) *Live {
 type seat struct {
 	session Session
 	rules   Rules
+	end     time.Time // of the credential that the plan is for
 	at      time.Time
 	warned  bool
 	index   int // in the schedule, -1 if it is not there
@@ -109,6 +110,9 @@ func (l *Live) removeLocked(s Session) *seat {
 // planLocked puts a session where it belongs in the schedule.
 func (l *Live) planLocked(one *seat) {
 	end := one.session.Identity().Expires
+	if !end.Equal(one.end) {
+		one.end, one.warned = end, false
+	}
 	switch {
 	case end.IsZero():
 		l.due.remove(one)
@@ -160,6 +164,11 @@ func (l *Live) work() time.Duration {
 			return min(wait, maxNap)
 		}
 		end := one.session.Identity().Expires
+		if !end.Equal(one.end) { // it is being renewed
+			l.planLocked(one)
+			l.mu.Unlock()
+			continue
+		}
 		ended := time.Until(end.Add(l.opts.Leeway)) <= 0
 		if !ended {
 			one.warned = true

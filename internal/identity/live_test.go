@@ -239,6 +239,22 @@ func TestRefreshToLess(t *testing.T) {
 	})
 }
 
+// The time may come while a session is being renewed.
+func TestRefreshAtTheLastMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		s := b.open(until("ada", 2*time.Minute), Rules{})
+		s.Renew(until("ada", time.Hour)) // and nothing is planned yet
+		time.Sleep(10 * time.Minute)
+		expect(t, "renewed", s, "[]")
+		time.Sleep(49 * time.Minute)
+		expect(t, "warning of the second", s, "[auth_expiring 60]")
+		s.Renew(&auth.Identity{User: "ada"}) // something that does not end
+		time.Sleep(10 * time.Minute)
+		expect(t, "endless", s, "[]")
+	})
+}
+
 func TestRevocationEndsSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

@@ -40,7 +40,6 @@ func (l *Live) Refresh(ctx context.Context, s Session, c auth.Credential) (left 
 	left, err = l.leaveRooms(ctx, s, one.rules)
 	l.mu.Lock()
 	if l.seats[s] == one {
-		one.warned = false
 		l.planLocked(one)
 	}
 	l.mu.Unlock()

@@ -5,6 +5,7 @@ package renewal
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -23,22 +24,28 @@ func Extend(ns namespaces.Namespace, live *identity.Live) namespaces.Namespace {
 	opened, closed := ns.Opened, ns.Closed
 	ns.Opened = func(ctx context.Context, s namespaces.Session) {
 		// First, because what the namespace does may take its time.
-		if session, ok := s.(identity.Session); ok {
-			live.Opened(session, r.rules)
-		}
+		live.Opened(renewable(s), r.rules)
 		if opened != nil {
 			opened(ctx, s)
 		}
 	}
 	ns.Closed = func(s namespaces.Session) {
-		if session, ok := s.(identity.Session); ok {
-			live.Closed(session)
-		}
+		live.Closed(renewable(s))
 		if closed != nil {
 			closed(s)
 		}
 	}
 	return ns
+}
+
+// renewable is a session that can be renewed and ended. A transport whose
+// sessions cannot would leave people in whose credential is gone.
+func renewable(s namespaces.Session) identity.Session {
+	session, ok := s.(identity.Session)
+	if !ok {
+		panic(fmt.Sprintf("renewal: %T does not implement identity.Session", s))
+	}
+	return session
 }
 
 type renewal struct {
@@ -80,11 +87,7 @@ func (r renewal) refresh(ctx context.Context, s namespaces.Session, in refresh) 
 	if text == "" {
 		return refreshed{}, events.FieldErrorf("token", "is missing: send token or apiKey")
 	}
-	session, ok := s.(identity.Session)
-	if !ok {
-		return refreshed{}, events.Errorf(events.CodeInvalidRequest, "this session cannot be renewed: connect again")
-	}
-	left, err := r.live.Refresh(ctx, session, auth.FromText(text))
+	left, err := r.live.Refresh(ctx, renewable(s), auth.FromText(text))
 	if err != nil {
 		return refreshed{}, err
 	}
