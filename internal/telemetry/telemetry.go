@@ -20,7 +20,7 @@ type Sources struct {
 	Sessions  func() socketio.Stats
 	Transport func() engineio.Stats
 	LogsLost  func() int64
-	// Credentials returns how many were let in and refused.
+	// Credentials returns how many were let in and refused; nil where none are.
 	Credentials func() (verified, refused int64)
 }
 
@@ -88,8 +88,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(received, s.Received)
 	count(published, s.Published)
 	count(delivered, s.Delivered)
-	verified, refused := c.Credentials()
-	count(credentials, verified, "verified")
-	count(credentials, refused, "refused")
+	if c.Credentials != nil {
+		verified, refused := c.Credentials()
+		count(credentials, verified, "verified")
+		count(credentials, refused, "refused")
+	}
 	count(logsLost, c.LogsLost())
 }
