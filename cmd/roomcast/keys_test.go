@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/roomcast/roomcast/internal/app"
+	"github.com/roomcast/roomcast/internal/config"
 )
 
 // in runs the program in a folder.
@@ -58,6 +61,31 @@ func TestKeysCommands(t *testing.T) {
 		if _, err := in(t, folder, "", append([]string{"keys"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)
 		}
+	}
+}
+
+// A key is enough to start a server with: the first gets in without an issuer.
+func TestServeWithAKeyAlone(t *testing.T) {
+	folder := t.TempDir()
+	c := config.Default()
+	c.Server.Addr, c.Server.Data = []string{"127.0.0.1:0"}, filepath.Join(folder, "data")
+	start := func() error {
+		a, err := app.New(t.Context(), app.Options{Config: c, Log: io.Discard})
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		return a.Run(ctx)
+	}
+	if err := start(); err == nil || !strings.Contains(err.Error(), "nobody could sign in") {
+		t.Errorf("without a key: %v", err)
+	}
+	if out, err := in(t, folder, "", "keys", "create", "--name", "first", "--user", "root"); err != nil {
+		t.Fatal(out, err)
+	}
+	if err := start(); err != nil {
+		t.Errorf("with a key: %v", err)
 	}
 }
 

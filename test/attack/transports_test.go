@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ type transport interface {
 }
 
 func transports(s *servertest.Server) []transport {
-	return []transport{socketIO{s, "/"}, socketIO{s, "/monitor"}, restAPI{s}}
+	return []transport{socketIO{s, "/"}, socketIO{s, "/monitor"}, socketIO2{s}, restAPI{s}}
 }
 
 // An operation is something to try, in the words of each transport.
@@ -66,6 +67,35 @@ func (x socketIO) do(t *testing.T, credential string, op operation) (events.Code
 	_, code := c.call(op.event, op.payload)
 	return code, true
 }
+
+// socketIO2 is the default namespace as clients of version 2 enter it: with the
+// connection, and a token in its address.
+type socketIO2 struct{ s *servertest.Server }
+
+func (socketIO2) name() string { return "Socket.IO 2" }
+
+func (x socketIO2) knock(t *testing.T, credential string) events.Code {
+	t.Helper()
+	ws, _, err := websocket.Dial(t.Context(), x.s.URL+"/socket.io/?EIO=3&transport=websocket&token="+url.QueryEscape(credential), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	ws.SetDeadline(time.Now().Add(20 * time.Second))
+	c := &client{t: t, Client: ws}
+	c.packet() // the handshake
+	p := c.packet()
+	if p == "40" {
+		return ""
+	}
+	var refusal struct{ Code events.Code }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(p, "44")), &refusal); err != nil {
+		t.Fatalf("entering was answered with %s", p)
+	}
+	return refusal.Code
+}
+
+func (socketIO2) do(*testing.T, string, operation) (events.Code, bool) { return "", false }
 
 // client is one Socket.IO client in one namespace.
 type client struct {
