@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/servertest"
@@ -42,7 +43,12 @@ func TestMetrics(t *testing.T) {
 		b, _ := io.ReadAll(res.Body)
 		return res.StatusCode, string(b)
 	}
+	// The client sees the close frame before the server has seen its answer.
 	status, body := get("", "")
+	for end := time.Now().Add(10 * time.Second); strings.Contains(body, `{transport="websocket"} 2`) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+		status, body = get("", "")
+	}
 	for _, want := range []string{
 		`roomcast_connections{transport="websocket"} 1`, `roomcast_connections{transport="polling"} 0`, "roomcast_connections_opened_total 2",
 		`roomcast_connections_closed_total{reason="parse error"} 1`, "roomcast_send_queue_bytes 0", "roomcast_sessions 0", "go_goroutines",

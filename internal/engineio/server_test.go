@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,12 +20,12 @@ import (
 type echoSession struct {
 	c      *Conn
 	closed chan Reason
-	hold   func(data []byte) // called before a message is sent back, when set
+	hold   atomic.Pointer[func(data []byte)] // called before a message is sent back, when set
 }
 
 func (s *echoSession) Message(_ *Turn, data []byte, binary bool) {
-	if s.hold != nil {
-		s.hold(data)
+	if hold := s.hold.Load(); hold != nil {
+		(*hold)(data)
 	}
 	if binary {
 		s.c.Send(BinaryFrame(data))
@@ -51,7 +52,7 @@ func newFixture(t *testing.T, opts Options) *fixture {
 	t.Helper()
 	f := &fixture{t: t, sessions: make(chan *echoSession, 1024)}
 	opts.Open = func(c *Conn, _ *http.Request) Session {
-		s := &echoSession{c, make(chan Reason, 1), nil}
+		s := &echoSession{c: c, closed: make(chan Reason, 1)}
 		f.sessions <- s
 		return s
 	}
@@ -586,11 +587,11 @@ func TestUpgradeDuringPost(t *testing.T) {
 	q := f.poll("EIO=4")
 	s := <-f.sessions
 	release := make(chan struct{})
-	s.hold = func(data []byte) {
+	s.hold.Store(ptr(func(data []byte) {
 		if string(data) == "first" {
 			<-release
 		}
-	}
+	}))
 	posted := make(chan string)
 	go func() {
 		_, body := f.do(q, "4first\x1e4second")
@@ -626,7 +627,7 @@ func TestHold(t *testing.T) {
 	f := newFixture(t, Options{})
 	q := f.poll("EIO=4")
 	s := <-f.sessions
-	s.hold = func([]byte) { s.c.Hold() }
+	s.hold.Store(ptr(func([]byte) { s.c.Hold() }))
 	posted := make(chan string)
 	go func() {
 		_, body := f.do(q, "4a\x1e4b")
@@ -648,7 +649,7 @@ func TestHold(t *testing.T) {
 	c := f.mustDial("EIO=4")
 	c.ReadMessage()
 	s = <-f.sessions
-	s.hold = func([]byte) { s.c.Hold() }
+	s.hold.Store(ptr(func([]byte) { s.c.Hold() }))
 	c.send("4a")
 	c.send("4b")
 	c.expect("4a")
@@ -923,3 +924,5 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("late WebSocket closed with %v", e)
 	}
 }
+
+func ptr[T any](v T) *T { return &v }

@@ -132,10 +132,14 @@ func (srv *Server) identify(sp *space, s *Session) (*auth.Identity, error) {
 	if !s.credential.IsZero() {
 		request = s.credential
 	}
-	identity, err := srv.opts.Authenticate(context.Background(), auth.FromHandshake(s.handshake, request))
-	if err == nil && sp.Admit != nil {
-		err = sp.Admit(identity)
-	}
+	var identity *auth.Identity
+	err := errPanicked
+	s.guard("admitting", func() {
+		identity, err = srv.opts.Authenticate(context.Background(), auth.FromHandshake(s.handshake, request))
+		if err == nil && sp.Admit != nil {
+			err = sp.Admit(identity)
+		}
+	})
 	if err != nil {
 		e, meant := events.Public(err)
 		log := srv.opts.Logger.With("namespace", sp.Name, "address", s.link.conn.RemoteIP())
@@ -182,5 +186,7 @@ func forgetHandshake(sock *socket.Socket) {
 	h := sock.Handshake()
 	h.Headers, h.Query, h.Auth, h.Time, h.Url = nil, nil, nil, "", ""
 }
+
+var errPanicked = errors.New("socketio: authentication panicked")
 
 var errEnded = errors.New("socketio: session has ended")

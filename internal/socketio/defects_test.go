@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/namespaces"
 )
@@ -292,5 +293,34 @@ func TestLongPollingMessages(t *testing.T) {
 		if got := do(query, ""); got != "430["+long+"]" {
 			t.Errorf("%d bytes came back as %d", len(long), len(got))
 		}
+	}
+}
+
+// A panic in what a namespace does is the fault of one session.
+func TestNamespacePanics(t *testing.T) {
+	f := newFixture(t, Options{}, namespaces.Namespace{
+		Opened: func(context.Context, namespaces.Session) { panic("opened") },
+		Closed: func(namespaces.Session) { panic("closed") },
+	}, func(_ namespaces.Session, event string, _ []json.RawMessage, _ bool) string {
+		if event == "panic" {
+			panic("handler")
+		}
+		return "1"
+	})
+	c := f.enter()
+	c.send(`421["panic"]`, `422["x"]`)
+	c.expect(`431[{"ok":false,"error":{"code":"INTERNAL_ERROR","message":"internal server error"}}]`)
+	c.expect("432[1]")
+	c.Close()
+	c = f.enter()
+	c.send(`421["x"]`)
+	c.expect("431[1]")
+}
+
+func TestPublishNowhere(t *testing.T) {
+	f := newFixture(t, Options{}, namespaces.Namespace{}, echo)
+	p := events.AIChatBotMessage{Text: "x"}
+	if f.srv.Publish("/nowhere", "room", 0, p) == nil || f.srv.PublishVolatile("/nowhere", "room", p) == nil {
+		t.Error("published to a namespace that does not exist")
 	}
 }

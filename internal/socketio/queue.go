@@ -106,12 +106,16 @@ func (s *Session) run(t *engineio.Turn, e event) {
 
 func (s *Session) handle(t *engineio.Turn, e event) {
 	begun := time.Now()
-	reply := s.space.Handler.Handle(context.Background(), s, e.Event)
+	reply := panicked
+	s.guard("handling an event", func() { reply = s.space.Handler.Handle(context.Background(), s, e.Event) })
 	s.space.took(e.Name, time.Since(begun))
 	if e.WantsAck {
 		s.acknowledge(t, e.id, reply)
 	}
 }
+
+// panicked is the reply of a handler that did.
+var panicked = Reply{Args: []json.RawMessage{json.RawMessage(`{"ok":false,"error":{"code":"INTERNAL_ERROR","message":"internal server error"}}`)}}
 
 // acknowledge sends the acknowledgement of an event.
 func (s *Session) acknowledge(t *engineio.Turn, id uint64, r Reply) {

@@ -170,12 +170,16 @@ func (s *Server) Publish(namespace string, room events.Room, offset uint64, p ev
 // PublishVolatile is Publish for what clients can do without: who cannot take
 // it at once does not get it.
 func (s *Server) PublishVolatile(namespace string, room events.Room, p events.Payload) error {
+	sp := s.spaces[namespace]
+	if sp == nil {
+		return fmt.Errorf("publishing to %s: no such namespace", namespace)
+	}
 	payload, err := s.encode(namespace, p)
 	if err != nil {
 		return err
 	}
 	frame := s.frame(namespace, p.EventName(), payload)
-	s.spaces[namespace].rooms.Publish(string(room), 0, func(m *Session) { m.deliverVolatile(frame) })
+	sp.rooms.Publish(string(room), 0, func(m *Session) { m.deliverVolatile(frame) })
 	return nil
 }
 

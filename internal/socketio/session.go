@@ -3,6 +3,8 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -157,7 +159,7 @@ func (s *Session) open(sock *socket.Socket) {
 	s.mu.Unlock()
 	s.link.conn.Busy() // until finish
 	if s.space.Opened != nil {
-		s.space.Opened(context.Background(), s)
+		s.guard("opening", func() { s.space.Opened(context.Background(), s) })
 	}
 	s.mu.Lock()
 	s.handshake, s.credential = nil, auth.Credential{}
@@ -213,9 +215,21 @@ func (s *Session) finish() {
 	}
 	s.space.sessions.remove(s.id)
 	if s.space.Closed != nil {
-		s.space.Closed(s)
+		s.guard("closing", func() { s.space.Closed(s) })
 	}
 	s.link.conn.Done()
+}
+
+// guard runs what a namespace does. A panic is the fault of one session, not of
+// the server.
+func (s *Session) guard(doing string, fn func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.link.srv.opts.Logger.Error("namespace panicked", "namespace", s.namespace, "doing", doing, "session", s.id,
+				"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	fn()
 }
 
 func (s *Session) is(state sessionState) bool {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"unsafe"
 )
 
 // Most connections are idle most of the time: a goroutine for each would cost
@@ -28,8 +29,13 @@ type socket struct {
 
 // A shard reads its connections, one goroutine at a time.
 type shard struct {
-	srv     *Server
-	epoll   int
+	srv   *Server
+	epoll int
+	// file is the epoll instance as Go's own poller sees it, so that to wait
+	// for events blocks a goroutine and not a thread: a thread that blocks,
+	// however shortly, is taken for one that needs watching.
+	file    *os.File
+	ready   syscall.RawConn
 	waker   int // an eventfd, readable when there is something in woken, or to stop
 	stopped sync.WaitGroup
 
@@ -43,24 +49,45 @@ type shard struct {
 func newShards(srv *Server) ([]*shard, error) {
 	var shards []*shard
 	for range runtime.GOMAXPROCS(0) {
-		s := &shard{srv: srv, conns: make(map[int32]*Conn)}
-		var err error
-		if s.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
-			return nil, os.NewSyscallError("epoll_create1", err)
-		}
-		fd, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
-		if errno != 0 {
-			return nil, os.NewSyscallError("eventfd2", errno)
-		}
-		s.waker = int(fd)
-		e := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(s.waker)}
-		if err := syscall.EpollCtl(s.epoll, syscall.EPOLL_CTL_ADD, s.waker, &e); err != nil {
-			return nil, os.NewSyscallError("epoll_ctl", err)
+		s := &shard{srv: srv, conns: make(map[int32]*Conn), waker: -1}
+		shards = append(shards, s)
+		if err := s.open(); err != nil {
+			for _, s := range shards {
+				s.close()
+			}
+			return nil, err
 		}
 		s.stopped.Add(1)
-		shards = append(shards, s)
 	}
 	return shards, nil
+}
+
+func (s *shard) open() (err error) {
+	if s.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	syscall.SetNonblock(s.epoll, true) // os.NewFile asks for it
+	s.file = os.NewFile(uintptr(s.epoll), "epoll")
+	if s.ready, err = s.file.SyscallConn(); err != nil {
+		return err
+	}
+	fd, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if errno != 0 {
+		return os.NewSyscallError("eventfd2", errno)
+	}
+	s.waker = int(fd)
+	e := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(s.waker)}
+	return os.NewSyscallError("epoll_ctl", syscall.EpollCtl(s.epoll, syscall.EPOLL_CTL_ADD, s.waker, &e))
+}
+
+// close gives back what open took.
+func (s *shard) close() {
+	if s.file != nil {
+		s.file.Close()
+	}
+	if s.waker >= 0 {
+		syscall.Close(s.waker)
+	}
 }
 
 // run reads until stop is called.
@@ -79,7 +106,7 @@ func (s *shard) stop() {
 // would look at it too. It reports false when it has none.
 func (c *Conn) adopt(nc net.Conn) bool {
 	tcp, ok := nc.(*net.TCPConn)
-	if !ok || len(c.srv.shards) == 0 {
+	if !ok || len(c.srv.shards()) == 0 {
 		return false
 	}
 	raw, err := tcp.SyscallConn()
@@ -172,37 +199,55 @@ func (c *Conn) release() {
 	c.fd = -1
 }
 
+// The calls below return at once, so Go's scheduler need not be told of them;
+// telling it costs as much as a short call itself.
+
 // write writes what the kernel takes without waiting. The mutex is held.
 func (c *Conn) write(b []byte) (int, error) {
-	for {
-		n, err := syscall.Write(c.fd, b)
-		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
+	for len(b) > 0 {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
 			return 0, nil
-		case err != nil:
-			return 0, os.NewSyscallError("write", err)
 		default:
-			return n, nil
+			return 0, os.NewSyscallError("write", errno)
 		}
 	}
+	return 0, nil
 }
 
 // read reads what there is without waiting; 0 bytes without an error is
 // nothing yet.
 func (c *Conn) read(b []byte) (int, error) {
 	for {
-		n, err := syscall.Read(c.fd, b)
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
+		case errno == syscall.EINTR:
+		case errno == syscall.EAGAIN:
 			return 0, nil
-		case err != nil:
-			return 0, os.NewSyscallError("read", err)
+		case errno != 0:
+			return 0, os.NewSyscallError("read", errno)
 		case n == 0:
 			return 0, io.EOF
 		default:
-			return n, nil
+			return int(n), nil
+		}
+	}
+}
+
+// events returns the events that there are, without waiting.
+func (s *shard) events(into []syscall.EpollEvent) int {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(s.epoll), uintptr(unsafe.Pointer(&into[0])), uintptr(len(into)), 0, 0, 0)
+		switch errno {
+		case 0:
+			return int(n)
+		case syscall.EINTR:
+		default:
+			panic("websocket: epoll_pwait: " + errno.Error())
 		}
 	}
 }

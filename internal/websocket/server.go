@@ -47,7 +47,7 @@ func (o Options) withDefaults() Options {
 type Server struct {
 	opts   Options
 	watch  watchdog
-	shards []*shard
+	shards func() []*shard // opened when they are first needed
 	next   atomic.Uint32
 }
 
@@ -56,13 +56,17 @@ type Server struct {
 func NewServer(opts Options) *Server {
 	opts = opts.withDefaults()
 	s := &Server{opts: opts, watch: watchdog{wake: make(chan struct{}, 1), every: opts.HandoverAfter}}
-	s.shards, _ = newShards(s) // without any, every connection is a stream
+	s.shards = sync.OnceValue(func() []*shard {
+		shards, _ := newShards(s) // without any, every connection is a stream
+		return shards
+	})
 	return s
 }
 
 // nextShard returns the shard of a new connection.
 func (s *Server) nextShard() *shard {
-	return s.shards[int(s.next.Add(1))%len(s.shards)]
+	shards := s.shards()
+	return shards[int(s.next.Add(1))%len(shards)]
 }
 
 // Run reads connections until ctx ends, and then ends those that are left.
@@ -71,11 +75,11 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	var watch sync.WaitGroup
 	watch.Go(func() { s.watch.run(watching) })
-	for _, sh := range s.shards {
+	for _, sh := range s.shards() {
 		go sh.run()
 	}
 	<-ctx.Done()
-	for _, sh := range s.shards {
+	for _, sh := range s.shards() {
 		sh.stop()
 	}
 	stop()

@@ -8,11 +8,16 @@ type reader struct {
 	shard  *shard
 	events [128]syscall.EpollEvent
 	i, n   int // events[i:n] have not been handled
+	look   func(uintptr) bool
 }
 
 func newReader(s *shard) *reader {
 	r := &reader{Turn: newTurn(s.srv, readSize), shard: s}
 	r.goOn = r.handOver
+	r.look = func(uintptr) bool {
+		r.i, r.n = 0, s.events(r.events[:])
+		return r.n > 0
+	}
 	return r
 }
 
@@ -42,11 +47,9 @@ func (r *reader) run() {
 				return
 			}
 		}
-		n, err := syscall.EpollWait(r.shard.epoll, r.events[:], -1)
-		if err != nil && err != syscall.EINTR {
-			panic("websocket: epoll_wait: " + err.Error())
+		if err := r.shard.ready.Read(r.look); err != nil {
+			panic("websocket: waiting for events: " + err.Error())
 		}
-		r.i, r.n = 0, max(n, 0)
 	}
 }
 
@@ -201,7 +204,6 @@ func (r *reader) stop() {
 	for _, c := range conns {
 		r.drop(c, ErrClosed)
 	}
-	syscall.Close(s.epoll)
-	syscall.Close(s.waker)
+	s.close()
 	s.stopped.Done()
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,7 +86,7 @@ func (s *server) enter(t *testing.T) *client {
 		t.Fatal(err)
 	}
 	c := &client{ws}
-	c.SetDeadline(time.Now().Add(2 * time.Minute))
+	c.SetDeadline(time.Now().Add(5 * time.Minute))
 	for _, step := range []struct{ send, answer string }{{"40", "40"}, {`420["ready"]`, "430"}} {
 		if err := c.WriteMessage(websocket.OpText, []byte(step.send)); err != nil {
 			t.Fatal(err)
@@ -123,34 +124,39 @@ type publication struct {
 	Pad string `json:"pad"`
 }
 
-// round publishes n times to members that read, and returns how long each
-// publication took to each of them. They must get all of them, in order.
-// before, unless it is nil, is called before each.
-func (s *server) round(t *testing.T, n int, before func(i int)) []time.Duration {
+// group is who reads in the room.
+type group struct {
+	s       *server
+	clients []*client
+}
+
+func (s *server) gather(t *testing.T) *group {
+	t.Helper()
+	g := &group{s: s}
+	for range members {
+		g.clients = append(g.clients, s.enter(t))
+	}
+	t.Cleanup(func() {
+		for _, c := range g.clients {
+			c.Close()
+		}
+	})
+	return g
+}
+
+// round publishes n times and returns how long each publication took to each
+// of the group. All get all of them, in order. before, unless it is nil, is
+// called before each.
+func (g *group) round(t *testing.T, n int, before func(i int)) []time.Duration {
 	t.Helper()
 	start := time.Now()
 	latencies := make([][]time.Duration, members)
 	var all sync.WaitGroup
-	for m := range members {
-		c := s.enter(t)
-		latencies[m] = make([]time.Duration, 0, n)
+	for i, c := range g.clients {
 		all.Go(func() {
-			defer c.Close()
-			for len(latencies[m]) < n {
-				_, b, err := c.ReadMessage()
-				if err != nil {
-					t.Errorf("member %d after %d publications: %v", m, len(latencies[m]), err)
-					return
-				}
-				var next, at int
-				if k, _ := fmt.Sscanf(string(b), `42["e",{"n":%d,"at":%d,`, &next, &at); k == 0 {
-					continue // a heartbeat
-				}
-				if next != len(latencies[m]) {
-					t.Errorf("member %d got %d, want %d", m, next, len(latencies[m]))
-					return
-				}
-				latencies[m] = append(latencies[m], time.Since(start)-time.Duration(at))
+			var err error
+			if latencies[i], err = c.take(n, start); err != nil {
+				t.Errorf("member %d after %d publications: %v", i, len(latencies[i]), err)
 			}
 		})
 	}
@@ -166,12 +172,28 @@ func (s *server) round(t *testing.T, n int, before func(i int)) []time.Duration 
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.server.PublishRaw("/", room, 0, "e", payload)
+		g.s.server.PublishRaw("/", room, 0, "e", payload)
 	}
 	all.Wait()
-	var together []time.Duration
-	for _, l := range latencies {
-		together = append(together, l...)
+	return slices.Concat(latencies...)
+}
+
+// take reads n publications and returns how long each was on its way.
+func (c *client) take(n int, start time.Time) (latencies []time.Duration, err error) {
+	for len(latencies) < n {
+		_, b, err := c.ReadMessage()
+		if err != nil {
+			return latencies, err
+		}
+		if string(b) == "2" {
+			c.WriteMessage(websocket.OpText, []byte("3"))
+			continue
+		}
+		var next, at int
+		if _, err := fmt.Sscanf(string(b), `42["e",{"n":%d,"at":%d,`, &next, &at); err != nil || next != len(latencies) {
+			return latencies, fmt.Errorf("got %.40q", b)
+		}
+		latencies = append(latencies, time.Since(start)-time.Duration(at))
 	}
-	return together
+	return latencies, nil
 }

@@ -21,19 +21,20 @@ const (
 	every     = 2 * time.Millisecond         // between publications: 500/s
 	members   = 20                           // that read
 	sendLimit = 1 << 20                      // bytes that the server keeps for a client
-	length    = int(3 * time.Second / every) // publications of a round
+	length    = int(2 * time.Second / every) // publications of a round
 )
 
 // A client that never reads costs what its limit says, is told why it was
 // closed and is counted. The others get everything, in order.
 func TestSlowReaderIsCutOff(t *testing.T) {
 	s := serve(t)
-	s.round(t, 100, nil) // what is made once is made
+	g := s.gather(t)
+	g.round(t, 100, nil) // what is made once is made
 	heap := liveHeap()
 	slow := s.enter(t)
 	var worstHeap uint64
 	var worstQueue int
-	s.round(t, length, func(i int) {
+	g.round(t, length, func(i int) {
 		worstQueue = max(worstQueue, s.server.TransportStats().Queued)
 		if i%100 == 0 {
 			worstHeap = max(worstHeap, liveHeap())
@@ -87,23 +88,24 @@ func TestOthersAreNotSlowed(t *testing.T) {
 		t.Skip("takes a minute and a quiet machine: make prove-slow-reader")
 	}
 	s := serve(t)
-	s.round(t, 1000, nil)
+	g := s.gather(t)
+	g.round(t, 1000, nil)
 	var alone, beside []time.Duration
-	for i := range 12 {
+	for i := range 16 {
 		// Whatever else drifts meanwhile must not favour either.
 		if i%2 == 0 {
-			alone = append(alone, p99(s.round(t, length, nil)))
+			alone = append(alone, p99(g.round(t, length, nil)))
 		}
 		stop := s.keepSlow(t)
-		beside = append(beside, p99(s.round(t, length, nil)))
-		n, queued := stop()
+		beside = append(beside, p99(g.round(t, length, nil)))
+		queued := stop()
 		if queued < sendLimit/2 {
 			t.Error("the slow readers were not slow")
 		}
 		if i%2 == 1 {
-			alone = append(alone, p99(s.round(t, length, nil)))
+			alone = append(alone, p99(g.round(t, length, nil)))
 		}
-		t.Logf("p99 %v alone, %v beside slow readers: %d came, up to %d bytes were queued", alone[i], beside[i], n, queued)
+		t.Logf("p99 %v alone, %v beside a slow reader, for which up to %d bytes were queued", alone[i], beside[i], queued)
 	}
 	a, b := middle(alone), middle(beside)
 	t.Logf("median of the rounds: p99 %v alone, %v beside a slow reader: %+.0f %%", a, b, 100*(float64(b)/float64(a)-1))
@@ -122,35 +124,29 @@ func middle(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// keepSlow has clients in the room that do not read, until stop is called. As
-// one is soon cut off, another comes every second. stop returns how many came
-// and the most that was queued.
-func (s *server) keepSlow(t *testing.T) (stop func() (n, queued int)) {
+// keepSlow has a client in the room that does not read, until stop is called.
+// stop returns the most that was queued.
+func (s *server) keepSlow(t *testing.T) (stop func() (queued int)) {
 	t.Helper()
 	over := make(chan struct{})
 	var done sync.WaitGroup
-	slow, queued := []*client{s.enter(t)}, 0
+	slow, queued := s.enter(t), 0
 	done.Go(func() {
-		look, another := time.NewTicker(50*time.Millisecond), time.NewTicker(time.Second)
+		look := time.NewTicker(100 * time.Millisecond)
 		defer look.Stop()
-		defer another.Stop()
 		for {
 			select {
 			case <-over:
 				return
 			case <-look.C:
 				queued = max(queued, s.server.TransportStats().Queued)
-			case <-another.C:
-				slow = append(slow, s.enter(t))
 			}
 		}
 	})
-	return func() (int, int) {
+	return func() int {
 		close(over)
 		done.Wait()
-		for _, c := range slow {
-			c.Close()
-		}
-		return len(slow), queued
+		slow.Close()
+		return queued
 	}
 }
