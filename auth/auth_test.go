@@ -16,13 +16,13 @@ import (
 )
 
 var (
-	issuer = Issuer{Name: "https://issuer.example", Audience: "roomcast", Secret: []byte(strings.Repeat("s", 32))}
-	ada    = Identity{User: "ada", Tenants: []Membership{{"acme", Admin}, {"other", Member}}}
+	issuer0 = Issuer{Name: "https://issuer.example", Audience: "roomcast", Secret: []byte(strings.Repeat("s", 32))}
+	ada     = Identity{User: "ada", Tenants: []Membership{{"acme", Admin}, {"other", Member}}}
 )
 
 func authenticator(t *testing.T, keys ...APIKey) *Authenticator {
 	t.Helper()
-	a, err := New(Options{Issuers: []Issuer{issuer}, APIKeys: keys, Leeway: 30 * time.Second})
+	a, err := New(Options{Issuers: []Issuer{issuer0}, APIKeys: keys, Leeway: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func code(err error) events.Code {
 }
 
 func TestTokenRoundTrip(t *testing.T) {
-	raw, err := issuer.Sign(ada, time.Now(), time.Hour)
+	raw, err := issuer0.Sign(ada, time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestTokenRoundTrip(t *testing.T) {
 
 func TestBadTokens(t *testing.T) {
 	now := time.Now()
-	valid := jwt.MapClaims{"iss": issuer.Name, "aud": issuer.Audience, "sub": "ada", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
+	valid := jwt.MapClaims{"iss": issuer0.Name, "aud": issuer0.Audience, "sub": "ada", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	with := func(name string, value any) jwt.MapClaims {
 		m := jwt.MapClaims{}
 		for k, v := range valid {
@@ -75,32 +75,35 @@ func TestBadTokens(t *testing.T) {
 		return s
 	}
 	hs := jwt.SigningMethodHS256
-	good := sign(hs, issuer.Secret, valid)
+	good := sign(hs, issuer0.Secret, valid)
 	parts := strings.Split(good, ".")
 	tests := []struct {
 		name, token string
 		code        events.Code
 	}{
 		{"valid", good, ""},
-		{"expired", sign(hs, issuer.Secret, with("exp", now.Add(-time.Hour).Unix())), events.CodeTokenExpired},
-		{"expired within leeway", sign(hs, issuer.Secret, with("exp", now.Add(-20*time.Second).Unix())), ""},
-		{"no expiry", sign(hs, issuer.Secret, with("exp", nil)), events.CodeTokenInvalid},
-		{"no issuer", sign(hs, issuer.Secret, with("iss", nil)), events.CodeTokenInvalid},
-		{"foreign issuer", sign(hs, issuer.Secret, with("iss", "https://evil.example")), events.CodeTokenInvalid},
-		{"no audience", sign(hs, issuer.Secret, with("aud", nil)), events.CodeTokenInvalid},
-		{"wrong audience", sign(hs, issuer.Secret, with("aud", "other")), events.CodeTokenInvalid},
-		{"issued in the future", sign(hs, issuer.Secret, with("iat", now.Add(time.Hour).Unix())), events.CodeTokenInvalid},
-		{"no subject", sign(hs, issuer.Secret, with("sub", nil)), events.CodeTokenInvalid},
-		{"long subject", sign(hs, issuer.Secret, with("sub", strings.Repeat("x", 129))), events.CodeTokenInvalid},
-		{"unknown role", sign(hs, issuer.Secret, with("tenants", []Membership{{"acme", "BOSS"}})), events.CodeTokenInvalid},
-		{"tenant without an id", sign(hs, issuer.Secret, with("tenants", []Membership{{"", Member}})), events.CodeTokenInvalid},
-		{"other secret", sign(hs, []byte(strings.Repeat("x", 32)), valid), events.CodeTokenInvalid},
-		{"other algorithm", sign(jwt.SigningMethodHS512, issuer.Secret, valid), events.CodeTokenInvalid},
-		{"none", sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, valid), events.CodeTokenInvalid},
-		{"no signature", parts[0] + "." + parts[1] + ".", events.CodeTokenInvalid},
-		{"changed payload", parts[0] + "." + parts[1][:10] + "A" + parts[1][11:] + "." + parts[2], events.CodeTokenInvalid},
+		{"expired", sign(hs, issuer0.Secret, with("exp", now.Add(-time.Hour).Unix())), events.CodeTokenExpired},
+		{"expired within leeway", sign(hs, issuer0.Secret, with("exp", now.Add(-20*time.Second).Unix())), ""},
+		{"no expiry", sign(hs, issuer0.Secret, with("exp", nil)), events.CodeTokenClaims},
+		{"no issuer", sign(hs, issuer0.Secret, with("iss", nil)), events.CodeTokenIssuer},
+		{"foreign issuer", sign(hs, issuer0.Secret, with("iss", "https://evil.example")), events.CodeTokenIssuer},
+		{"no audience", sign(hs, issuer0.Secret, with("aud", nil)), events.CodeTokenAudience},
+		{"wrong audience", sign(hs, issuer0.Secret, with("aud", "other")), events.CodeTokenAudience},
+		{"issued in the future", sign(hs, issuer0.Secret, with("iat", now.Add(time.Hour).Unix())), events.CodeTokenNotYet},
+		{"no subject", sign(hs, issuer0.Secret, with("sub", nil)), events.CodeTokenClaims},
+		{"long subject", sign(hs, issuer0.Secret, with("sub", strings.Repeat("x", 129))), events.CodeTokenClaims},
+		{"unknown role", sign(hs, issuer0.Secret, with("tenants", []Membership{{"acme", "BOSS"}})), events.CodeTokenClaims},
+		{"tenant without an id", sign(hs, issuer0.Secret, with("tenants", []Membership{{"", Member}})), events.CodeTokenClaims},
+		{"other secret", sign(hs, []byte(strings.Repeat("x", 32)), valid), events.CodeTokenSignature},
+		{"other algorithm", sign(jwt.SigningMethodHS512, issuer0.Secret, valid), events.CodeTokenAlgorithm},
+		{"none", sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, valid), events.CodeTokenAlgorithm},
+		{"no signature", parts[0] + "." + parts[1] + ".", events.CodeTokenSignature},
+		{"changed subject", parts[0] + "." + strings.Split(sign(hs, []byte(strings.Repeat("x", 32)), with("sub", "eve")), ".")[1] + "." + parts[2], events.CodeTokenSignature},
+		{"not begun", sign(hs, issuer0.Secret, with("nbf", now.Add(time.Hour).Unix())), events.CodeTokenNotYet},
+		{"expiry is text", sign(hs, issuer0.Secret, with("exp", "soon")), events.CodeTokenInvalid},
+		{"two dots and nothing", "..", events.CodeTokenInvalid},
 		{"rubbish", "not a token", events.CodeTokenInvalid},
-		{"too long", strings.Repeat("a", maxToken+1), events.CodeTokenInvalid},
+		{"too long", strings.Repeat("a", maxToken+1), events.CodeTokenTooLarge},
 		{"empty", "", events.CodeTokenNotFound},
 	}
 	a := authenticator(t)
@@ -114,12 +117,12 @@ func TestBadTokens(t *testing.T) {
 // No leeway is none, not the usual one.
 func TestNoLeeway(t *testing.T) {
 	now := time.Now().Truncate(time.Second) // as tokens have it
-	raw, err := issuer.Sign(ada, now.Add(-time.Minute), 59*time.Second)
+	raw, err := issuer0.Sign(ada, now.Add(-time.Minute), 59*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for leeway, want := range map[time.Duration]events.Code{0: events.CodeTokenExpired, 2 * time.Second: ""} {
-		a, err := New(Options{Issuers: []Issuer{issuer}, Leeway: leeway, Now: func() time.Time { return now }})
+		a, err := New(Options{Issuers: []Issuer{issuer0}, Leeway: leeway, Now: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +144,7 @@ func TestAPIKeys(t *testing.T) {
 	}
 	other, _, _ := NewAPIKey()
 	for name, c := range map[string]Credential{
-		"unknown": guess(other), "disabled": guess(disabled), "prefix only": guess(prefix + other[prefixLen:]), "form": {apiKey, "short"},
+		"unknown": guess(other), "disabled": guess(disabled), "prefix only": guess(prefix + other[prefixLen:]), "form": {kind: apiKey, value: "short"},
 	} {
 		if _, err := a.Authenticate(t.Context(), c); code(err) != events.CodeInvalidAPIKey {
 			t.Errorf("%s: %v", name, err)
@@ -151,13 +154,21 @@ func TestAPIKeys(t *testing.T) {
 
 func TestBadOptions(t *testing.T) {
 	for name, opts := range map[string]Options{
-		"short secret": {Issuers: []Issuer{{"i", "a", []byte("short")}}},
-		"no audience":  {Issuers: []Issuer{{"i", "", issuer.Secret}}},
-		"no name":      {Issuers: []Issuer{{"", "a", issuer.Secret}}},
-		"twice":        {Issuers: []Issuer{issuer, issuer}},
-		"bad key":      {APIKeys: []APIKey{{Name: "k", Prefix: "1", SHA256: "2"}}},
-		"no tenant":    {APIKeys: []APIKey{{Name: "k", Prefix: "12345678", SHA256: strings.Repeat("a", 64), User: "u", Role: Member}}},
-		"bad role":     {APIKeys: []APIKey{{Name: "k", Prefix: "12345678", SHA256: strings.Repeat("a", 64), User: "u", Tenant: "t", Role: "KING"}}},
+		"short secret":   {Issuers: []Issuer{{Name: "i", Audience: "a", Secret: []byte("short")}}},
+		"no audience":    {Issuers: []Issuer{{Name: "i", Secret: issuer0.Secret}}},
+		"no name":        {Issuers: []Issuer{{Audience: "a", Secret: issuer0.Secret}}},
+		"no keys":        {Issuers: []Issuer{{Name: "i", Audience: "a"}}},
+		"two kinds":      {Issuers: []Issuer{{Name: "i", Audience: "a", Secret: issuer0.Secret, JWKS: "https://a.example/"}}},
+		"next alone":     {Issuers: []Issuer{{Name: "i", Audience: "a", NextSecret: issuer0.Secret, JWKS: "https://a.example/"}}},
+		"next short":     {Issuers: []Issuer{{Name: "i", Audience: "a", Secret: issuer0.Secret, NextSecret: []byte("short")}}},
+		"plain jwks":     {Issuers: []Issuer{{Name: "i", Audience: "a", JWKS: "http://a.example/"}}},
+		"no PEM":         {Issuers: []Issuer{{Name: "i", Audience: "a", PublicKeys: [][]byte{[]byte("x")}}}},
+		"default role":   {Issuers: []Issuer{{Name: "i", Audience: "a", Secret: issuer0.Secret, Default: Membership{"t", "KING"}}}},
+		"default tenant": {Issuers: []Issuer{{Name: "i", Audience: "a", Secret: issuer0.Secret, Tenants: []string{"u"}, Default: Membership{"t", Member}}}},
+		"twice":          {Issuers: []Issuer{issuer0, issuer0}},
+		"bad key":        {APIKeys: []APIKey{{Name: "k", Prefix: "1", SHA256: "2"}}},
+		"no tenant":      {APIKeys: []APIKey{{Name: "k", Prefix: "12345678", SHA256: strings.Repeat("a", 64), User: "u", Role: Member}}},
+		"bad role":       {APIKeys: []APIKey{{Name: "k", Prefix: "12345678", SHA256: strings.Repeat("a", 64), User: "u", Tenant: "t", Role: "KING"}}},
 	} {
 		if _, err := New(opts); err == nil {
 			t.Errorf("%s was accepted", name)
@@ -173,21 +184,21 @@ func TestWhereCredentialsAreFound(t *testing.T) {
 		want                Credential
 	}{
 		{"", "", "", Credential{}},
-		{`{"token":"a.b.c"}`, "Bearer d.e.f", "token=g.h.i", Credential{token, "a.b.c"}},
-		{`{"token":"Bearer a.b.c"}`, "", "", Credential{token, "a.b.c"}},
-		{`{"token":"` + key + `"}`, "", "", Credential{apiKey, key}},
-		{`{"apiKey":"` + key + `"}`, "Bearer d.e.f", "", Credential{apiKey, key}},
-		{`{"token":7}`, "Bearer d.e.f", "", Credential{token, "d.e.f"}},
-		{`{}`, "Bearer d.e.f", "token=g.h.i", Credential{token, "d.e.f"}},
-		{`{}`, "bearer " + key, "", Credential{apiKey, key}},
-		{`{}`, "api_key " + key, "", Credential{apiKey, key}},
-		{`{}`, "API_KEY " + key, "", Credential{apiKey, key}},
-		{`{}`, "d.e.f", "", Credential{token, "d.e.f"}},
-		{`{}`, "Basic dXNlcjpwdw==", "token=g.h.i", Credential{token, "g.h.i"}},
-		{`{}`, "", "token=g.h.i&api_key=" + key, Credential{token, "g.h.i"}},
-		{`{}`, "", "api_key=" + key, Credential{apiKey, key}},
-		{`{}`, "", "token=" + key, Credential{apiKey, key}},
-		{`[1]`, "", "api_key=" + key, Credential{apiKey, key}},
+		{`{"token":"a.b.c"}`, "Bearer d.e.f", "token=g.h.i", Credential{kind: token, value: "a.b.c"}},
+		{`{"token":"Bearer a.b.c"}`, "", "", Credential{kind: token, value: "a.b.c"}},
+		{`{"token":"` + key + `"}`, "", "", Credential{kind: apiKey, value: key}},
+		{`{"apiKey":"` + key + `"}`, "Bearer d.e.f", "", Credential{kind: apiKey, value: key}},
+		{`{"token":7}`, "Bearer d.e.f", "", Credential{kind: token, value: "d.e.f"}},
+		{`{}`, "Bearer d.e.f", "token=g.h.i", Credential{kind: token, value: "d.e.f"}},
+		{`{}`, "bearer " + key, "", Credential{kind: apiKey, value: key}},
+		{`{}`, "api_key " + key, "", Credential{kind: apiKey, value: key}},
+		{`{}`, "API_KEY " + key, "", Credential{kind: apiKey, value: key}},
+		{`{}`, "d.e.f", "", Credential{kind: token, value: "d.e.f"}},
+		{`{}`, "Basic dXNlcjpwdw==", "token=g.h.i", Credential{kind: token, value: "g.h.i"}},
+		{`{}`, "", "token=g.h.i&api_key=" + key, Credential{kind: token, value: "g.h.i"}},
+		{`{}`, "", "api_key=" + key, Credential{kind: apiKey, value: key}},
+		{`{}`, "", "token=" + key, Credential{kind: apiKey, value: key}},
+		{`[1]`, "", "api_key=" + key, Credential{kind: apiKey, value: key}},
 	} {
 		query, _ := url.ParseQuery(tt.query)
 		h := http.Header{}
@@ -198,7 +209,10 @@ func TestWhereCredentialsAreFound(t *testing.T) {
 			t.Errorf("%s | %s | %s: got %#v", tt.auth, tt.header, tt.query, got)
 		}
 	}
-	if s := fmt.Sprint(Credential{token, "secret"}); strings.Contains(s, "secret") {
+	if got := FromHandshake(json.RawMessage(`{"token":"a.b.c"}`), Credential{}.From("192.0.2.1")); got != (Credential{token, "a.b.c", "192.0.2.1"}) {
+		t.Errorf("the address was lost: %#v", got)
+	}
+	if s := fmt.Sprint(Credential{kind: token, value: "secret"}); strings.Contains(s, "secret") {
 		t.Errorf("printed as %s", s)
 	}
 }

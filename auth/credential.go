@@ -13,8 +13,9 @@ import (
 // A Credential is what a client sent to prove who it is. Printing it does not
 // show it.
 type Credential struct {
-	kind  kind
-	value string
+	kind    kind
+	value   string
+	address string // where it came from, "" if that is not known
 }
 
 type kind uint8
@@ -30,8 +31,15 @@ func (c Credential) String() string {
 	return [...]string{"no credential", "a token", "an API key"}[c.kind]
 }
 
-// IsZero reports whether nothing was sent.
-func (c Credential) IsZero() bool { return c.kind == none }
+// IsZero reports whether nothing is known: neither what was sent nor by whom.
+func (c Credential) IsZero() bool { return c == Credential{} }
+
+// From returns the credential with the address of the client that sent it, or
+// sent nothing. Failures are counted by it.
+func (c Credential) From(address string) Credential {
+	c.address = address
+	return c
+}
 
 var apiKeyForm = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 
@@ -42,9 +50,9 @@ func guess(value string) Credential {
 	case value == "":
 		return Credential{}
 	case apiKeyForm.MatchString(value):
-		return Credential{apiKey, value}
+		return Credential{kind: apiKey, value: value}
 	}
-	return Credential{token, value}
+	return Credential{kind: token, value: value}
 }
 
 // FromHandshake finds the credential of a Socket.IO handshake: in the auth
@@ -57,10 +65,10 @@ func FromHandshake(auth json.RawMessage, request Credential) Credential {
 	}
 	if json.Unmarshal(auth, &fields) == nil {
 		if s, ok := fields.Token.(string); ok && s != "" {
-			return guess(strings.TrimPrefix(s, "Bearer "))
+			return FromText(s).From(request.address)
 		}
 		if s, ok := fields.APIKey.(string); ok && s != "" {
-			return Credential{apiKey, s}
+			return Credential{kind: apiKey, value: s}.From(request.address)
 		}
 	}
 	return request
@@ -76,7 +84,7 @@ func FromRequest(h http.Header, query url.Values) Credential {
 		return guess(s)
 	}
 	if s := query.Get("api_key"); s != "" {
-		return Credential{apiKey, s}
+		return Credential{kind: apiKey, value: s}
 	}
 	return Credential{}
 }
@@ -90,10 +98,13 @@ func fromHeader(value string) Credential {
 	case strings.EqualFold(scheme, "bearer"):
 		return guess(rest)
 	case strings.EqualFold(scheme, "api_key") && rest != "":
-		return Credential{apiKey, rest}
+		return Credential{kind: apiKey, value: rest}
 	}
 	return Credential{}
 }
+
+// FromText takes a credential that came by itself, such as in a payload.
+func FromText(value string) Credential { return guess(strings.TrimPrefix(value, "Bearer ")) }
 
 // errNoCredential is the refusal of a client that sent nothing.
 func errNoCredential() error {

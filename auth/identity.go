@@ -21,14 +21,27 @@ type Identity struct {
 	User        string
 	Tenants     []Membership
 	Permissions []Permission
-	// Method is how the user proved it: "token" or "api_key".
-	Method string
-	// Credential identifies the credential without being it: a token's jti or
-	// an API key's name.
+	// Method is how the user proved it.
+	Method Method
+	// Issuer is who signed the token; "" for an API key.
+	Issuer string
+	// Credential identifies the credential without being it: a token's jti,
+	// which may be "", or the id of an API key.
 	Credential string
+	// Issued is when the credential was made; zero if nobody knows.
+	Issued time.Time
 	// Expires is when the credential ends; zero is never.
 	Expires time.Time
 }
+
+// A Method is a way to prove who one is.
+type Method string
+
+// The methods.
+const (
+	MethodToken  Method = "token"
+	MethodAPIKey Method = "api_key"
+)
 
 // Membership is a user's role in a tenant.
 type Membership struct {

@@ -1,54 +1,35 @@
 package auth
 
 import (
+	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
-
-	"github.com/roomcast/roomcast/events"
 )
-
-// An Issuer signs tokens with a shared secret (HS256).
-type Issuer struct {
-	Name     string // the tokens' iss
-	Audience string // the tokens' aud
-	Secret   []byte // at least 32 bytes
-}
-
-// minSecret is the size of the hash, below which a secret is weaker than it
-// (RFC 7518, section 3.2).
-const minSecret = 32
 
 // maxToken bounds what is parsed of a token, in bytes.
 const maxToken = 8 << 10
-
-func (i Issuer) check() error {
-	switch {
-	case i.Name == "":
-		return errors.New("an issuer needs a name")
-	case i.Audience == "":
-		return fmt.Errorf("issuer %s needs an audience", i.Name)
-	case len(i.Secret) < minSecret:
-		return fmt.Errorf("the secret of issuer %s has %d bytes, at least %d are needed", i.Name, len(i.Secret), minSecret)
-	}
-	return nil
-}
 
 // claims are those of our tokens. firebaseID and the like are never read from
 // payloads: the subject is the user.
 type claims struct {
 	jwt.RegisteredClaims
-	Tenants     []Membership `json:"tenants,omitempty"`
-	Permissions []Permission `json:"permissions,omitempty"`
+	AuthTime    *jwt.NumericDate `json:"auth_time,omitempty"`
+	Tenants     []Membership     `json:"tenants,omitempty"`
+	Permissions []Permission     `json:"permissions,omitempty"`
 }
 
-// Sign makes a token for an identity, valid for ttl from now.
+// Sign makes a token for an identity, valid for ttl from now. It takes an
+// issuer with a secret: the keys of others are not here.
 func (i Issuer) Sign(id Identity, now time.Time, ttl time.Duration) (string, error) {
-	if err := i.check(); err != nil {
+	if err := i.Check(); err != nil {
 		return "", err
+	}
+	if i.Secret == nil {
+		return "", errors.New("issuer " + i.complete().Name + " has no secret: its tokens are signed elsewhere")
 	}
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -65,79 +46,72 @@ func (i Issuer) Sign(id Identity, now time.Time, ttl time.Duration) (string, err
 }
 
 // verify checks a token and returns whose it is.
-func (a *Authenticator) verify(raw string) (*Identity, error) {
-	invalid := func(why string) error {
-		return events.Errorf(events.CodeTokenInvalid, "User auth token is not valid: %s", why)
-	}
+func (a *Authenticator) verify(ctx context.Context, raw string) (*Identity, error) {
 	if len(raw) > maxToken {
-		return nil, invalid("it is too long")
+		return nil, errTooLarge
 	}
 	var c claims
-	_, err := jwt.ParseWithClaims(raw, &c, func(t *jwt.Token) (any, error) {
-		issuer, ok := a.issuers[c.Issuer]
-		if !ok {
-			return nil, jwt.ErrTokenInvalidIssuer
+	var from *issuer
+	t, err := a.parser.ParseWithClaims(raw, &c, func(t *jwt.Token) (any, error) {
+		if from = a.issuers[c.Issuer]; from == nil {
+			return nil, errIssuer
 		}
-		if !hasAudience(c.Audience, issuer.Audience) {
-			return nil, jwt.ErrTokenInvalidAudience
+		if !slices.Contains(c.Audience, from.Audience) {
+			return nil, errAudience
 		}
-		return issuer.Secret, nil
-	},
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
-		jwt.WithLeeway(a.leeway),
-		jwt.WithTimeFunc(a.now),
-	)
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return nil, events.Errorf(events.CodeTokenExpired, "User auth token has expired: get a new one")
-	case err != nil:
-		return nil, invalid(reason(err))
-	case c.Subject == "" || len(c.Subject) > 128:
-		return nil, invalid("its subject is empty or too long")
+		return from.verificationKeys(ctx, t)
+	})
+	if err != nil {
+		return nil, reason(t, err)
+	}
+	if err := a.checkClaims(&c, from); err != nil {
+		return nil, err
+	}
+	return c.identity(from), nil
+}
+
+// checkClaims checks what the parser does not know of.
+func (a *Authenticator) checkClaims(c *claims, from *issuer) error {
+	if c.Subject == "" || len(c.Subject) > 128 {
+		return errSubject
+	}
+	if from.Firebase != "" {
+		switch {
+		case c.AuthTime == nil:
+			return errNoAuthTime
+		case c.AuthTime.After(a.now().Add(a.leeway)):
+			return errNotYet
+		}
 	}
 	for _, m := range c.Tenants {
-		if m.ID == "" || rights[m.Role] == nil {
-			return nil, invalid("it names a tenant without an id or with a role that is not ADMIN or MEMBER")
+		if m.ID == "" || !m.Role.Valid() {
+			return errTenants
+		}
+		if len(from.Tenants) > 0 && !slices.Contains(from.Tenants, m.ID) {
+			return errForeignTenant
 		}
 	}
-	return &Identity{
+	if len(from.Tenants) > 0 && len(c.Permissions) > 0 {
+		return errForeignTenant
+	}
+	return nil
+}
+
+func (c *claims) identity(from *issuer) *Identity {
+	id := &Identity{
 		User:        c.Subject,
 		Tenants:     c.Tenants,
 		Permissions: c.Permissions,
-		Method:      "token",
+		Method:      MethodToken,
+		Issuer:      from.Name,
 		Credential:  c.ID,
 		Expires:     c.ExpiresAt.Time,
-	}, nil
-}
-
-func hasAudience(got jwt.ClaimStrings, want string) bool {
-	for _, aud := range got {
-		if aud == want {
-			return true
-		}
 	}
-	return false
-}
-
-// reason says what is wrong with a token in words that give nothing away.
-func reason(err error) string {
-	for _, r := range []struct {
-		err  error
-		text string
-	}{
-		{jwt.ErrTokenInvalidIssuer, "its issuer is unknown"},
-		{jwt.ErrTokenInvalidAudience, "it is for another audience"},
-		{jwt.ErrTokenRequiredClaimMissing, "it has no expiry"},
-		{jwt.ErrTokenUsedBeforeIssued, "it was issued in the future"},
-		{jwt.ErrTokenNotValidYet, "it is not valid yet"},
-		{jwt.ErrTokenSignatureInvalid, "its signature is wrong"},
-		{jwt.ErrTokenUnverifiable, "its algorithm is not accepted"},
-	} {
-		if errors.Is(err, r.err) {
-			return r.text
-		}
+	if c.IssuedAt != nil {
+		id.Issued = c.IssuedAt.Time
 	}
-	return "it is malformed"
+	if len(id.Tenants) == 0 && from.Default.ID != "" {
+		id.Tenants = []Membership{from.Default}
+	}
+	return id
 }

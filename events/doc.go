@@ -31,8 +31,10 @@ func Catalogue() map[string][]Payload {
 			WidgetInputReceived{},
 			WidgetWorkflowDisconnected{},
 			ListenerEvent{},
+			AuthExpiring{},
+			AuthEnded{},
 			Failure{},
 		},
-		"/monitor": {Log{}, Stats{}, Failure{}},
+		"/monitor": {Log{}, Stats{}, AuthExpiring{}, AuthEnded{}, Failure{}},
 	}
 }

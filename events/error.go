@@ -10,20 +10,32 @@ type Code string
 
 // The codes that any event, request or handshake can be refused with.
 const (
-	CodeValidation       Code = "VALIDATION_ERROR"          // a payload does not match the contract
-	CodeInvalidRequest   Code = "INVALID_REQUEST"           // an unknown event, or one that makes no sense now
-	CodeNotFound         Code = "NOT_FOUND"                 // what was named does not exist, or not for this user
-	CodePermissionDenied Code = "PERMISSION_DENIED"         // this user may not do that
-	CodeConflict         Code = "CONFLICT"                  // what was named has moved on
-	CodeTimeout          Code = "TIMEOUT"                   // the server took too long
-	CodeInternal         Code = "INTERNAL_ERROR"            // the server's fault; its log says more
-	CodeTokenNotFound    Code = "USER_AUTH_TOKEN_NOT_FOUND" // no credential was sent
-	CodeTokenExpired     Code = "USER_AUTH_TOKEN_EXPIRED"   // the token was good once
-	CodeTokenInvalid     Code = "USER_AUTH_TOKEN_INVALID"   // the token was never good
-	CodeInvalidAPIKey    Code = "INVALID_API_KEY"           // the key is unknown or disabled
-	CodeOrigin           Code = "NOT_ALLOWED_BY_CORS"       // the page's origin is not on the list
-	CodeHost             Code = "HOST_NOT_ALLOWED"          // the Host header is not on the list
-	CodeTooLarge         Code = "PAYLOAD_TOO_LARGE"         // a request body beyond the limit
+	CodeValidation        Code = "VALIDATION_ERROR"              // a payload does not match the contract
+	CodeInvalidRequest    Code = "INVALID_REQUEST"               // an unknown event, or one that makes no sense now
+	CodeNotFound          Code = "NOT_FOUND"                     // what was named does not exist, or not for this user
+	CodePermissionDenied  Code = "PERMISSION_DENIED"             // this user may not do that
+	CodeConflict          Code = "CONFLICT"                      // what was named has moved on
+	CodeTimeout           Code = "TIMEOUT"                       // the server took too long
+	CodeInternal          Code = "INTERNAL_ERROR"                // the server's fault; its log says more
+	CodeTokenNotFound     Code = "USER_AUTH_TOKEN_NOT_FOUND"     // no credential was sent
+	CodeTokenExpired      Code = "USER_AUTH_TOKEN_EXPIRED"       // the token was good once
+	CodeTokenInvalid      Code = "USER_AUTH_TOKEN_INVALID"       // what was sent cannot be read as a token
+	CodeTokenTooLarge     Code = "USER_AUTH_TOKEN_TOO_LARGE"     // the token is longer than is read
+	CodeTokenAlgorithm    Code = "USER_AUTH_TOKEN_ALGORITHM"     // none of the issuer's keys is for its algorithm
+	CodeTokenSignature    Code = "USER_AUTH_TOKEN_SIGNATURE"     // it was not signed by its issuer
+	CodeTokenKey          Code = "USER_AUTH_TOKEN_KEY_UNKNOWN"   // its issuer has no key of that id
+	CodeTokenIssuer       Code = "USER_AUTH_TOKEN_ISSUER"        // its issuer is missing or foreign
+	CodeTokenAudience     Code = "USER_AUTH_TOKEN_AUDIENCE"      // it is for another service
+	CodeTokenNotYet       Code = "USER_AUTH_TOKEN_NOT_YET_VALID" // it begins, or was issued, in the future
+	CodeTokenClaims       Code = "USER_AUTH_TOKEN_CLAIMS"        // a claim is missing, or says what it may not
+	CodeCredentialRevoked Code = "CREDENTIAL_REVOKED"            // the token, key or user was shut out
+	CodeInvalidUser       Code = "INVALID_USER"                  // a renewal with somebody else's credential
+	CodeInvalidAPIKey     Code = "INVALID_API_KEY"               // the key is unknown or disabled
+	CodeAuthUnavailable   Code = "AUTH_UNAVAILABLE"              // the issuer's keys cannot be had right now
+	CodeTooManyFailures   Code = "TOO_MANY_FAILURES"             // too many bad credentials: wait
+	CodeOrigin            Code = "NOT_ALLOWED_BY_CORS"           // the page's origin is not on the list
+	CodeHost              Code = "HOST_NOT_ALLOWED"              // the Host header is not on the list
+	CodeTooLarge          Code = "PAYLOAD_TOO_LARGE"             // a request body beyond the limit
 )
 
 // The codes of widget_workflow_error.
@@ -41,6 +53,8 @@ type Error struct {
 	Message string `json:"message"`
 	// Field names the part of the payload at fault, as a JSON path.
 	Field string `json:"field,omitempty"`
+	// RetryAfter is how many seconds to wait before trying again.
+	RetryAfter int `json:"retryAfter,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }

@@ -14,6 +14,11 @@ type Namespace struct {
 	// Admit decides whether a verified user may enter; nil admits everyone.
 	// The error, an *events.Error, is for the client.
 	Admit func(id *auth.Identity) error
+	// MayStay decides whether a user may be in a room, when the identity of a
+	// session has changed; nil lets nobody be in any.
+	MayStay func(ctx context.Context, id *auth.Identity, room events.Room) (bool, error)
+	// Left is called when a session had to leave a room.
+	Left func(s Session, room events.Room)
 	// Routes are the events that clients may emit.
 	Routes []Route
 	// Opened is called when a session begins, before any of its events.

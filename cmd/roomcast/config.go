@@ -30,7 +30,10 @@ func configCheckCommand() *cobra.Command {
 				}
 			}
 			if !c.Auth.HasKey() {
-				fmt.Fprintln(cmd.OutOrStdout(), "note: auth: neither issuers nor apiKeys are set, so `roomcast serve` needs --dev")
+				fmt.Fprintln(cmd.OutOrStdout(), "note: auth: neither issuers nor apiKeys are set, so `roomcast serve` needs --dev or a key of `roomcast keys create`")
+			}
+			for _, w := range c.Warnings() {
+				fmt.Fprintln(cmd.OutOrStdout(), "warning: "+w)
 			}
 			for _, p := range problems {
 				fmt.Fprintln(cmd.OutOrStdout(), p)

@@ -35,7 +35,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), configCommand(), tokenCommand(), benchCommand())
+	cmd.AddCommand(serveCommand(), configCommand(), tokenCommand(), keysCommand(), benchCommand())
 	return cmd
 }
 

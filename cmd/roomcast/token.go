@@ -13,7 +13,7 @@ import (
 )
 
 func tokenCommand() *cobra.Command {
-	return group("token", "Work with tokens", tokenNewCommand())
+	return group("token", "Work with tokens", tokenNewCommand(), tokenInspectCommand())
 }
 
 type tokenOptions struct {

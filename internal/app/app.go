@@ -23,6 +23,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
 	"github.com/roomcast/roomcast/internal/socketio"
@@ -32,8 +33,12 @@ import (
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 	"github.com/roomcast/roomcast/namespaces"
 	"github.com/roomcast/roomcast/namespaces/monitor"
+	"github.com/roomcast/roomcast/namespaces/renewal"
 	"github.com/roomcast/roomcast/namespaces/root"
 )
+
+// databaseFile is the name of the database in the data folder.
+const databaseFile = "roomcast.db"
 
 // Version is the version of the program.
 const Version = "0.1.0"
@@ -60,6 +65,8 @@ type App struct {
 	lock      *os.File
 	db        *store.DB
 	auth      *auth.Authenticator
+	keys      *identity.Keys
+	sessions  *identity.Live
 	workflows *workflow.Service
 	chat      *chat.Service
 	bridge    *bridge.Service
@@ -67,6 +74,8 @@ type App struct {
 	socket    *socketio.Server
 	http      *http.Server
 	addrs     []net.Listener
+
+	revocations *identity.Revocations
 
 	ready atomic.Bool
 }
@@ -95,9 +104,6 @@ func logHandler(w io.Writer, c config.Log) slog.Handler {
 
 func (a *App) build(ctx context.Context) error {
 	var err error
-	if a.auth, err = a.newAuthenticator(); err != nil {
-		return err
-	}
 	contract, err := a.newContract()
 	if err != nil {
 		return err
@@ -105,7 +111,10 @@ func (a *App) build(ctx context.Context) error {
 	if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
 		return err
 	}
-	if a.db, err = sqlite.Open(ctx, filepath.Join(a.opts.Config.Server.Data, "roomcast.db")); err != nil {
+	if a.db, err = sqlite.Open(ctx, filepath.Join(a.opts.Config.Server.Data, databaseFile)); err != nil {
+		return err
+	}
+	if err := a.newIdentity(ctx); err != nil {
 		return err
 	}
 	out := &publisher{}
@@ -168,6 +177,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 	}
 	var served []socketio.Namespace
 	for _, ns := range spaces {
+		ns = renewal.Extend(ns, a.sessions)
 		served = append(served, socketio.Namespace{Namespace: ns, Handler: socketio.Routed(namespaces.NewRouter(ns, namespaces.RouterOptions{
 			Contract: contract, Logger: a.log, Timeout: c.HandlerTimeout, Emitted: contract.Emitted,
 		}))})

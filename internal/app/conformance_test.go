@@ -13,6 +13,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/namespaces"
 	"github.com/roomcast/roomcast/namespaces/monitor"
+	"github.com/roomcast/roomcast/namespaces/renewal"
 	"github.com/roomcast/roomcast/namespaces/root"
 )
 
@@ -36,7 +37,7 @@ func TestConformance(t *testing.T) {
 	}
 	want := map[string]bool{}
 	for _, ns := range []namespaces.Namespace{root.New(root.Services{}), monitor.New(nil)} {
-		for _, r := range ns.Routes {
+		for _, r := range renewal.Extend(ns, nil).Routes {
 			key := "in " + ns.Name + " " + r.Event
 			want[key] = true
 			in, out := r.Types()

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/identity"
+	"github.com/roomcast/roomcast/internal/socketio"
 )
 
 // The issuer of development, and the tenant that its tokens are for.
@@ -22,35 +25,66 @@ const (
 	DevTenant   = "default"
 )
 
-func (a *App) newAuthenticator() (*auth.Authenticator, error) {
+var _ identity.Session = (*socketio.Session)(nil)
+
+// newIdentity builds what decides who is who.
+func (a *App) newIdentity(ctx context.Context) error {
 	c := a.opts.Config.Auth
 	issuers := configIssuers(c)
 	if a.opts.Dev {
 		issuer, err := DevIssuer(a.opts.Config.Server.Data)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		a.issuer = &issuer
 		issuers = append(issuers, issuer)
 	}
-	return newAuthenticator(c, issuers)
+	store := a.db.Identity()
+	a.revocations = identity.NewRevocations(store, a.log)
+	a.keys = identity.NewKeys(store, a.revocations)
+	var err error
+	a.auth, err = newAuthenticator(c, auth.Options{Issuers: issuers, Keys: store, Revoked: a.revocations.Revoked, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	if !a.auth.HasKey() {
+		any, err := store.AnyKey(ctx)
+		if err != nil {
+			return err
+		}
+		if !any {
+			return errNobody
+		}
+	}
+	for _, w := range a.opts.Config.Warnings() {
+		a.log.Warn("configuration", "warning", w)
+	}
+	a.sessions = identity.NewLive(identity.LiveOptions{
+		Authenticate: a.auth.Authenticate, Revoked: a.revocations.Revoked, Warning: c.ExpiryWarning, Leeway: c.Leeway, Logger: a.log,
+	})
+	a.revocations.Observe(a.sessions.Revoke)
+	return a.revocations.Pull(ctx)
 }
+
+var errNobody = errors.New("nobody could sign in: set auth.issuers or auth.apiKeys in a configuration file, make a key with `roomcast keys create`, or try things out with --dev")
 
 // CheckAuth reports what is wrong with the issuers and keys of a
 // configuration.
 func CheckAuth(c config.Auth) error {
-	_, err := newAuthenticator(c, configIssuers(c))
+	_, err := newAuthenticator(c, auth.Options{Issuers: configIssuers(c)})
 	return err
 }
 
-func newAuthenticator(c config.Auth, issuers []auth.Issuer) (*auth.Authenticator, error) {
-	var keys []auth.APIKey
+func newAuthenticator(c config.Auth, opts auth.Options) (*auth.Authenticator, error) {
 	for _, k := range c.APIKeys {
-		keys = append(keys, auth.APIKey{
+		opts.APIKeys = append(opts.APIKeys, auth.APIKey{
 			Name: k.Name, Prefix: k.Prefix, SHA256: k.SHA256, User: k.User, Tenant: k.Tenant, Role: auth.Role(k.Role), Disabled: k.Disabled,
 		})
 	}
-	authenticator, err := auth.New(auth.Options{Issuers: issuers, APIKeys: keys, Leeway: c.Leeway})
+	opts.Leeway = c.Leeway
+	opts.JWKS = auth.JWKSOptions(c.JWKS)
+	opts.Failures = auth.FailureOptions(c.Failures)
+	authenticator, err := auth.New(opts)
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
@@ -60,20 +94,39 @@ func newAuthenticator(c config.Auth, issuers []auth.Issuer) (*auth.Authenticator
 func configIssuers(c config.Auth) []auth.Issuer {
 	var issuers []auth.Issuer
 	for _, i := range c.Issuers {
-		issuers = append(issuers, auth.Issuer{Name: i.Name, Audience: i.Audience, Secret: []byte(i.Secret)})
+		issuers = append(issuers, configIssuer(i))
 	}
 	return issuers
 }
 
+func configIssuer(c config.Issuer) auth.Issuer {
+	i := auth.Issuer{
+		Name: c.Name, Audience: c.Audience, JWKS: c.JWKS, Firebase: c.Firebase, Tenants: c.Tenants,
+		Default: auth.Membership{ID: c.DefaultTenant, Role: auth.Role(c.DefaultRole)},
+	}
+	if c.Secret != "" {
+		i.Secret = []byte(c.Secret)
+	}
+	if c.NextSecret != "" {
+		i.NextSecret = []byte(c.NextSecret)
+	}
+	for _, k := range c.PublicKeys {
+		i.PublicKeys = append(i.PublicKeys, []byte(k))
+	}
+	return i
+}
+
 // SigningIssuer returns the issuer that new tokens are signed by: the first of
-// the configuration, else that of development if there is one in the data
-// folder.
+// the configuration that has a secret, else that of development if there is
+// one in the data folder.
 func SigningIssuer(c config.Config) (auth.Issuer, error) {
-	if issuers := configIssuers(c.Auth); len(issuers) > 0 {
-		return issuers[0], nil
+	for _, i := range configIssuers(c.Auth) {
+		if len(i.Secret) > 0 {
+			return i, nil
+		}
 	}
 	if _, err := os.Stat(secretPath(c.Server.Data)); err != nil {
-		return auth.Issuer{}, errors.New("there is no secret to sign with: set auth.issuers, or run `roomcast serve --dev` once with the same --data")
+		return auth.Issuer{}, errors.New("there is no secret to sign with: set the secret of one of auth.issuers, or run `roomcast serve --dev` once with the same --data")
 	}
 	return DevIssuer(c.Server.Data)
 }

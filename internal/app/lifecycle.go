@@ -30,6 +30,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { a.socket.Run(background) })
+	running.Go(func() { a.auth.Run(background) })
+	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
+	running.Go(func() { a.sessions.Run(background) })
 	running.Go(func() {
 		a.lines.Run(background, func(l logstream.Line) { monitor.PublishLine(a.publishToMonitor, l) })
 	})

@@ -14,13 +14,14 @@ import (
 func (a *App) metrics() http.Handler {
 	handler := telemetry.Handler(telemetry.Sources{
 		Version: Version, Sessions: a.socket.Stats, Transport: a.socket.TransportStats, LogsLost: a.lines.Dropped,
+		Credentials: a.auth.Counts,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if local(r) {
 			handler.ServeHTTP(w, r)
 			return
 		}
-		id, err := a.auth.Authenticate(r.Context(), auth.FromRequest(r.Header, nil))
+		id, err := a.auth.Authenticate(r.Context(), auth.FromRequest(r.Header, nil).From(remoteIP(r)))
 		if err == nil && !id.CanMonitor() {
 			err = events.Errorf(events.CodePermissionDenied, "metrics are for administrators")
 		}
@@ -40,10 +41,14 @@ func local(r *http.Request) bool {
 			return false
 		}
 	}
+	ip := net.ParseIP(remoteIP(r))
+	return ip != nil && ip.IsLoopback()
+}
+
+func remoteIP(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return false
+		return r.RemoteAddr
 	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return host
 }

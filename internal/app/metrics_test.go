@@ -52,6 +52,7 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`roomcast_connections{transport="websocket"} 1`, `roomcast_connections{transport="polling"} 0`, "roomcast_connections_opened_total 2",
 		`roomcast_connections_closed_total{reason="parse error"} 1`, "roomcast_send_queue_bytes 0", "roomcast_sessions 0", "go_goroutines",
+		`roomcast_credentials_total{result="verified"} 0`,
 	} {
 		if status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%d: %q is missing", status, want)

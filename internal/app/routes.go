@@ -25,13 +25,14 @@ func (a *App) routes() (http.Handler, error) {
 	guard := a.guard()
 	mux.Handle("/api/v1/", guard.cors(rest.New(rest.Options{
 		Authenticate: a.auth.Authenticate, Workflows: a.workflows, Listeners: a.listeners, Widgets: a.db.Widgets(),
+		Keys: a.keys, Revocations: a.revocations,
 		Logger: a.log, MaxBody: int64(a.opts.Config.Server.MaxBody),
 	})))
 	mux.Handle("GET /metrics", a.metrics())
 	mux.HandleFunc("GET /health/live", a.live)
 	mux.HandleFunc("GET /health/ready", a.readiness)
 	mux.HandleFunc("GET /health", a.live)
-	return guard.hosts(mux), nil
+	return newProxies(a.opts.Config.Server.TrustedProxies).handler(guard.hosts(mux)), nil
 }
 
 func (a *App) serveContract(mux *http.ServeMux) error {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,13 @@ func (c Config) Check() (problems []string) {
 			add("server.allowedOrigins", "%q is not an origin such as https://app.example.com", o)
 		}
 	}
+	for _, p := range c.Server.TrustedProxies {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			if _, err := netip.ParseAddr(p); err != nil {
+				add("server.trustedProxies", "%q is not an address such as 10.0.0.1 or a range such as 10.0.0.0/8", p)
+			}
+		}
+	}
 	if !strings.HasPrefix(c.Socket.Path, "/") || !strings.HasSuffix(c.Socket.Path, "/") {
 		add("socket.path", "%q does not begin and end with a slash", c.Socket.Path)
 	}
@@ -46,6 +54,9 @@ func (c Config) Check() (problems []string) {
 		"socket.pingTimeout": c.Socket.PingTimeout, "socket.upgradeTimeout": c.Socket.UpgradeTimeout,
 		"socket.connectTimeout": c.Socket.ConnectTimeout, "socket.handlerTimeout": c.Socket.HandlerTimeout,
 		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout,
+		"auth.expiryWarning": c.Auth.ExpiryWarning, "auth.revocationInterval": c.Auth.RevocationInterval,
+		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
+		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
 	} {
 		if d <= 0 {
 			add(key, "%v is not a positive duration", d)
@@ -56,6 +67,7 @@ func (c Config) Check() (problems []string) {
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
 		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
+		"auth.failures.limit": int64(c.Auth.Failures.Limit),
 	} {
 		if n <= 0 {
 			add(key, "%d is not a positive number", n)
@@ -84,16 +96,18 @@ func (a Auth) check() (problems []string) {
 	for i, issuer := range a.Issuers {
 		at := fmt.Sprintf("auth.issuers[%d]", i)
 		switch {
+		case issuer.Firebase != "":
 		case issuer.Name == "":
 			problems = append(problems, at+".name: is missing: it is the iss of the tokens")
 		case issuer.Audience == "":
 			problems = append(problems, at+".audience: is missing: it is the aud of the tokens")
-		case len(issuer.Secret) < 32:
-			problems = append(problems, at+fmt.Sprintf(".secret: has %d bytes, at least 32 are needed", len(issuer.Secret)))
+		}
+		if n := len(issuer.Secret); n > 0 && n < 32 {
+			problems = append(problems, at+fmt.Sprintf(".secret: has %d bytes, at least 32 are needed", n))
+		}
+		if n := len(issuer.NextSecret); n > 0 && n < 32 {
+			problems = append(problems, at+fmt.Sprintf(".nextSecret: has %d bytes, at least 32 are needed", n))
 		}
 	}
 	return problems
 }
-
-// HasKey reports whether anybody could come in.
-func (a Auth) HasKey() bool { return len(a.Issuers) > 0 || len(a.APIKeys) > 0 }

@@ -29,6 +29,7 @@ type Server struct {
 	Data            string        `mapstructure:"data" yaml:"data"`
 	AllowedOrigins  []string      `mapstructure:"allowedOrigins" yaml:"allowedOrigins"`
 	AllowedHosts    []string      `mapstructure:"allowedHosts" yaml:"allowedHosts"`
+	TrustedProxies  []string      `mapstructure:"trustedProxies" yaml:"trustedProxies"`
 	MaxBody         Size          `mapstructure:"maxBody" yaml:"maxBody"`
 	ShutdownTimeout time.Duration `mapstructure:"shutdownTimeout" yaml:"shutdownTimeout"`
 }
@@ -48,31 +49,6 @@ type Socket struct {
 	SendLimit      Size          `mapstructure:"sendLimit" yaml:"sendLimit"`
 	QueueLength    int           `mapstructure:"queueLength" yaml:"queueLength"`
 	QueueBytes     Size          `mapstructure:"queueBytes" yaml:"queueBytes"`
-}
-
-// Auth is who may come in.
-type Auth struct {
-	Issuers []Issuer      `mapstructure:"issuers" yaml:"issuers"`
-	APIKeys []APIKey      `mapstructure:"apiKeys" yaml:"apiKeys"`
-	Leeway  time.Duration `mapstructure:"leeway" yaml:"leeway"`
-}
-
-// Issuer signs tokens with a shared secret.
-type Issuer struct {
-	Name     string `mapstructure:"name" yaml:"name"`
-	Audience string `mapstructure:"audience" yaml:"audience"`
-	Secret   string `mapstructure:"secret" yaml:"secret"`
-}
-
-// APIKey lets a program in.
-type APIKey struct {
-	Name     string `mapstructure:"name" yaml:"name"`
-	Prefix   string `mapstructure:"prefix" yaml:"prefix"`
-	SHA256   string `mapstructure:"sha256" yaml:"sha256"`
-	User     string `mapstructure:"user" yaml:"user"`
-	Tenant   string `mapstructure:"tenant" yaml:"tenant"`
-	Role     string `mapstructure:"role" yaml:"role"`
-	Disabled bool   `mapstructure:"disabled" yaml:"disabled"`
 }
 
 // Contract is what happens to messages that break the AsyncAPI document.
@@ -118,7 +94,7 @@ type Widgets struct {
 func Default() Config {
 	return Config{
 		Server: Server{
-			Addr: []string{"127.0.0.1:3000"}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{},
+			Addr: []string{"127.0.0.1:3000"}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{}, TrustedProxies: []string{},
 			MaxBody: 1 << 20, ShutdownTimeout: 15 * time.Second,
 		},
 		Socket: Socket{
@@ -127,7 +103,12 @@ func Default() Config {
 			UpgradeTimeout: 10 * time.Second, ConnectTimeout: 45 * time.Second, HandlerTimeout: 10 * time.Second,
 			MaxPayload: 1_000_000, SendLimit: 1 << 20, QueueLength: 256, QueueBytes: 1 << 20,
 		},
-		Auth:     Auth{Issuers: []Issuer{}, APIKeys: []APIKey{}, Leeway: 30 * time.Second},
+		Auth: Auth{
+			Issuers: []Issuer{}, APIKeys: []APIKey{}, Leeway: 30 * time.Second,
+			ExpiryWarning: time.Minute, RevocationInterval: 5 * time.Second,
+			JWKS:     JWKS{Refresh: 15 * time.Minute, MinRefresh: 10 * time.Second, Timeout: 5 * time.Second},
+			Failures: Failures{Limit: 20, Window: time.Minute, MaxWait: time.Minute},
+		},
 		Contract: Contract{Mode: "report"},
 		Log:      Log{Level: "info", Format: "text"},
 		Monitor:  Monitor{Lines: 1000, StatsInterval: 5 * time.Second},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -65,7 +66,7 @@ func TestPrecedence(t *testing.T) {
 	want.Server.Data = "env"
 	want.Server.AllowedOrigins = []string{"https://a.example", "https://b.example"}
 	want.Socket.PingInterval, want.Socket.MaxPayload, want.Socket.QueueLength, want.Socket.AllowEIO3 = 3*time.Second, 2<<20, 7, false
-	want.Auth.Issuers = []Issuer{{"i", "a", "s"}}
+	want.Auth.Issuers = []Issuer{{Name: "i", Audience: "a", Secret: "s"}}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", c, want)
 	}
@@ -81,7 +82,7 @@ func TestRefusals(t *testing.T) {
 		{"chat: [1]", "", "chat is a section, with the keys timeout, waiting"},
 		{"[1]", "", "is a section"},
 		{"auth: {issuers: [{nam: x}]}", "", "unknown key auth.issuers[0].nam, did you mean name?"},
-		{"auth: {issuers: [x]}", "", "auth.issuers[0] does not have the keys audience, name, secret"},
+		{"auth: {issuers: [x]}", "", "auth.issuers[0] does not have the keys audience, defaultRole,"},
 		{"auth: {issuers: {name: x}}", "", "auth.issuers is not a list"},
 		{"socket: {pingInterval: soon}", "", `socket.pingInterval: "soon" is not a duration`},
 		{"socket: {pingInterval: 25}", "", "socket.pingInterval: 25 has no unit, write 25s or 25ms"},
@@ -93,6 +94,11 @@ func TestRefusals(t *testing.T) {
 		{"server: [", "", "c.yaml"},
 		{"", "ROOMCAST_SERVER_ADR=x", "unknown variable ROOMCAST_SERVER_ADR, did you mean ROOMCAST_SERVER_ADDR?"},
 		{"", "ROOMCAST_AUTH_ISSUERS=x", "can only be set in a file"},
+		{"", "ROOMCAST_AUTH_ISSUERS_0_SECRET=x", "ROOMCAST_AUTH_ISSUERS_0_SECRET: the file has no auth.issuers[0]"},
+		{"", "ROOMCAST_SERVER_DATA_FILE=/no/such/file", "ROOMCAST_SERVER_DATA_FILE: open /no/such/file"},
+		{"auth: {issuers: [{name: i, secret: a, secretFile: b}]}", "", "auth.issuers[0].secret and secretFile are both set"},
+		{"auth: {issuers: [{name: i, nextSecretFile: /no/such/file}]}", "", "auth.issuers[0].nextSecretFile: open /no/such/file"},
+		{"auth: {issuers: [{name: i, publicKeyFiles: [/no/such/file]}]}", "", "auth.issuers[0].publicKeyFiles: open /no/such/file"},
 		{"", "ROOMCAST_CHAT_WAITING=x", `ROOMCAST_CHAT_WAITING: "x" is not a whole number`},
 	} {
 		_, err := Load(Source{File: write(t, tt.file), Env: []string{tt.env}})
@@ -118,15 +124,58 @@ func TestCheck(t *testing.T) {
 	c.Socket.PingTimeout = 0
 	c.Contract.Mode = "strict"
 	c.Chat.Waiting = -1
-	c.Auth.Issuers = []Issuer{{"i", "a", "short"}, {}, {Name: "x"}}
+	c.Auth.Issuers = []Issuer{{Name: "i", Audience: "a", Secret: "short", NextSecret: "brief"}, {}, {Name: "x"}}
+	c.Server.TrustedProxies = []string{"10.0.0.0/8", "::1", "proxy"}
+	c.Auth.Failures.Limit = 0
 	got := strings.Join(c.Check(), "\n")
 	for _, want := range []string{
 		`server.addr: "nowhere" is not host:port`, `server.allowedOrigins: "app.example.com"`, `socket.transports: "pigeon"`,
 		"socket.path:", "socket.pingTimeout: 0s", "contract.mode:", "chat.waiting: -1",
-		"auth.issuers[0].secret: has 5 bytes", "auth.issuers[1].name: is missing", "auth.issuers[2].audience: is missing",
+		"auth.issuers[0].secret: has 5 bytes", "auth.issuers[0].nextSecret: has 5 bytes", "auth.failures.limit: 0 is not",
+		`server.trustedProxies: "proxy" is not an address`, "auth.issuers[1].name: is missing", "auth.issuers[2].audience: is missing",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no problem says %q in\n%s", want, got)
+		}
+	}
+}
+
+// Orchestrators mount secrets as files.
+func TestSecretsFromFiles(t *testing.T) {
+	file := write(t, "from a file\n")
+	c, err := Load(Source{
+		File: write(t, "auth: {issuers: [{name: i, secretFile: "+file+", publicKeyFiles: ["+file+"]}, {name: j}, {name: k}]}"),
+		Env: []string{
+			"ROOMCAST_AUTH_ISSUERS_1_SECRET_FILE=" + file, "ROOMCAST_AUTH_ISSUERS_2_NEXTSECRET=here", "ROOMCAST_SERVER_DATA_FILE=" + file,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := c.Auth.Issuers
+	if i[0].Secret != "from a file" || i[0].PublicKeys[0] != "from a file" || i[1].Secret != "from a file" || i[2].NextSecret != "here" || c.Server.Data != "from a file" {
+		t.Errorf("%+v", c)
+	}
+	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c.Auth.Issuers)} {
+		if strings.Contains(text, "here") {
+			t.Errorf("a secret was printed: %s", text)
+		}
+	}
+}
+
+func TestWeakSecrets(t *testing.T) {
+	for secret, want := range map[string]string{
+		"":                                 "",
+		"0123456789abcdef0123456789abcdef": "repeats itself",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": "only 1 different",
+		"My-Super-Secret-Key-For-Tokens-1": "the word \"secret\"",
+		"b1946ac92492d2347c6235b4d2611184": "",
+	} {
+		c := Default()
+		c.Auth.Issuers = []Issuer{{Secret: "b1946ac92492d2347c6235b4d2611184", NextSecret: Secret(secret)}}
+		got := strings.Join(c.Warnings(), "\n")
+		if (want == "") != (got == "") || !strings.Contains(got, want) || strings.Contains(got, "[0].secret") {
+			t.Errorf("%s: %q, want %q", secret, got, want)
 		}
 	}
 }

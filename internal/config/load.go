@@ -46,7 +46,8 @@ func Load(src Source) (Config, error) {
 			return Config{}, fmt.Errorf("%s: %w", src.File, err)
 		}
 	}
-	if err := readEnv(v, src.Env, keys); err != nil {
+	items, err := readEnv(v, src.Env, keys)
+	if err != nil {
 		return Config{}, err
 	}
 	for key, flag := range src.Flags {
@@ -55,7 +56,7 @@ func Load(src Source) (Config, error) {
 		}
 	}
 	var c Config
-	err := v.UnmarshalExact(&c, viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(
+	err = v.UnmarshalExact(&c, viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(
 		mapstructure.StringToTimeDurationHookFunc(),
 		mapstructure.StringToSliceHookFunc(","),
 		mapstructure.TextUnmarshallerHookFunc(),
@@ -63,7 +64,12 @@ func Load(src Source) (Config, error) {
 	if err != nil {
 		return Config{}, decodeError(err)
 	}
-	return c, nil
+	for _, item := range items {
+		if err := item.set(&c); err != nil {
+			return Config{}, err
+		}
+	}
+	return c, c.Auth.readFiles()
 }
 
 // decodeError keeps the first complaint of the decoder.
@@ -93,10 +99,12 @@ func known() map[string]any {
 	return keys
 }
 
-// readEnv takes the variables with our prefix. One that is nearly the name of
-// a setting is refused; others belong to somebody else, such as those that
-// Kubernetes makes for a service called roomcast.
-func readEnv(v *viper.Viper, env []string, keys map[string]any) error {
+// readEnv takes the variables with our prefix. ROOMCAST_X_FILE names a file
+// that holds the value of ROOMCAST_X. A variable that is nearly the name of a
+// setting is refused; others belong to somebody else, such as those that
+// Kubernetes makes for a service called roomcast. Those for items of lists are
+// returned: they are set when there are items.
+func readEnv(v *viper.Viper, env []string, keys map[string]any) (items []itemVariable, err error) {
 	names := make(map[string]string, len(keys)) // variable to key
 	for key := range keys {
 		names[envName(key)] = key
@@ -106,22 +114,39 @@ func readEnv(v *viper.Viper, env []string, keys map[string]any) error {
 		if !strings.HasPrefix(name, EnvPrefix+"_") {
 			continue
 		}
+		if item, ok := parseItem(name, value); ok {
+			items = append(items, item)
+			continue
+		}
 		key, ok := names[name]
+		if base, isFile := strings.CutSuffix(name, "_FILE"); !ok && isFile && names[base] != "" {
+			key, ok = names[base], true
+			if value, err = readText(value); err != nil {
+				return nil, fmt.Errorf("environment: %s: %w", name, err)
+			}
+		}
 		if !ok {
 			if best := nearest.To(name, slices.Collect(maps.Keys(names)), 3); best != "" {
-				return fmt.Errorf("environment: unknown variable %s, did you mean %s?", name, best)
+				return nil, fmt.Errorf("environment: unknown variable %s, did you mean %s?", name, best)
 			}
 			continue
 		}
-		if _, isList := itemKeys[key]; isList {
-			return fmt.Errorf("environment: %s holds a list of settings and can only be set in a file", key)
+		if err := setEnv(v, name, key, value, keys); err != nil {
+			return nil, err
 		}
-		if problem := checkScalar(keys[key], value); problem != "" {
-			return fmt.Errorf("environment: %s: %s", name, problem)
-		}
-		if err := v.MergeConfigMap(nest(strings.Split(key, "."), value)); err != nil {
-			return fmt.Errorf("environment: %s: %w", name, err)
-		}
+	}
+	return items, nil
+}
+
+func setEnv(v *viper.Viper, name, key, value string, keys map[string]any) error {
+	if _, isList := itemKeys[key]; isList {
+		return fmt.Errorf("environment: %s holds a list of settings and can only be set in a file; single texts in it are %s_0_… and so on", key, name)
+	}
+	if problem := checkScalar(keys[key], value); problem != "" {
+		return fmt.Errorf("environment: %s: %s", name, problem)
+	}
+	if err := v.MergeConfigMap(nest(strings.Split(key, "."), value)); err != nil {
+		return fmt.Errorf("environment: %s: %w", name, err)
 	}
 	return nil
 }

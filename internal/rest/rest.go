@@ -1,4 +1,5 @@
-// Package rest is the HTTP API: workflows and runs, listeners, and who one is.
+// Package rest is the HTTP API: workflows and runs, listeners, API keys and
+// revocations, and who one is.
 // It shares services, identities and errors with the events.
 package rest
 
@@ -8,13 +9,17 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
@@ -25,6 +30,8 @@ type Options struct {
 	Workflows    *workflow.Service
 	Listeners    *listener.Service
 	Widgets      bridge.Widgets
+	Keys         *identity.Keys
+	Revocations  *identity.Revocations
 	Logger       *slog.Logger
 	// MaxBody bounds a request's body in bytes.
 	MaxBody int64
@@ -43,6 +50,7 @@ func New(opts Options) *API {
 	a.workflowRoutes()
 	a.runRoutes()
 	a.listenerRoutes()
+	a.identityRoutes()
 	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, nil, events.Errorf(events.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
 	})
@@ -125,7 +133,7 @@ type created struct{ value any }
 // as JSON, its error as {"error": {code, message, field}}.
 func (a *API) handle(pattern string, fn func(r *request) (any, error)) {
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		id, err := a.opts.Authenticate(r.Context(), auth.FromRequest(r.Header, nil))
+		id, err := a.opts.Authenticate(r.Context(), auth.FromRequest(r.Header, nil).From(address(r)))
 		if err != nil {
 			a.fail(w, r, nil, err)
 			return
@@ -143,6 +151,15 @@ func (a *API) handle(pattern string, fn func(r *request) (any, error)) {
 	})
 }
 
+// address is where a request came from, by way of trusted proxies.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
 func send(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -150,26 +167,44 @@ func send(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v)
 }
 
-// statuses are the HTTP statuses of error codes.
+// unauthorized are the codes of credentials that were not accepted.
+var unauthorized = []events.Code{
+	events.CodeTokenNotFound, events.CodeTokenExpired, events.CodeTokenInvalid, events.CodeTokenTooLarge,
+	events.CodeTokenAlgorithm, events.CodeTokenSignature, events.CodeTokenKey, events.CodeTokenIssuer,
+	events.CodeTokenAudience, events.CodeTokenNotYet, events.CodeTokenClaims, events.CodeCredentialRevoked,
+	events.CodeInvalidAPIKey,
+}
+
+// status is the HTTP status of an error code.
+func status(code events.Code) int {
+	if slices.Contains(unauthorized, code) {
+		return http.StatusUnauthorized
+	}
+	if s, ok := statuses[code]; ok {
+		return s
+	}
+	return http.StatusInternalServerError
+}
+
+// statuses are the HTTP statuses of the other codes.
 var statuses = map[events.Code]int{
 	events.CodeValidation:       http.StatusBadRequest,
 	events.CodeInvalidRequest:   http.StatusBadRequest,
 	events.CodeNotFound:         http.StatusNotFound,
 	events.CodePermissionDenied: http.StatusForbidden,
+	events.CodeInvalidUser:      http.StatusForbidden,
 	events.CodeConflict:         http.StatusConflict,
 	events.CodeTooLarge:         http.StatusRequestEntityTooLarge,
 	events.CodeTimeout:          http.StatusGatewayTimeout,
-	events.CodeTokenNotFound:    http.StatusUnauthorized,
-	events.CodeTokenExpired:     http.StatusUnauthorized,
-	events.CodeTokenInvalid:     http.StatusUnauthorized,
-	events.CodeInvalidAPIKey:    http.StatusUnauthorized,
+	events.CodeTooManyFailures:  http.StatusTooManyRequests,
+	events.CodeAuthUnavailable:  http.StatusServiceUnavailable,
 }
 
 // fail answers with an error, and logs it as one of the caller's tenant if id
 // has only one.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, err error) {
 	e, meant := events.Public(err)
-	log := a.opts.Logger.With("method", r.Method, "path", r.URL.Path)
+	log := a.opts.Logger.With("method", r.Method, "path", r.URL.Path, "address", address(r))
 	if id != nil {
 		log = log.With("user", id.User)
 		if tenant, ok := id.OnlyTenant(); ok {
@@ -181,12 +216,12 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, er
 	} else {
 		log.Error("request failed", "error", err)
 	}
-	status, ok := statuses[e.Code]
-	if !ok {
-		status = http.StatusInternalServerError
-	}
+	status := status(e.Code)
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="roomcast"`)
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
 	}
 	send(w, status, map[string]any{"error": e})
 }

@@ -141,7 +141,7 @@ func New(opts Options) *Server {
 	s.lib.Bind(s.seam)
 	for name, sp := range s.spaces {
 		sp.lib = s.lib.Of(name, nil)
-		sp.lib.Use(sp.admit)
+		sp.lib.Use(sp.admitFrom)
 		sp.lib.On("connection", sp.joined)
 	}
 	opts.Engine.Open = s.open

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/zishang520/socket.io/v2/socket"
 
@@ -27,7 +28,7 @@ type Session struct {
 	// Set by bind, before any event is handled.
 	space    *space
 	id       string
-	identity *auth.Identity
+	identity atomic.Pointer[auth.Identity] // changed by Renew
 
 	mu       sync.Mutex
 	state    sessionState
@@ -61,7 +62,7 @@ func newSession(l *link, namespace string, handshake []byte) *Session {
 func (s *Session) ID() string { return s.id }
 
 // Identity implements [namespaces.Session].
-func (s *Session) Identity() *auth.Identity { return s.identity }
+func (s *Session) Identity() *auth.Identity { return s.identity.Load() }
 
 // Emit implements [namespaces.Session].
 func (s *Session) Emit(p events.Payload) error {
@@ -136,7 +137,8 @@ func (s *Session) bind(sp *space, id string, identity *auth.Identity) bool {
 	if s.state == stateEnded {
 		return false
 	}
-	s.space, s.id, s.identity = sp, id, identity
+	s.space, s.id = sp, id
+	s.identity.Store(identity)
 	sp.sessions.add(s)
 	return true
 }

@@ -20,6 +20,8 @@ type Sources struct {
 	Sessions  func() socketio.Stats
 	Transport func() engineio.Stats
 	LogsLost  func() int64
+	// Credentials returns how many were let in and refused; nil where none are.
+	Credentials func() (verified, refused int64)
 }
 
 // Handler returns the http.Handler of /metrics.
@@ -49,6 +51,7 @@ var (
 	received    = desc("events_received_total", "Events that clients emitted.")
 	published   = desc("events_published_total", "Events that were published to rooms.")
 	delivered   = desc("events_delivered_total", "Events that were sent, each to one client.")
+	credentials = desc("credentials_total", "Credentials that were verified: one for each namespace that a client enters, renewal and HTTP request.", "result")
 	logsLost    = desc("monitor_log_lines_dropped_total", "Log lines that no monitor saw.")
 )
 
@@ -56,7 +59,7 @@ var (
 type collector struct{ Sources }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{buildInfo, connections, opened, closed, queued, volatile, sessions, rooms, received, published, delivered, logsLost} {
+	for _, d := range []*prometheus.Desc{buildInfo, connections, opened, closed, queued, volatile, sessions, rooms, received, published, delivered, credentials, logsLost} {
 		ch <- d
 	}
 }
@@ -85,5 +88,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(received, s.Received)
 	count(published, s.Published)
 	count(delivered, s.Delivered)
+	if c.Credentials != nil {
+		verified, refused := c.Credentials()
+		count(credentials, verified, "verified")
+		count(credentials, refused, "refused")
+	}
 	count(logsLost, c.LogsLost())
 }

@@ -12,17 +12,24 @@ import (
 )
 
 // logRooms are the rooms whose lines a user may see.
-func logRooms(id *auth.Identity) []events.Room {
-	if id.Operator() {
+func logRooms(id *auth.Identity) (rooms []events.Room) {
+	if id.MayBeIn("log:all", "", "") {
 		return []events.Room{events.LogRoomAll}
 	}
-	rooms := []events.Room{events.LogRoomShared}
+	if id.MayBeIn("log:shared", "", "") {
+		rooms = append(rooms, events.LogRoomShared)
+	}
 	for _, m := range id.Tenants {
-		if id.Can(auth.Monitor, m.ID) {
+		if id.MayBeIn("log:tenant", m.ID, "") {
 			rooms = append(rooms, events.LogRoomTenant(m.ID))
 		}
 	}
 	return rooms
+}
+
+// mayStay decides whether a user may be in a room of the namespace.
+func mayStay(_ context.Context, id *auth.Identity, room events.Room) (bool, error) {
+	return room == statsRoom && id.MayBeIn("stats", "", "") || slices.Contains(logRooms(id), room), nil
 }
 
 // roomsOf are the rooms that a line goes to. No session is in two of them.

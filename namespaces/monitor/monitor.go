@@ -17,9 +17,10 @@ const Name = "/monitor"
 // New returns the namespace.
 func New(log *logstream.Stream) namespaces.Namespace {
 	return namespaces.Namespace{
-		Name:   Name,
-		Admit:  admit,
-		Opened: func(ctx context.Context, s namespaces.Session) { open(ctx, s, log) },
+		Name:    Name,
+		Admit:   admit,
+		MayStay: mayStay,
+		Opened:  func(ctx context.Context, s namespaces.Session) { open(ctx, s, log) },
 	}
 }
 

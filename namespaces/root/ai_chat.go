@@ -114,6 +114,13 @@ func (a *aiChat) isIn(s namespaces.Session, room events.Room) bool {
 	return a.joined[s][room]
 }
 
+// left drops a conversation that a session had to leave.
+func (a *aiChat) left(s namespaces.Session, room events.Room) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.joined[s], room)
+}
+
 // forget drops a session that has ended.
 func (a *aiChat) forget(s namespaces.Session) {
 	a.mu.Lock()

@@ -56,7 +56,7 @@ func (r roomRoutes) joinTenant(ctx context.Context, s namespaces.Session, tenant
 func (r roomRoutes) find(ctx context.Context, id *auth.Identity, name string) (events.Room, error) {
 	refused := events.NotFound("room", name)
 	if tenant, ok := strings.CutPrefix(name, "tenant:"); ok {
-		if !id.Can(auth.JoinTenant, tenant) {
+		if !id.MayBeIn("tenant", tenant, "") {
 			return "", refused
 		}
 		return events.TenantRoom(tenant), nil
@@ -77,11 +77,15 @@ func (r roomRoutes) find(ctx context.Context, id *auth.Identity, name string) (e
 		}
 		return "", err
 	}
+	policy, room := auth.RoomKind("listener"), l.Room()
 	switch {
-	case l.Kind != kind:
-		return "", refused
 	case test:
-		return events.ListenerTestRoom(l.ID), nil
+		policy, room = "listener_test", events.ListenerTestRoom(l.ID)
+	case kind == listener.AppPage:
+		policy = "listener:app_page"
 	}
-	return l.Room(), nil
+	if l.Kind != kind || !id.MayBeIn(policy, l.Tenant, "") {
+		return "", refused
+	}
+	return room, nil
 }

@@ -4,6 +4,8 @@
 package root
 
 import (
+	"strings"
+
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
@@ -30,8 +32,18 @@ func New(s Services) namespaces.Namespace {
 	routes = append(routes, widgetWorkflow{s.Widgets, rooms}.routes()...)
 	routes = append(routes, roomRoutes{s.Listeners}.routes()...)
 	return namespaces.Namespace{
-		Name:   "/",
-		Routes: routes,
+		Name:    "/",
+		Routes:  routes,
+		MayStay: s.mayStay,
+		Left: func(session namespaces.Session, room events.Room) {
+			if widgetID, ok := strings.CutPrefix(string(room), "widget:"); ok {
+				// What happens in its run reaches a widget by way of its binding too.
+				s.Widgets.Disconnect(widgetSession{session, rooms}, widgetID)
+				return
+			}
+			rooms.expel(session, string(room))
+			aiChat.left(session, room)
+		},
 		Closed: func(session namespaces.Session) {
 			aiChat.forget(session)
 			s.Widgets.Forget(widgetSession{session, rooms})

@@ -107,6 +107,14 @@ func (r *runRooms) tidy(s namespaces.Session, runID string) {
 	}
 }
 
+// expel drops every reason to be in the room of a run that the session may no
+// longer be in, so that it can join anew if it may again.
+func (r *runRooms) expel(s namespaces.Session, runID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.places[s], runID)
+}
+
 // forget drops a session that has ended.
 func (r *runRooms) forget(s namespaces.Session) {
 	r.mu.Lock()

@@ -28,6 +28,8 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("proposals", func(t *testing.T) { proposals(t, db.Chats()) })
 	t.Run("widgets", func(t *testing.T) { widgets(t, db.Widgets()) })
 	t.Run("listeners", func(t *testing.T) { listeners(t, db.Listeners()) })
+	t.Run("keys", func(t *testing.T) { keys(t, db.Identity()) })
+	t.Run("revocations", func(t *testing.T) { revocations(t, db.Identity()) })
 	t.Run("writers", func(t *testing.T) { writers(t, db) })
 }
 

@@ -1,0 +1,135 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/roomcast/roomcast/events"
+)
+
+// FailureOptions say when repeated failures are told to wait.
+type FailureOptions struct {
+	// Limit is how many failures of an address, and of a credential, are
+	// answered with their reason. Default 20.
+	Limit int
+	// Window is how long a failure counts. Default 1 min.
+	Window time.Duration
+	// MaxWait is the longest that anybody is told to wait. Default 1 min.
+	MaxWait time.Duration
+}
+
+// maxFailing bounds how many addresses and credentials are remembered. Beyond
+// it the one whose last failure is longest ago is forgotten, of a few.
+const maxFailing = 10_000
+
+// failures count bad credentials by address and by credential. Who fails too
+// often gets no reasons any more and is told to wait, twice as long each time
+// that they do not. Nothing else is held back: a good credential, from
+// whatever address, gets in.
+type failures struct {
+	opts FailureOptions
+	now  func() time.Time
+
+	mu      sync.Mutex
+	failing map[string]*failing
+}
+
+type failing struct {
+	n    int
+	last time.Time
+}
+
+func newFailures(opts FailureOptions, now func() time.Time) *failures {
+	if opts.Limit <= 0 {
+		opts.Limit = 20
+	}
+	if opts.Window <= 0 {
+		opts.Window = time.Minute
+	}
+	if opts.MaxWait <= 0 {
+		opts.MaxWait = time.Minute
+	}
+	return &failures{opts: opts, now: now, failing: make(map[string]*failing)}
+}
+
+// count notes a refusal and returns what the client gets to see of it.
+func (f *failures) count(c Credential, err error) error {
+	e, meant := events.Public(err)
+	if !meant {
+		return err
+	}
+	var wait time.Duration
+	switch e.Code {
+	case events.CodeTokenNotFound, events.CodeAuthUnavailable:
+		return err // nothing was tried, or it may have been right
+	case events.CodeTokenExpired, events.CodeCredentialRevoked, events.CodeTokenNotYet:
+		// It was right once, or will be: nobody is guessing here.
+		wait = f.fail(c.fingerprint())
+	default:
+		wait = f.fail(c.fingerprint())
+		if c.address != "" {
+			wait = max(wait, f.fail("address "+c.address))
+		}
+	}
+	if wait == 0 {
+		return err
+	}
+	seconds := int(math.Ceil(wait.Seconds()))
+	return &events.Error{
+		Code:       events.CodeTooManyFailures,
+		Message:    "too many failed attempts: wait, then send another credential; the last failed with " + string(e.Code),
+		RetryAfter: seconds,
+	}
+}
+
+// fail notes a failure and returns how long to wait.
+func (f *failures) fail(key string) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	one := f.failing[key]
+	if one == nil {
+		f.makeRoom(now)
+		one = &failing{}
+		f.failing[key] = one
+	}
+	if now.Sub(one.last) > f.opts.Window {
+		one.n = 0
+	}
+	one.n, one.last = one.n+1, now
+	over := one.n - f.opts.Limit
+	if over <= 0 {
+		return 0
+	}
+	return min(f.opts.MaxWait, time.Second<<min(over-1, 30))
+}
+
+// makeRoom forgets somebody if there are too many.
+func (f *failures) makeRoom(now time.Time) {
+	if len(f.failing) < maxFailing {
+		return
+	}
+	oldest, looked := "", 0
+	for key, one := range f.failing { // in random order
+		if now.Sub(one.last) > f.opts.Window {
+			delete(f.failing, key)
+			return
+		}
+		if oldest == "" || one.last.Before(f.failing[oldest].last) {
+			oldest = key
+		}
+		if looked++; looked == 16 {
+			break
+		}
+	}
+	delete(f.failing, oldest)
+}
+
+// fingerprint identifies a credential without keeping it.
+func (c Credential) fingerprint() string {
+	sum := sha256.Sum256([]byte(c.value))
+	return "credential " + hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,70 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roomcast/roomcast/events"
+)
+
+func TestFailuresAreToldToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := New(Options{Issuers: []Issuer{issuer0}, Failures: FailureOptions{Limit: 3}})
+		good, _ := issuer0.Sign(ada, time.Now(), time.Hour)
+		n := 0
+		try := func(from string) (events.Code, int) {
+			n++
+			_, err := a.Authenticate(t.Context(), guess(fmt.Sprintf("guess %d", n)).From(from))
+			var e *events.Error
+			errors.As(err, &e)
+			return e.Code, e.RetryAfter
+		}
+		for range 3 {
+			if code, _ := try("192.0.2.1"); code != events.CodeTokenInvalid {
+				t.Errorf("within the limit: %s", code)
+			}
+		}
+		for _, want := range []int{1, 2, 4, 8, 16, 32, 60, 60} {
+			if code, wait := try("192.0.2.1"); code != events.CodeTooManyFailures || wait != want {
+				t.Errorf("%s, wait %d, want %d", code, wait, want)
+			}
+		}
+		if code, _ := try("192.0.2.2"); code != events.CodeTokenInvalid {
+			t.Errorf("another address: %s", code)
+		}
+		if _, err := a.Authenticate(t.Context(), guess(good).From("192.0.2.1")); err != nil {
+			t.Errorf("a good credential from a bad address: %v", err)
+		}
+		time.Sleep(61 * time.Second)
+		if code, _ := try("192.0.2.1"); code != events.CodeTokenInvalid {
+			t.Errorf("after a while: %s", code)
+		}
+		// The same credential from many addresses.
+		for i := range 5 {
+			_, err := a.Authenticate(t.Context(), guess("the same").From(fmt.Sprint(i)))
+			if want := when(events.CodeTooManyFailures, i >= 3); want != "" && code(err) != want {
+				t.Errorf("time %d: %v", i, err)
+			}
+		}
+		// An old token is no guess: its address is not held against others.
+		for i := range 10 {
+			old, _ := issuer0.Sign(Identity{User: fmt.Sprint(i)}, time.Now().Add(-2*time.Hour), time.Hour)
+			if _, err := a.Authenticate(t.Context(), guess(old).From("192.0.2.9")); code(err) != events.CodeTokenExpired {
+				t.Errorf("old token %d: %v", i, err)
+			}
+		}
+	})
+}
+
+func TestFailuresAreBounded(t *testing.T) {
+	f := newFailures(FailureOptions{}, time.Now)
+	for i := range maxFailing + 100 {
+		f.fail(fmt.Sprint(i))
+	}
+	if len(f.failing) > maxFailing {
+		t.Errorf("%d are remembered", len(f.failing))
+	}
+}

@@ -1,0 +1,42 @@
+package root
+
+import (
+	"context"
+	"strings"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+)
+
+// mayStay decides whether a user may be in a room of the namespace, by the row
+// that the room is of and the table in auth. A row that is gone lets nobody
+// stay.
+func (s Services) mayStay(ctx context.Context, id *auth.Identity, room events.Room) (bool, error) {
+	name := string(room)
+	if widgetID, ok := strings.CutPrefix(name, "widget:"); ok {
+		tenant, err := s.Widgets.Owner(ctx, widgetID)
+		return err == nil && id.MayBeIn("widget", tenant, ""), err
+	}
+	if strings.Contains(name, ":") {
+		found, err := roomRoutes{s.Listeners}.find(ctx, id, name)
+		return found == room && err == nil, unlessNotFound(err)
+	}
+	run, err := s.Workflows.Run(ctx, id, auth.ReadRuns, name)
+	if err == nil {
+		return id.MayBeIn("run", run.Tenant, ""), nil
+	}
+	if err := unlessNotFound(err); err != nil {
+		return false, err
+	}
+	chat, err := s.Chat.Room(ctx, id, name)
+	return err == nil && id.MayBeIn("chat", chat.Tenant, chat.Owner), unlessNotFound(err)
+}
+
+// unlessNotFound drops the refusal of what does not exist for a user: that is
+// an answer, not a failure.
+func unlessNotFound(err error) error {
+	if e, meant := events.Public(err); err == nil || meant && (e.Code == events.CodeNotFound || e.Code == events.CodePermissionDenied) {
+		return nil
+	}
+	return err
+}
