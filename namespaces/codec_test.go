@@ -30,7 +30,6 @@ type various struct {
 	Bytes   []byte            `json:"bytes"`
 	Hash    [2]byte           `json:"hash"`
 	Quoted  int               `json:"quoted,string"`
-	Wait    time.Duration     `json:"wait"`
 	Sub     struct{ A, B int }
 	Subs    []various `json:"subs"`
 	Parent  *various  `json:"parent"`
@@ -68,8 +67,8 @@ var decoded = []string{
 	`{"list":[1]}`, `{"list":{}}`, `{"Sub":{"A":"x"}}`, `{"subs":[{"count":true}]}`, `{"parent":[]}`,
 	`{"inputs":[]}`, `{"any":1e999}`, `{"at":"yesterday"}`, `{"at":"2026-01-02T15:04:05,5Z"}`, `{"at":"2026-01-02T5:04:05Z"}`,
 	`{"shout":7}`, `{"shout":[]}`, `{"bytes":"?"}`, `{"bytes":"aGk"}`, `{"bytes":"a\nGk="}`, `{"bytes":[1,2]}`,
-	`{"hash":"aGk="}`, `{"hash":[1,2]}`, `{"hash":[1]}`, `{"hash":[1,2,3]}`, `{"quoted":"5"}`, `{"quoted":5}`, `{"wait":5}`, `{"wait":"5s"}`,
-	`{"numbers":{"a":"x"}}`, `{"1":true}`, `{"1":true,"01":false}`, `{"a":[1]}`, `{"any":` + strings.Repeat("[", 50) + strings.Repeat("]", 50) + `}`,
+	`{"hash":"aGk="}`, `{"hash":[1,2]}`, `{"hash":[1]}`, `{"hash":[1,2,3]}`, `{"quoted":"5"}`, `{"quoted":5}`,
+	`{"numbers":{"a":"x"}}`, `{"a":[1]}`, `{"any":` + strings.Repeat("[", 50) + strings.Repeat("]", 50) + `}`,
 }
 
 // same holds unmarshal against encoding/json.
@@ -95,7 +94,6 @@ func sameAll(t *testing.T, raw string) {
 	same[*various](t, raw)
 	same[[]various](t, raw)
 	same[map[string][2]int](t, raw)
-	same[map[int]bool](t, raw)
 }
 
 func TestUnmarshal(t *testing.T) {

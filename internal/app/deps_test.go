@@ -22,7 +22,7 @@ const module = "github.com/roomcast/roomcast/"
 // for packages below from, unless they are below except.
 var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/socketio", "github.com/zishang520/", "the Socket.IO library has one door"},
-	{"", "namespaces", "github.com/go-json-experiment/", "one decoder is enough, where it is worth it"},
+	{"", "namespaces", "github.com/segmentio/encoding", "one decoder is enough, where it is worth it"},
 	{"", "internal/config", "github.com/spf13/viper", "viper has one door"},
 	{"", "internal/redis", "github.com/redis/", "go-redis has one door"},
 	{"", "internal/store", "modernc.org/sqlite", "databases are opened in one place"},

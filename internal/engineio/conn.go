@@ -128,9 +128,11 @@ func (c *Conn) Reply(t *Turn, text []byte) error {
 		return c.sendFrame(appendText(nil, text))
 	}
 	scratch := replies.Get().(*[]byte)
-	defer replies.Put(scratch)
 	frame := appendText((*scratch)[:0], text)
-	*scratch = frame
+	if cap(frame) <= maxScratch {
+		*scratch = frame
+		defer replies.Put(scratch)
+	}
 	if ws.Compressed() && c.proto == 4 {
 		frame = websocket.Deflate(frame)
 	}
@@ -143,6 +145,8 @@ func (c *Conn) Reply(t *Turn, text []byte) error {
 // replies holds buffers in which a reply is framed before it is copied to
 // where it waits.
 var replies = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxScratch = 64 << 10
 
 // sendPacket sends a control packet.
 func (c *Conn) sendPacket(frame []byte) error {

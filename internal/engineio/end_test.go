@@ -67,6 +67,11 @@ func TestNoMessageAfterClosed(t *testing.T) {
 		done := make(chan struct{})
 		go func() { f.do(q, body); close(done) }()
 		f.until(func() bool {
+			select {
+			case <-done: // it was quick
+				return true
+			default:
+			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return c.poll.posting

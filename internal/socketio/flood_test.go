@@ -68,7 +68,7 @@ func TestAttachmentsAreBounded(t *testing.T) {
 
 // Arguments that nobody has a use for cost no more than the bytes they came in.
 func TestManyArguments(t *testing.T) {
-	_, args, err := eventArgs([]byte(`["x"` + strings.Repeat(",[]", 100_000) + "]"))
+	_, args, err := eventArgs([]byte(`["x"` + strings.Repeat(",[]", 100_000) + "]"), nil)
 	if err != nil || len(args) != maxElements-1 {
 		t.Errorf("%d arguments, %v", len(args), err)
 	}

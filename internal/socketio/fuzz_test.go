@@ -67,14 +67,14 @@ func FuzzDecodePacket(f *testing.F) {
 func FuzzEventArgs(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if deep(b) || !utf8.Valid(b) { // the transport lets no other text through
-			eventArgs(b)
+			eventArgs(b, nil)
 			return
 		}
 		var elements []json.RawMessage
 		var want string
 		valid := json.Unmarshal(b, &elements) == nil && len(elements) > 0 && elements[0][0] == '"' &&
 			json.Unmarshal(elements[0], &want) == nil && !reserved[want]
-		name, args, err := eventArgs(b)
+		name, args, err := eventArgs(b, nil)
 		if (err == nil) != valid {
 			t.Fatalf("%q: %v, want valid=%v", b, err, valid)
 		}
@@ -88,7 +88,7 @@ func FuzzEventArgs(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, sent, err := eventArgs(p.data)
+		again, sent, err := eventArgs(p.data, nil)
 		if err != nil || again != name || !sameValues(sent, args) {
 			t.Fatalf("%q was sent as %q %q, %v", b, again, sent, err)
 		}

@@ -20,7 +20,7 @@ func splitArray(b []byte) ([]json.RawMessage, error) {
 	if i == len(b) || b[i] != '[' {
 		return nil, malformed("payload is not an array")
 	}
-	elements := make([]json.RawMessage, 0, 4)
+	elements := make([]json.RawMessage, 0, 2)
 	i = skipSpace(b, i+1)
 	if i < len(b) && b[i] == ']' {
 		return elements, atEnd(b, i+1)

@@ -101,7 +101,7 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 		l.control(control{session: s})
 		return nil
 	case typeEvent, typeBinaryEvent:
-		name, args, err := eventArgs(p.data)
+		name, args, err := eventArgs(p.data, l.srv.names)
 		if err != nil {
 			return err
 		}

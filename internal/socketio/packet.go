@@ -110,8 +110,9 @@ var reserved = map[string]bool{
 	"disconnecting": true, "newListener": true, "removeListener": true,
 }
 
-// eventArgs decodes the payload of an EVENT packet.
-func eventArgs(data []byte) (name string, args []json.RawMessage, err error) {
+// eventArgs decodes the payload of an EVENT packet. known are names of which no
+// new string need be made.
+func eventArgs(data []byte, known map[string]string) (name string, args []json.RawMessage, err error) {
 	elements, err := splitArray(data)
 	if err != nil {
 		return "", nil, err
@@ -120,6 +121,9 @@ func eventArgs(data []byte) (name string, args []json.RawMessage, err error) {
 		return "", nil, malformed("the first element of an event is not its name")
 	}
 	raw := elements[0]
+	if name, ok := known[string(raw[1:len(raw)-1])]; ok {
+		return name, elements[1:], nil
+	}
 	name = string(raw[1 : len(raw)-1])
 	for i := range len(name) {
 		if name[i] == '\\' {

@@ -52,7 +52,7 @@ func TestEventArgs(t *testing.T) {
 		{` [ "a" , 1 , {"b":[ ]} ] `, "a", `1 {"b":[ ]}`},
 		{`["a\n\u00e9",null]`, "a\né", `null`},
 	} {
-		name, args, err := eventArgs([]byte(tt.in))
+		name, args, err := eventArgs([]byte(tt.in), nil)
 		got := []string{}
 		for _, a := range args {
 			got = append(got, string(a))
@@ -66,7 +66,7 @@ func TestEventArgs(t *testing.T) {
 		"[\"x\x01\"]", `["x",01]`, `["x",1.]`, `["x",-]`, `["x",1e]`, `["x",tru]`, `["\x"]`, `["\u12g4"]`, `["x",{"a"}]`, `["x",{1:2}]`, `["x",{"a":1,}]`,
 		`["x",` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `]`,
 	} {
-		if _, _, err := eventArgs([]byte(in)); !errors.Is(err, errPacket) {
+		if _, _, err := eventArgs([]byte(in), nil); !errors.Is(err, errPacket) {
 			t.Errorf("%q: %v", in, err)
 		}
 	}

@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/engineio"
@@ -116,12 +117,18 @@ func (s *Session) run(t *engineio.Turn, e event) {
 
 func (s *Session) handle(t *engineio.Turn, e event) {
 	begun := time.Now()
-	reply := panicked
-	s.guard("handling an event", func() { reply = s.space.Handler.Handle(context.Background(), s, e.Event) })
+	reply := s.call(e.Event)
 	s.space.took(e.Name, time.Since(begun))
 	if e.WantsAck {
 		s.acknowledge(t, e.id, reply)
 	}
+}
+
+// call runs the handler.
+func (s *Session) call(e Event) (reply Reply) {
+	reply = panicked
+	defer s.recovered("handling an event")
+	return s.space.Handler.Handle(context.Background(), s, e)
 }
 
 // panicked is the reply of a handler that did.
@@ -133,13 +140,21 @@ func (s *Session) acknowledge(t *engineio.Turn, id uint64, r Reply) {
 	if len(r.Attachments) > 0 {
 		kind = typeBinaryAck
 	}
-	size := len(s.namespace) + 32
-	for _, arg := range r.Args {
-		size += len(arg) + 1
+	scratch := packets.Get().(*[]byte)
+	b := appendHeader((*scratch)[:0], kind, len(r.Attachments), s.namespace, true, id)
+	b = appendArgs(append(b, '['), r.Args)
+	s.send(t, b, r.Attachments)
+	if cap(b) <= maxScratch {
+		*scratch = b
+		packets.Put(scratch)
 	}
-	b := appendHeader(make([]byte, 0, size), kind, len(r.Attachments), s.namespace, true, id)
-	s.send(t, appendArgs(append(b, '['), r.Args), r.Attachments)
 }
+
+// packets holds buffers in which a packet is put together before it is copied
+// to where it waits.
+var packets = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxScratch = 64 << 10
 
 // send sends a packet and its attachments, with nothing between them.
 func (s *Session) send(t *engineio.Turn, packet []byte, attachments [][]byte) {

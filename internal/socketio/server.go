@@ -99,6 +99,7 @@ type Server struct {
 	seam   *boundEngine
 	lib    *socket.Server
 	spaces map[string]*space
+	names  map[string]string // of the events that any namespace knows
 
 	// Counters since the server started.
 	received, published, delivered atomic.Int64
@@ -128,8 +129,11 @@ func New(opts Options) *Server {
 	if opts.MaxAttachments <= 0 {
 		opts.MaxAttachments = 2 * max(opts.Engine.MaxPayload, 1_000_000)
 	}
-	s := &Server{opts: opts, spaces: make(map[string]*space), seam: newBoundEngine()}
+	s := &Server{opts: opts, spaces: make(map[string]*space), names: make(map[string]string), seam: newBoundEngine()}
 	for _, ns := range opts.Namespaces {
+		for _, r := range ns.Routes {
+			s.names[r.Event] = r.Event
+		}
 		s.spaces[ns.Name] = &space{Namespace: ns, srv: s, rooms: rooms.New[*Session](), paces: paces(ns)}
 	}
 	lib := socket.DefaultServerOptions()

@@ -240,16 +240,19 @@ func (s *Session) takeAttachments() [][]byte {
 	return parts
 }
 
-// guard runs what a namespace does. A panic is the fault of one session, not of
-// the server.
+// guard runs what a namespace does.
 func (s *Session) guard(doing string, fn func()) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.link.srv.opts.Logger.Error("namespace panicked", "namespace", s.namespace, "doing", doing, "session", s.id,
-				"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
+	defer s.recovered(doing)
 	fn()
+}
+
+// recovered is deferred where a panic is the fault of one session, not of the
+// server.
+func (s *Session) recovered(doing string) {
+	if p := recover(); p != nil {
+		s.link.srv.opts.Logger.Error("namespace panicked", "namespace", s.namespace, "doing", doing, "session", s.id,
+			"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
 }
 
 func (s *Session) is(state sessionState) bool {

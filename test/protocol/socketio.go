@@ -31,9 +31,8 @@ func newSocketIO(o options, logger *slog.Logger) (*socketio.Server, error) {
 		return nil, err
 	}
 	h := &handler{}
-	h.router = namespaces.NewRouter(namespaces.Namespace{Name: "/", Routes: []namespaces.Route{
-		namespaces.Handle("bench:echo", benchEcho),
-	}}, namespaces.RouterOptions{Contract: contract, Logger: logger})
+	routes := []namespaces.Route{namespaces.Handle("bench:echo", benchEcho)}
+	h.router = namespaces.NewRouter(namespaces.Namespace{Name: "/", Routes: routes}, namespaces.RouterOptions{Contract: contract, Logger: logger})
 	opts := socketio.Options{
 		Engine: o.engine(),
 		Logger: logger,
@@ -46,7 +45,7 @@ func newSocketIO(o options, logger *slog.Logger) (*socketio.Server, error) {
 		opts.ConnectTimeout = time.Second
 	}
 	for _, name := range []string{"/", "/custom"} {
-		ns := namespaces.Namespace{Name: name}
+		ns := namespaces.Namespace{Name: name, Routes: routes}
 		if !o.load {
 			ns.Opened = sendAuth
 		}
