@@ -16,7 +16,7 @@ import (
 )
 
 // Run serves until ctx ends, then stops everything in order: readiness,
-// listeners, sessions, services, store. The whole stop has one deadline.
+// sessions, listeners, services, store. The whole stop has one deadline.
 func (a *App) Run(ctx context.Context) error {
 	defer a.closeData()
 	// What runs beside requests outlives them: it is stopped last.

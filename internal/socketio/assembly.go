@@ -11,7 +11,7 @@ import (
 // have all come.
 type assembly struct {
 	packet  packet
-	session *Session
+	session *Session // nil when the server has just ended it
 	arrived int
 	size    int // bytes of the attachments
 }
@@ -37,7 +37,9 @@ func (l *link) assemble(data []byte, binary bool) (*packet, [][]byte, error) {
 	// What is wrong is found before anything is kept for it.
 	s := l.find(l.name(p))
 	if s == nil {
-		return nil, nil, errState
+		if err := l.stateError(l.name(p)); err != nil {
+			return nil, nil, err
+		}
 	}
 	if found, err := findPlaceholders(p.data, p.attachments); err != nil || len(found) < p.attachments {
 		return nil, nil, errPlaceholder
@@ -53,11 +55,16 @@ func (l *link) attach(a *assembly, data []byte) (*packet, [][]byte, error) {
 	if a.size += len(data); a.size > l.srv.opts.MaxAttachments {
 		return nil, nil, malformed("attachments are too long together")
 	}
-	a.session.attach(bytes.Clone(data))
+	if a.session != nil {
+		a.session.attach(bytes.Clone(data))
+	}
 	if a.arrived < a.packet.attachments {
 		return nil, nil, nil
 	}
 	l.assembling = nil
+	if a.session == nil {
+		return nil, nil, nil
+	}
 	return &a.packet, a.session.takeAttachments(), nil
 }
 

@@ -68,8 +68,25 @@ func TestAttachmentsAreBounded(t *testing.T) {
 
 // Arguments that nobody has a use for cost no more than the bytes they came in.
 func TestManyArguments(t *testing.T) {
-	_, args, err := eventArgs([]byte(`["x"` + strings.Repeat(",[]", 100_000) + "]"), nil)
+	_, args, err := eventArgs([]byte(`["x"`+strings.Repeat(",[]", 100_000)+"]"), nil)
 	if err != nil || len(args) != maxElements-1 {
 		t.Errorf("%d arguments, %v", len(args), err)
 	}
+}
+
+// What a client has said to a namespace before it could know that the server
+// had ended it there does no harm to its other namespaces.
+func TestEventsAfterTheServerEndedTheSession(t *testing.T) {
+	f := newFixture(t, Options{}, namespaces.Namespace{}, echo)
+	c := f.enter()
+	c.send(`40/admin,{"token":"admin"}`)
+	c.read()
+	f.srv.spaces["/admin"].sessions.all()[0].Disconnect()
+	c.expect("41/admin,")
+	c.send(`42/admin,["late"]`, `451-/admin,["late",{"_placeholder":true,"num":0}]`, "binary:x", "41/admin,", `421["x",1]`)
+	c.expect("431[1]")
+	c.send(`40/admin,{"token":"admin"}`)
+	c.read()
+	c.send("41/admin,", `42/admin,["never entered"]`)
+	c.expectClose(websocket.StatusProtocolError)
 }

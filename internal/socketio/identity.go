@@ -64,7 +64,18 @@ func (l *link) release(s *Session) bool {
 		return false
 	}
 	l.sessions = slices.Delete(l.sessions, i, i+1)
+	if !slices.Contains(l.left, s.namespace) {
+		l.left = append(l.left, s.namespace)
+	}
 	return true
+}
+
+// wasEnded reports whether the server has ended the session in a namespace: its
+// client may have said something before it could know.
+func (l *link) wasEnded(namespace []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.left, string(namespace))
 }
 
 // appendDisconnect appends a DISCONNECT packet (Socket.IO protocol, section

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,6 +26,7 @@ type link struct {
 
 	mu       sync.Mutex
 	sessions []*Session // by namespace; at most one each
+	left     []string   // namespaces whose session the server has ended
 	controls []control  // waiting for the library
 	busy     bool       // a goroutine is working through controls
 	holding  bool       // the connection takes nothing in: too much waits for the library
@@ -93,7 +95,7 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 		return malformed("CONNECT_ERROR from a client")
 	}
 	if s == nil {
-		return errState
+		return l.stateError(namespace)
 	}
 	switch p.kind {
 	case typeDisconnect:
@@ -115,6 +117,14 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 	default:
 		return s.acknowledged(p)
 	}
+}
+
+// stateError is what a packet for a namespace without a session leads to.
+func (l *link) stateError(namespace []byte) error {
+	if l.wasEnded(namespace) {
+		return nil
+	}
+	return errState
 }
 
 // name returns the namespace of a packet without the query that clients of
@@ -182,6 +192,7 @@ func (l *link) begin(namespace string, data []byte) *Session {
 	if l.over {
 		return nil
 	}
+	l.left = slices.DeleteFunc(l.left, func(name string) bool { return name == namespace })
 	l.sessions = append(l.sessions, s)
 	return s
 }

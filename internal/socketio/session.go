@@ -175,7 +175,7 @@ func (s *Session) open(sock *socket.Socket) {
 
 // refused tells that the client may not enter.
 func (s *Session) refused() {
-	s.link.forget(s)
+	s.link.release(s)
 	s.end()
 }
 
