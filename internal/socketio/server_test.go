@@ -738,7 +738,7 @@ func TestAttachmentsFillTheQueue(t *testing.T) {
 		queued, holding := len(s.queue), s.holding
 		s.mu.Unlock()
 		if holding {
-			if queued != 3 {
+			if queued < 2 || queued > 3 { // whether the first had begun or not
 				t.Errorf("%d events are queued", queued)
 			}
 			break
