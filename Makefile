@@ -3,7 +3,7 @@
 GO ?= go
 ARGS ?=
 
-.PHONY: help run build test setup lint format bench prove-protocol prove-fuzz prove-leaks prove-slow-reader
+.PHONY: help run build test setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ format: ## format the Go code
 
 bench: ## compare with socket.io from npm and write docs/benchmarks.md (ROUNDS=3)
 	@$(GO) run ./test/bench -rounds $(or $(ROUNDS),3) -out docs/benchmarks.md
+
+bench-layers: ## compare our WebSocket layer with libraries, as a Markdown table
+	@cd test/bench/layers && $(GO) run .
 
 prove-protocol: ## the official protocol suites: SUITES=<checkout of socket.io> ROUNDS=20
 	@test/prove-protocol "$(SUITES)" "$(or $(ROUNDS),20)"
