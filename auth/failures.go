@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -71,7 +72,7 @@ func (f *failures) count(c Credential, err error) error {
 	default:
 		wait = f.fail(c.fingerprint())
 		if c.address != "" {
-			wait = max(wait, f.fail("address "+c.address))
+			wait = max(wait, f.fail("address "+network(c.address)))
 		}
 	}
 	if wait == 0 {
@@ -83,6 +84,19 @@ func (f *failures) count(c Credential, err error) error {
 		Message:    "too many failed attempts: wait, then send another credential; the last failed with " + string(e.Code),
 		RetryAfter: seconds,
 	}
+}
+
+// network is what an address stands for: with IPv6 everybody has a network of
+// them, to take another one for every attempt.
+func network(address string) string {
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	if addr = addr.Unmap().WithZone(""); addr.Is4() {
+		return addr.String()
+	}
+	return netip.PrefixFrom(addr, 64).Masked().String()
 }
 
 // fail notes a failure and returns how long to wait.

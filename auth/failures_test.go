@@ -68,3 +68,24 @@ func TestFailuresAreBounded(t *testing.T) {
 		t.Errorf("%d are remembered", len(f.failing))
 	}
 }
+
+// A network of IPv6 is one address: everybody has 2^64 of them.
+func TestFailuresOfANetworkAreCountedTogether(t *testing.T) {
+	a, _ := New(Options{Issuers: []Issuer{issuer0}, Failures: FailureOptions{Limit: 3}})
+	n := 0
+	try := func(from string) events.Code {
+		n++
+		_, err := a.Authenticate(t.Context(), guess(fmt.Sprint("guess ", n)).From(from))
+		return code(err)
+	}
+	for i, from := range []string{"2001:db8::1", "2001:db8::2", "2001:db8::ffff:1", "2001:db8:0:0:1::", "192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1"} {
+		if want := i%4 == 3; (try(from) == events.CodeTooManyFailures) != want {
+			t.Errorf("%d, %s: told to wait is not %v", i, from, want)
+		}
+	}
+	for _, from := range []string{"2001:db8:0:1::1", "192.0.2.2"} {
+		if got := try(from); got != events.CodeTokenInvalid {
+			t.Errorf("%s: %s", from, got)
+		}
+	}
+}

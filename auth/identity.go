@@ -28,7 +28,8 @@ type Identity struct {
 	// Credential identifies the credential without being it: a token's jti,
 	// which may be "", or the id of an API key.
 	Credential string
-	// Issued is when the credential was made; zero if nobody knows.
+	// Issued is when the credential was made at the earliest, as far as clocks
+	// may be apart; zero if nobody knows.
 	Issued time.Time
 	// Expires is when the credential ends; zero is never.
 	Expires time.Time

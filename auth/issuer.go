@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -95,6 +96,9 @@ func (i Issuer) checkKeys() error {
 		return err
 	}
 	for name, secret := range map[string][]byte{"secret": i.Secret, "nextSecret": i.NextSecret} {
+		if bytes.Contains(secret, []byte("-----BEGIN ")) {
+			return fmt.Errorf("the %s of issuer %s is a key in PEM, which others may know: a public one belongs into publicKeys", name, i.Name)
+		}
 		if secret != nil && len(secret) < minSecret {
 			return fmt.Errorf("the %s of issuer %s has %d bytes, at least %d are needed", name, i.Name, len(secret), minSecret)
 		}

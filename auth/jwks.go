@@ -193,5 +193,8 @@ func secureRedirects(req *http.Request, via []*http.Request) error {
 	if len(via) >= 5 {
 		return fmt.Errorf("more than 5 redirects")
 	}
+	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return fmt.Errorf("sent from https to %s", req.URL.Scheme)
+	}
 	return checkKeysURL(req.URL.Host, req.URL.String())
 }

@@ -2,7 +2,9 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +23,25 @@ type claims struct {
 	Tenants     []Membership     `json:"tenants,omitempty"`
 	Permissions []Permission     `json:"permissions,omitempty"`
 }
+
+// UnmarshalJSON reads the claims that have exactly the names above. Names of
+// claims are case-sensitive (RFC 7519, section 4), unlike those of package
+// json: who may choose the name of a claim would set another.
+func (c *claims) UnmarshalJSON(b []byte) error {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(b, &all); err != nil {
+		return err
+	}
+	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool { return !slices.Contains(claimNames, name) })
+	exact, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	type plain claims
+	return json.Unmarshal(exact, (*plain)(c))
+}
+
+var claimNames = []string{"iss", "aud", "sub", "jti", "iat", "nbf", "exp", "auth_time", "tenants", "permissions"}
 
 // Sign makes a token for an identity, valid for ttl from now. It takes an
 // issuer with a secret: the keys of others are not here.
@@ -67,13 +88,33 @@ func (a *Authenticator) verify(ctx context.Context, raw string) (*Identity, erro
 	if err := a.checkClaims(&c, from); err != nil {
 		return nil, err
 	}
-	return c.identity(from), nil
+	id := c.identity(from)
+	if c.IssuedAt != nil {
+		// The issuer's clock may be ahead: a revocation of the user must not
+		// miss what was issued before it.
+		id.Issued = c.IssuedAt.Add(-a.leeway)
+	}
+	return id, nil
 }
+
+// maxTime is the latest time that can be written in JSON.
+var maxTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// maxTokenID is how long a jti may be, in bytes: what a revocation can name.
+const maxTokenID = 256
 
 // checkClaims checks what the parser does not know of.
 func (a *Authenticator) checkClaims(c *claims, from *issuer) error {
 	if c.Subject == "" || len(c.Subject) > 128 {
 		return errSubject
+	}
+	if len(c.ID) > maxTokenID {
+		return errTokenID
+	}
+	for _, d := range []*jwt.NumericDate{c.IssuedAt, c.NotBefore, c.AuthTime} {
+		if d != nil && (d.Unix() < 0 || d.After(maxTime)) {
+			return errNotYet // beyond what seconds can count it turns into the past
+		}
 	}
 	if from.Firebase != "" {
 		switch {
@@ -83,8 +124,9 @@ func (a *Authenticator) checkClaims(c *claims, from *issuer) error {
 			return errNotYet
 		}
 	}
-	for _, m := range c.Tenants {
-		if m.ID == "" || !m.Role.Valid() {
+	for i, m := range c.Tenants {
+		twice := slices.ContainsFunc(c.Tenants[:i], func(o Membership) bool { return o.ID == m.ID })
+		if m.ID == "" || !m.Role.Valid() || twice {
 			return errTenants
 		}
 		if len(from.Tenants) > 0 && !slices.Contains(from.Tenants, m.ID) {
@@ -107,8 +149,8 @@ func (c *claims) identity(from *issuer) *Identity {
 		Credential:  c.ID,
 		Expires:     c.ExpiresAt.Time,
 	}
-	if c.IssuedAt != nil {
-		id.Issued = c.IssuedAt.Time
+	if id.Expires.After(maxTime) {
+		id.Expires = maxTime
 	}
 	if len(id.Tenants) == 0 && from.Default.ID != "" {
 		id.Tenants = []Membership{from.Default}

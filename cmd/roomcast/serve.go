@@ -16,6 +16,7 @@ import (
 
 	"github.com/roomcast/roomcast/internal/app"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/gcfloor"
 )
 
 type serveOptions struct {
@@ -61,6 +62,7 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	go forceOnSecondSignal(ctx)
+	gcfloor.Set()
 	return a.Run(ctx)
 }
 

@@ -134,7 +134,7 @@ func (a *App) build(ctx context.Context) error {
 		Handler:           deadlines(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
+		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	return a.listen()
@@ -164,7 +164,7 @@ func (a *App) newServices(out *publisher) {
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
-		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting,
+		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds,
 	})
 	a.listeners = listener.NewService(a.db.Listeners(), out)
 }
@@ -187,7 +187,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 		Engine: engineio.Options{
 			PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, UpgradeTimeout: c.UpgradeTimeout,
 			MaxPayload: int(c.MaxPayload), SendLimit: int(c.SendLimit), AllowEIO3: c.AllowEIO3, Compress: c.Compression,
-			DisablePolling: !polling, DisableWebSocket: !websocket, Origin: a.guard().origin,
+			DisablePolling: !polling, DisableWebSocket: !websocket, Origin: a.guard().socketOrigin,
 		},
 		Namespaces:     served,
 		Authenticate:   a.auth.Authenticate,

@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,11 +19,12 @@ type guard struct {
 	origins []string
 	names   []string
 	dev     bool
+	log     *slog.Logger
 }
 
 func (a *App) guard() guard {
 	s := a.opts.Config.Server
-	return guard{origins: s.AllowedOrigins, names: s.AllowedHosts, dev: a.opts.Dev}
+	return guard{origins: s.AllowedOrigins, names: s.AllowedHosts, dev: a.opts.Dev, log: a.log}
 }
 
 // origin reports whether a page may connect: the server's own, those on the
@@ -68,7 +70,7 @@ func loopback(name string) bool {
 func (g guard) hosts(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.host(r.Host) {
-			refuse(w, events.Errorf(events.CodeHost, "this server does not answer to %q: add it to server.allowedHosts", r.Host))
+			g.refuse(w, r, events.Errorf(events.CodeHost, "this server does not answer to %q: add it to server.allowedHosts", r.Host))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -86,7 +88,7 @@ func (g guard) cors(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		if !g.origin(origin, r) {
-			refuse(w, events.Errorf(events.CodeOrigin, "pages of %q may not use this server: add it to server.allowedOrigins", origin))
+			g.refuse(w, r, foreignPage(origin))
 			return
 		}
 		h.Set("Access-Control-Allow-Origin", origin)
@@ -99,6 +101,29 @@ func (g guard) cors(next http.Handler) http.Handler {
 		h.Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
 	})
+}
+
+func foreignPage(origin string) *events.Error {
+	return events.Errorf(events.CodeOrigin, "pages of %q may not use this server: add it to server.allowedOrigins", origin)
+}
+
+// socketOrigin is origin for the transport, which says no by itself.
+func (g guard) socketOrigin(origin string, r *http.Request) bool {
+	ok := g.origin(origin, r)
+	if !ok {
+		g.note(r, foreignPage(origin))
+	}
+	return ok
+}
+
+// note logs a refusal.
+func (g guard) note(r *http.Request, e *events.Error) {
+	g.log.Info("request refused", "method", r.Method, "path", r.URL.Path, "address", remoteIP(r), "code", e.Code, "reason", e.Message)
+}
+
+func (g guard) refuse(w http.ResponseWriter, r *http.Request, e *events.Error) {
+	g.note(r, e)
+	refuse(w, e)
 }
 
 func refuse(w http.ResponseWriter, e *events.Error) {

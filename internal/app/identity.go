@@ -190,3 +190,15 @@ func (a *App) DevTokens() (DevTokens, error) {
 	}, time.Now(), devTokenTTL)
 	return DevTokens{member, admin}, err
 }
+
+// holds reports whether an identity is still good for what was asked in its
+// name a while ago.
+func (a *App) holds(id *auth.Identity) error {
+	switch {
+	case a.revocations.Revoked(id):
+		return auth.Revoked()
+	case !id.Expires.IsZero() && time.Now().After(id.Expires.Add(a.opts.Config.Auth.Leeway)):
+		return auth.Expired()
+	}
+	return nil
+}

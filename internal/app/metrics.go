@@ -27,7 +27,7 @@ func (a *App) metrics() http.Handler {
 		}
 		if err != nil {
 			e, _ := events.Public(err)
-			refuse(w, e)
+			a.guard().refuse(w, r, e)
 			return
 		}
 		handler.ServeHTTP(w, r)

@@ -15,17 +15,32 @@ type proxies []netip.Prefix
 func newProxies(list []string) (p proxies) {
 	for _, text := range list {
 		if prefix, err := netip.ParsePrefix(text); err == nil {
+			if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= 96 {
+				prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
+			}
 			p = append(p, prefix)
 		} else if addr, err := netip.ParseAddr(text); err == nil {
+			addr = plainAddr(addr)
 			p = append(p, netip.PrefixFrom(addr, addr.BitLen()))
 		}
 	}
 	return p
 }
 
+// plainAddr is an address as it is written in one way only.
+func plainAddr(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+
+// parseHop reads an address, to which some proxies add the port.
+func parseHop(text string) (netip.Addr, error) {
+	if withPort, err := netip.ParseAddrPort(text); err == nil {
+		return withPort.Addr(), nil
+	}
+	return netip.ParseAddr(text)
+}
+
 func (p proxies) trust(addr netip.Addr) bool {
 	for _, prefix := range p {
-		if prefix.Contains(addr.Unmap()) {
+		if prefix.Contains(plainAddr(addr)) {
 			return true
 		}
 	}
@@ -55,11 +70,11 @@ func (p proxies) client(r *http.Request) (client netip.Addr, ok bool) {
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		hop, err := parseHop(strings.TrimSpace(hops[i]))
 		if err != nil {
 			return client, ok // what a proxy of ours did not write
 		}
-		client, ok = hop.Unmap(), true
+		client, ok = plainAddr(hop), true
 		if !p.trust(client) {
 			return client, true
 		}

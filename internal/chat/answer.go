@@ -51,6 +51,11 @@ func (s *Service) reply(ctx context.Context, t Turn) (reply Reply, err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if s.opts.Holds != nil {
+		if err := s.opts.Holds(t.Identity); err != nil {
+			return Reply{}, err
+		}
+	}
 	if t.Proposal, err = s.proposal(ctx, &t.Message); err != nil {
 		return Reply{}, err
 	}

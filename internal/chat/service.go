@@ -54,6 +54,9 @@ type Options struct {
 	Publisher Publisher
 	Assistant Assistant
 	Logger    *slog.Logger
+	// Holds reports whether the identity of a message that has waited still is
+	// good; the error is for the client. nil believes so.
+	Holds func(id *auth.Identity) error
 	// Timeout bounds one answer. Default 30 s.
 	Timeout time.Duration
 	// Waiting bounds the messages of a room that wait for an answer. Default 32.

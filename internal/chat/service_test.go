@@ -345,3 +345,19 @@ func TestClose(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
+
+// What has waited is not done in the name of somebody whose credential has
+// ended meanwhile; the message has its answer all the same.
+func TestIdentityMayEndWhileWaiting(t *testing.T) {
+	revoked := func(*auth.Identity) error {
+		return events.Errorf(events.CodeCredentialRevoked, "the credential has been revoked")
+	}
+	f := newFixture(t, chat.Options{Holds: revoked}, func(context.Context, chat.Turn) (chat.Reply, error) {
+		t.Error("the assistant was asked")
+		return chat.Reply{}, nil
+	})
+	f.say(f.room(ada), "approve", chat.None)
+	if got := <-f.said; !strings.Contains(got, "has been revoked") {
+		t.Errorf("answered with %q", got)
+	}
+}

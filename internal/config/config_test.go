@@ -179,3 +179,26 @@ func TestWeakSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestSecretsThatMayBeGuessed(t *testing.T) {
+	for secret, want := range map[string]bool{
+		"12345678901234567890123456789012": true, "abcdefghijklmnopqrstuvwxyz012345": true, "0123456789abcdef0123456789abcdef0": true,
+		"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08": false, "": false,
+	} {
+		if got := weak(secret) != ""; got != want {
+			t.Errorf("%q: weak is %v", secret, got)
+		}
+	}
+}
+
+func TestEmptySecretFile(t *testing.T) {
+	dir := t.TempDir()
+	next := filepath.Join(dir, "next")
+	if err := os.WriteFile(next, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := Auth{Issuers: []Issuer{{Name: "i", NextSecretFile: next}}}
+	if err := a.readFiles(); err == nil || !strings.Contains(err.Error(), "nextSecretFile") {
+		t.Errorf("an empty file: %v", err)
+	}
+}

@@ -52,6 +52,9 @@ func (a *Auth) readFiles() error {
 			if err != nil {
 				return fmt.Errorf("%s%sFile: %w", at, f.key, err)
 			}
+			if text == "" {
+				return fmt.Errorf("%s%sFile: %s is empty", at, f.key, f.path)
+			}
 			*f.value = Secret(text)
 		}
 		for _, path := range i.PublicKeyFiles {
@@ -139,8 +142,19 @@ func weak(secret string) string {
 	if len(distinct) < 10 {
 		return fmt.Sprintf("has only %d different characters", len(distinct))
 	}
-	if strings.Contains((secret + secret)[1:2*len(secret)-1], secret) {
-		return "repeats itself"
+	for n := 1; n <= len(secret)/2; n++ {
+		if secret[n:] == secret[:len(secret)-n] {
+			return "repeats itself"
+		}
+	}
+	steps := 0
+	for i := 1; i < len(secret); i++ {
+		if d := int(secret[i]) - int(secret[i-1]); -1 <= d && d <= 1 {
+			steps++
+		}
+	}
+	if steps > len(secret)/2 {
+		return "counts up or down"
 	}
 	return ""
 }

@@ -64,6 +64,11 @@ func (k *Keys) Create(ctx context.Context, id *auth.Identity, tenant string, n N
 	if err := mayManage(id, tenant); err != nil {
 		return "", Key{}, err
 	}
+	if id.Method == auth.MethodAPIKey {
+		// To disable a key that was stolen would not shut out what was made
+		// with it.
+		return "", Key{}, events.Errorf(events.CodePermissionDenied, "an API key does not make others: sign in with a token")
+	}
 	if n.User == "" {
 		n.User = id.User
 	}

@@ -176,7 +176,7 @@ func (l *Live) work() time.Duration {
 		}
 		l.mu.Unlock()
 		if ended {
-			l.end(one.session, auth.Expired())
+			l.end(one.session, auth.Expired(), func(id *auth.Identity) bool { return id.Expires.Equal(end) })
 		} else {
 			one.session.Emit(events.AuthExpiring{
 				ExpiresAt: events.Time{Time: end}, ExpiresIn: max(0, int(time.Until(end).Seconds())),
@@ -196,20 +196,25 @@ func (l *Live) Revoke(r Revocation) {
 	}
 	l.mu.Unlock()
 	for _, s := range out {
-		l.end(s, auth.Revoked())
+		l.end(s, auth.Revoked(), r.matches)
 	}
 }
 
 // recheck ends a session whose credential was revoked before it was seen here.
 func (l *Live) recheck(s Session) {
 	if l.opts.Revoked(s.Identity()) {
-		l.end(s, auth.Revoked())
+		l.end(s, auth.Revoked(), l.opts.Revoked)
 	}
 }
 
-// end tells a session why it ends, and ends it, once.
-func (l *Live) end(s Session, why *events.Error) {
+// end tells a session why it ends, and ends it, once. If it was renewed just
+// now, and that is not so for its new identity, it goes on.
+func (l *Live) end(s Session, why *events.Error, still func(id *auth.Identity) bool) {
 	l.mu.Lock()
+	if !still(s.Identity()) {
+		l.mu.Unlock()
+		return
+	}
 	one := l.removeLocked(s)
 	l.mu.Unlock()
 	if one == nil {

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/roomcast/roomcast/auth"
@@ -32,32 +31,33 @@ func (l *Live) Refresh(ctx context.Context, s Session, c auth.Credential) (left 
 	if one.rules.Admit != nil {
 		if err := one.rules.Admit(id); err != nil {
 			refusal, _ := events.Public(err)
-			l.end(s, refusal)
+			l.end(s, refusal, func(*auth.Identity) bool { return true })
 			return nil, err
 		}
 	}
 	s.Renew(id)
-	left, err = l.leaveRooms(ctx, s, one.rules)
+	left = l.leaveRooms(ctx, s, one.rules)
 	l.mu.Lock()
 	if l.seats[s] == one {
 		l.planLocked(one)
 	}
 	l.mu.Unlock()
 	l.recheck(s)
-	return left, err
+	return left, nil
 }
 
 // leaveRooms takes a session out of the rooms that it may no longer be in. One
 // that cannot be told is left as well: it can be joined again.
-func (l *Live) leaveRooms(ctx context.Context, s Session, rules Rules) (left []events.Room, failed error) {
+func (l *Live) leaveRooms(ctx context.Context, s Session, rules Rules) (left []events.Room) {
 	rooms := s.Rooms()
 	slices.Sort(rooms)
 	for _, room := range rooms {
 		ok := false
 		if rules.MayStay != nil {
 			var err error
-			ok, err = rules.MayStay(ctx, s.Identity(), room)
-			failed = errors.Join(failed, err)
+			if ok, err = rules.MayStay(ctx, s.Identity(), room); err != nil {
+				l.opts.Logger.Error("a room was left, for nobody could tell who may be in it", "room", string(room), "session", s.ID(), "error", err)
+			}
 		}
 		if ok {
 			continue
@@ -68,5 +68,5 @@ func (l *Live) leaveRooms(ctx context.Context, s Session, rules Rules) (left []e
 			rules.Left(s, room)
 		}
 	}
-	return left, failed
+	return left
 }

@@ -152,7 +152,9 @@ func (r *Revocations) apply(rev Revocation) {
 	if r.byKind[rev.Kind] == nil {
 		r.byKind[rev.Kind] = make(map[string]Revocation)
 	}
-	r.byKind[rev.Kind][rev.ID] = rev
+	if old, ok := r.byKind[rev.Kind][rev.ID]; !ok || !old.At.After(rev.At) {
+		r.byKind[rev.Kind][rev.ID] = rev // else by a clock that is behind
+	}
 	r.seq = rev.Seq
 }
 

@@ -89,6 +89,13 @@ func (s *Stream) Since(after uint64) (lines []Line, lost uint64) {
 // Dropped returns how many lines no watcher has seen.
 func (s *Stream) Dropped() int64 { return s.dropped.Load() }
 
+// Last returns the number of the latest line, 0 if there is none.
+func (s *Stream) Last() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seq
+}
+
 // Run takes lines to publish until ctx ends. publish must not log.
 func (s *Stream) Run(ctx context.Context, publish func(Line)) error {
 	var at uint64

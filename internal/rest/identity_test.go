@@ -27,9 +27,15 @@ func TestAPIKeysOverREST(t *testing.T) {
 	if status := s.Do(key.APIKey, "GET", "/api/v1/me", nil, &me); status != 200 || me.UserID != "ada" || me.Method != "api_key" || me.Tenants[0] != (auth.Membership{ID: "default", Role: auth.Member}) {
 		t.Errorf("me: %d %+v", status, me)
 	}
+	var robot struct{ APIKey string }
+	s.Do(admin, "POST", keysPath, map[string]any{"name": "robot", "role": "ADMIN"}, &robot)
+	var more answer
+	if status := s.Do(robot.APIKey, "POST", keysPath, map[string]any{"name": "child"}, &more); status != 403 || more.Error.Code != "PERMISSION_DENIED" {
+		t.Errorf("a key made by a key: %d %+v", status, more)
+	}
 	var list struct{ APIKeys []map[string]any }
 	s.Do(admin, "GET", keysPath, nil, &list)
-	if len(list.APIKeys) != 1 || list.APIKeys[0]["apiKey"] != nil || list.APIKeys[0]["SHA256"] != nil || list.APIKeys[0]["disabledAt"] != nil {
+	if len(list.APIKeys) != 2 || list.APIKeys[0]["apiKey"] != nil || list.APIKeys[0]["SHA256"] != nil || list.APIKeys[0]["disabledAt"] != nil {
 		t.Errorf("list: %+v", list)
 	}
 	var disabled struct{ DisabledAt *time.Time }

@@ -49,10 +49,27 @@ func (s *Session) Disconnect() {
 	if !s.link.release(s) {
 		return // it is leaving by itself
 	}
+	// Before the library, which may be busy with another namespace for as long
+	// as its client likes: nothing is heard or done here any more.
+	s.expel()
 	s.link.conn.Reply(nil, appendDisconnect(nil, s.namespace))
 	// The rest is what happens when the client leaves, which the library does
 	// not tell it about.
 	s.link.control(control{session: s})
+}
+
+// expel is end for a session that has lost its right to be here: what its
+// client has sent is no longer handled.
+func (s *Session) expel() {
+	s.mu.Lock()
+	if s.state != stateEnded {
+		s.setLocked(stateEnded)
+	}
+	s.parts, s.queue, s.queued = nil, nil, 0
+	s.releaseLocked()
+	s.mu.Unlock()
+	s.space.rooms.LeaveAll(s)
+	s.finish()
 }
 
 // release makes a namespace enterable again and reports whether s was in it.

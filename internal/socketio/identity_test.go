@@ -93,3 +93,80 @@ func TestCredentialsKnowTheirAddress(t *testing.T) {
 		}
 	}
 }
+
+// What waits when a session is put out is not done any more.
+func TestWhatWaitsIsNotDoneAfterDisconnect(t *testing.T) {
+	opened, handled, release := make(chan *Session, 1), make(chan string, 10), make(chan struct{})
+	closed := make(chan string, 1)
+	f := newFixture(t, Options{}, namespaces.Namespace{
+		Opened: func(_ context.Context, s namespaces.Session) { opened <- s.(*Session) },
+		Closed: func(s namespaces.Session) { closed <- s.ID() },
+	}, func(_ namespaces.Session, event string, _ []json.RawMessage, _ bool) string {
+		handled <- event
+		<-release
+		return `""`
+	})
+	c := f.dial("EIO=4")
+	c.send(`40{"token":"ada"}`)
+	c.read()
+	s := <-opened
+	c.send(`421["slow"]`)
+	<-handled
+	c.send(`422["never"]`)
+	for waiting := 0; waiting == 0; {
+		s.mu.Lock()
+		waiting = len(s.queue)
+		s.mu.Unlock()
+	}
+	s.Disconnect()
+	c.expect("41")
+	close(release)
+	<-closed
+	if len(handled) > 0 {
+		t.Errorf("%s was handled for a session that was put out", <-handled)
+	}
+}
+
+// A session that is put out hears nothing more, whatever else its connection
+// is doing, and what it has sent meanwhile does not end the others.
+func TestDisconnectWhileTheConnectionIsBusy(t *testing.T) {
+	opened, closed := make(chan *Session, 1), make(chan string, 1)
+	f := newFixture(t, Options{}, namespaces.Namespace{
+		Opened: func(_ context.Context, s namespaces.Session) { opened <- s.(*Session) },
+		Closed: func(s namespaces.Session) { closed <- s.ID() },
+	}, echo)
+	authenticate, busy, release := f.srv.opts.Authenticate, make(chan struct{}), make(chan struct{})
+	f.srv.opts.Authenticate = func(ctx context.Context, c auth.Credential) (*auth.Identity, error) {
+		if tokenOf(c) == "admin" { // an issuer that takes its time
+			close(busy)
+			<-release
+		}
+		return authenticate(ctx, c)
+	}
+	c := f.dial("EIO=4")
+	c.send(`40{"token":"ada"}`)
+	c.read()
+	s := <-opened
+	s.Join("room")
+	c.send(`40/admin,{"token":"admin"}`)
+	<-busy
+	s.Disconnect()
+	f.srv.PublishRaw("/", "room", 0, "secret", json.RawMessage("1"))
+	c.expect("41")
+	<-closed
+	c.send(`427["sent before it knew"]`)
+	c.send("41")
+	close(release)
+	if got := c.read(); !strings.HasPrefix(got, "40/admin,") {
+		t.Fatalf("heard %s", got)
+	}
+	c.send(`42/admin,8["still there"]`)
+	if got := c.read(); !strings.HasPrefix(got, "43/admin,8") {
+		t.Errorf("the other namespace: %s", got)
+	}
+	c.send(`40{"token":"ada"}`)
+	if got := c.read(); !strings.HasPrefix(got, "40{") {
+		t.Errorf("entering again: %s", got)
+	}
+	<-opened
+}

@@ -167,7 +167,7 @@ func (l *link) connect(s *Session, namespace string, query, data []byte) error {
 // brings, in bytes.
 const (
 	maxNamespace = 128
-	maxHandshake = 16 << 10
+	maxHandshake = 64 << 10
 )
 
 // find returns the session in a namespace, nil if there is none.

@@ -280,7 +280,7 @@ func TestMalformedFramesEndTheConnection(t *testing.T) {
 		{`452-["x",{"_placeholder":true,"num":0}]`},
 		{`451-/admin,["x",{"_placeholder":true,"num":0}]`},
 		{`40/` + strings.Repeat("x", 200)},
-		{`40/admin,{"token":"` + strings.Repeat("x", 20_000) + `"}`},
+		{`40/admin,{"token":"` + strings.Repeat("x", 70_000) + `"}`},
 		{`42/admin,["x"]`},
 		{`43/admin,1[]`},
 		{`41/admin`},

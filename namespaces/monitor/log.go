@@ -27,9 +27,20 @@ func logRooms(id *auth.Identity) (rooms []events.Room) {
 	return rooms
 }
 
-// mayStay decides whether a user may be in a room of the namespace.
+// mayStay decides whether a user may be in a room of the namespace. Who may see
+// more than before keeps what there was: it is in no room twice.
 func mayStay(_ context.Context, id *auth.Identity, room events.Room) (bool, error) {
-	return room == statsRoom && id.MayBeIn("stats", "", "") || slices.Contains(logRooms(id), room), nil
+	switch room {
+	case statsRoom:
+		return id.MayBeIn("stats", "", ""), nil
+	case events.LogRoomAll:
+		return id.MayBeIn("log:all", "", ""), nil
+	case events.LogRoomShared:
+		return id.MayBeIn("log:shared", "", ""), nil
+	}
+	return slices.ContainsFunc(id.Tenants, func(m auth.Membership) bool {
+		return room == events.LogRoomTenant(m.ID) && id.MayBeIn("log:tenant", m.ID, "")
+	}), nil
 }
 
 // roomsOf are the rooms that a line goes to. No session is in two of them.
@@ -47,11 +58,16 @@ func roomsOf(l logstream.Line) []events.Room {
 // come first, in their order whatever their rooms; each room is followed from
 // there, so that none is lost or repeated.
 func follow(ctx context.Context, s namespaces.Session, log *logstream.Stream, rooms []events.Room) error {
-	out := pace.To(ctx, s)
-	through, err := emitLines(out, log, 0, rooms)
+	through, err := emitLines(pace.To(ctx, s), log, 0, rooms)
 	if err != nil {
 		return err
 	}
+	return followFrom(ctx, s, log, through, rooms)
+}
+
+// followFrom sends the lines to come after a number.
+func followFrom(ctx context.Context, s namespaces.Session, log *logstream.Stream, through uint64, rooms []events.Room) error {
+	out := pace.To(ctx, s)
 	for _, room := range rooms {
 		err := s.Follow(room, through, func(after uint64) (uint64, error) {
 			return emitLines(out, log, after, []events.Room{room})

@@ -120,3 +120,53 @@ func TestAdmit(t *testing.T) {
 		t.Error("a member may watch")
 	}
 }
+
+// An administrator who becomes an operator as well goes on hearing what there
+// was.
+func TestMayStay(t *testing.T) {
+	both := *admin
+	both.Permissions = []auth.Permission{auth.Operate}
+	for _, id := range []*auth.Identity{admin, &both} {
+		for _, room := range append(logRooms(admin), statsRoom) {
+			if ok, err := mayStay(t.Context(), id, room); !ok || err != nil {
+				t.Errorf("%+v has to leave %s", id, room)
+			}
+		}
+	}
+	for _, room := range []events.Room{events.LogRoomAll, events.LogRoomTenant("other"), "other"} {
+		if ok, _ := mayStay(t.Context(), admin, room); ok {
+			t.Errorf("may stay in %s", room)
+		}
+	}
+}
+
+// Who operates the server no longer, but administers a tenant, sees on what
+// belongs to it.
+func TestRightsThatShrink(t *testing.T) {
+	stream := logstream.New(10)
+	log := slog.New(stream.Handler(slog.NewTextHandler(io.Discard, nil)))
+	w := &watcher{id: &auth.Identity{User: "ada", Permissions: []auth.Permission{auth.Operate}}, table: rooms.New[*watcher]()}
+	ns := New(stream)
+	ns.Opened(t.Context(), w)
+	w.id = admin
+	for _, room := range w.table.Rooms(w) {
+		if ok, err := ns.MayStay(t.Context(), w.id, events.Room(room)); err != nil {
+			t.Fatal(err)
+		} else if !ok {
+			w.Leave(events.Room(room))
+			ns.Left(w, events.Room(room))
+		}
+	}
+	log.Info("of acme", "tenant", "acme")
+	log.Info("of others", "tenant", "other")
+	log.Info("of nobody")
+	lines, _ := stream.Since(0)
+	for _, l := range lines {
+		PublishLine(func(room events.Room, offset uint64, p events.Payload) {
+			w.table.Publish(string(room), offset, func(m *watcher) { m.Emit(p) })
+		}, l)
+	}
+	if want := []string{"of acme", "of nobody"}; !slices.Equal(w.got, want) {
+		t.Errorf("got %q, want %q", w.got, want)
+	}
+}

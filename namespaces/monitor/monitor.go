@@ -20,6 +20,7 @@ func New(log *logstream.Stream) namespaces.Namespace {
 		Name:    Name,
 		Admit:   admit,
 		MayStay: mayStay,
+		Left:    func(s namespaces.Session, room events.Room) { left(s, room, log) },
 		Opened:  func(ctx context.Context, s namespaces.Session) { open(ctx, s, log) },
 	}
 }
@@ -34,4 +35,12 @@ func admit(id *auth.Identity) error {
 func open(ctx context.Context, s namespaces.Session, log *logstream.Stream) {
 	s.Join(statsRoom)
 	follow(ctx, s, log, logRooms(s.Identity())) // fails only if the client is gone, or reads nothing
+}
+
+// left lets a user who may no longer see everything see on what there still is
+// to see.
+func left(s namespaces.Session, room events.Room, log *logstream.Stream) {
+	if room == events.LogRoomAll {
+		followFrom(context.Background(), s, log, log.Last(), logRooms(s.Identity()))
+	}
 }

@@ -57,6 +57,7 @@ func TestRevokedWhileConnected(t *testing.T) {
 		{"a user", w.hmac(jwt.MapClaims{"sub": "eve", "iat": past}), "user", "eve", events.CodeCredentialRevoked},
 		{"a user of another issuer", w.ed.Sign(t, claims(setIssuer, jwt.MapClaims{"sub": "eva", "iat": past})), "user", "eva", events.CodeCredentialRevoked},
 		{"a user whose token has no iat", w.hmac(jwt.MapClaims{"sub": "evi", "iat": nil}), "user", "evi", events.CodeCredentialRevoked},
+		{"a user whose issuer has a clock that is ahead", w.hmac(jwt.MapClaims{"sub": "evo", "iat": past + 25}), "user", "evo", events.CodeCredentialRevoked},
 		{"a key", key.APIKey, "key", key.KeyID, events.CodeCredentialRevoked},
 	} {
 		root, monitor, bystander := w.open("/", tt.credential), w.open("/monitor", tt.credential), w.open("/", w.as("bob", "default", auth.Member))

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/gcfloor"
 )
 
 func main() {
@@ -47,6 +48,7 @@ func main() {
 		pprof.StartCPUProfile(f)
 		defer pprof.StopCPUProfile()
 	}
+	gcfloor.Set() // as the real one does
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o, func(addr net.Addr) { fmt.Println("listening on", addr) }); err != nil {
