@@ -84,6 +84,10 @@ func NewContext(ctx context.Context, id *Identity) context.Context {
 	return context.WithValue(ctx, identityKey{}, id)
 }
 
+// ContextValue is for contexts that carry an identity by themselves: it reports
+// whether key asks for it.
+func ContextValue(key any) bool { return key == identityKey{} }
+
 // FromContext returns the identity of a request, nil if nobody proved one.
 func FromContext(ctx context.Context) *Identity {
 	id, _ := ctx.Value(identityKey{}).(*Identity)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/roomcast/roomcast/auth"
 )
 
 // lazyDeadline is a context with a deadline whose timer exists only when
@@ -12,6 +14,7 @@ import (
 type lazyDeadline struct {
 	context.Context
 	at time.Time
+	id *auth.Identity // whose event it is
 
 	mu     sync.Mutex
 	real   context.Context
@@ -22,6 +25,15 @@ type lazyDeadline struct {
 // withLazyDeadline is context.WithTimeout, paid for on use.
 func withLazyDeadline(parent context.Context, timeout time.Duration) *lazyDeadline {
 	return &lazyDeadline{Context: parent, at: time.Now().Add(timeout)}
+}
+
+// Value implements context.Context. It carries the identity, for what
+// auth.NewContext makes costs as much as the deadline.
+func (c *lazyDeadline) Value(key any) any {
+	if c.id != nil && auth.ContextValue(key) {
+		return c.id
+	}
+	return c.Context.Value(key)
 }
 
 // finish is what cancels the context.

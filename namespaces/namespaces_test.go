@@ -52,7 +52,10 @@ type out struct {
 
 func TestDispatch(t *testing.T) {
 	var log bytes.Buffer
-	double := func(ctx context.Context, _ Session, v in) (out, error) {
+	double := func(ctx context.Context, s Session, v in) (out, error) {
+		if id := auth.FromContext(ctx); id == nil || id.User != s.Identity().User {
+			t.Errorf("the context carries %v", id)
+		}
 		switch v.N {
 		case -1:
 			return out{}, events.Errorf(events.CodeConflict, "not now")

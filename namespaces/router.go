@@ -97,6 +97,7 @@ func (r *Router) accept(event string, args []json.RawMessage) (*Route, json.RawM
 // run calls the handler. A panic is the fault of one event, not of the server.
 func (r *Router) run(ctx context.Context, s Session, route *Route, arg json.RawMessage) (reply []byte, err error) {
 	deadline := withLazyDeadline(ctx, r.opts.Timeout)
+	deadline.id = s.Identity()
 	defer func() {
 		deadline.finish()
 		if p := recover(); p != nil {
