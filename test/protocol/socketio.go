@@ -45,7 +45,7 @@ func newSocketIO(o options, logger *slog.Logger) (*socketio.Server, error) {
 		opts.ConnectTimeout = time.Second
 	}
 	for _, name := range []string{"/", "/custom"} {
-		ns := namespaces.Namespace{Name: name, Routes: routes}
+		ns := namespaces.Namespace{Name: name, Routes: append(routes, namespaces.Route{Event: "bench:publish"})}
 		if !o.load {
 			ns.Opened = sendAuth
 		}
