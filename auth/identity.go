@@ -77,6 +77,20 @@ func (id *Identity) OnlyTenant() (string, bool) {
 	return id.Tenants[0].ID, true
 }
 
+// LogAttrs returns what a log line about the user says of them. The tenant is
+// what its administrators see the line by; a user of several is nobody's. id
+// may be nil.
+func (id *Identity) LogAttrs() []any {
+	if id == nil {
+		return nil
+	}
+	attrs := []any{"user", id.User}
+	if tenant, ok := id.OnlyTenant(); ok {
+		attrs = append(attrs, "tenant", tenant)
+	}
+	return attrs
+}
+
 type identityKey struct{}
 
 // NewContext returns a context that carries the identity of a request.

@@ -136,11 +136,7 @@ func (r *Router) report(s Session, event string, err error) *events.Error {
 
 // logger returns a logger of lines about a session.
 func (r *Router) logger(s Session) *slog.Logger {
-	log := r.opts.Logger.With("namespace", r.namespace, "session", s.ID(), "user", s.Identity().User)
-	if tenant, ok := s.Identity().OnlyTenant(); ok {
-		log = log.With("tenant", tenant)
-	}
-	return log
+	return r.opts.Logger.With("namespace", r.namespace, "session", s.ID()).With(s.Identity().LogAttrs()...)
 }
 
 // shorten keeps what a client made up from filling logs.

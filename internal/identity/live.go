@@ -220,11 +220,7 @@ func (l *Live) end(s Session, why *events.Error, still func(id *auth.Identity) b
 	if one == nil {
 		return
 	}
-	id := s.Identity()
-	log := l.opts.Logger.With("namespace", one.rules.Namespace, "session", s.ID(), "user", id.User)
-	if tenant, ok := id.OnlyTenant(); ok {
-		log = log.With("tenant", tenant)
-	}
+	log := l.opts.Logger.With("namespace", one.rules.Namespace, "session", s.ID()).With(s.Identity().LogAttrs()...)
 	log.Info("session ended", "code", why.Code, "reason", why.Message)
 	s.Emit(events.AuthEnded{Code: why.Code, Message: why.Message})
 	s.Disconnect()

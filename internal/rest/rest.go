@@ -204,13 +204,7 @@ var statuses = map[events.Code]int{
 // has only one.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, err error) {
 	e, meant := events.Public(err)
-	log := a.opts.Logger.With("method", r.Method, "path", r.URL.Path, "address", address(r))
-	if id != nil {
-		log = log.With("user", id.User)
-		if tenant, ok := id.OnlyTenant(); ok {
-			log = log.With("tenant", tenant)
-		}
-	}
+	log := a.opts.Logger.With("method", r.Method, "path", r.URL.Path, "address", address(r)).With(id.LogAttrs()...)
 	if meant {
 		log.Info("request refused", "code", e.Code, "reason", e.Message)
 	} else {

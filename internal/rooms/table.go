@@ -224,17 +224,6 @@ func (t *Table[M]) Rooms(m M) []string {
 	return names
 }
 
-// Names returns the rooms that have members.
-func (t *Table[M]) Names() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	names := make([]string, 0, len(t.rooms))
-	for name := range t.rooms {
-		names = append(names, name)
-	}
-	return names
-}
-
 // Len returns the number of rooms.
 func (t *Table[M]) Len() int {
 	t.mu.Lock()

@@ -56,7 +56,7 @@ func TestMembership(t *testing.T) {
 		t.Errorf("members %v", got)
 	}
 	tab.LeaveAll(a)
-	if tab.Len() != 0 || len(tab.seats) != 0 || len(tab.Names()) != 0 || tab.Members("x") != nil {
+	if tab.Len() != 0 || len(tab.seats) != 0 || len(tab.rooms) != 0 || tab.Members("x") != nil {
 		t.Error("empty rooms were left")
 	}
 }

@@ -132,6 +132,7 @@ func (srv *Server) identify(sp *space, s *Session) (*auth.Identity, error) {
 	if !s.credential.IsZero() {
 		request = s.credential
 	}
+	request = request.From(s.link.conn.RemoteIP()) // failures are counted by it
 	var identity *auth.Identity
 	err := errPanicked
 	s.guard("admitting", func() {
@@ -142,13 +143,7 @@ func (srv *Server) identify(sp *space, s *Session) (*auth.Identity, error) {
 	})
 	if err != nil {
 		e, meant := events.Public(err)
-		log := srv.opts.Logger.With("namespace", sp.Name, "address", s.link.conn.RemoteIP())
-		if identity != nil {
-			log = log.With("user", identity.User)
-			if tenant, ok := identity.OnlyTenant(); ok {
-				log = log.With("tenant", tenant)
-			}
-		}
+		log := srv.opts.Logger.With("namespace", sp.Name, "address", s.link.conn.RemoteIP()).With(identity.LogAttrs()...)
 		if meant {
 			log.Info("session refused", "code", e.Code, "reason", e.Message)
 		} else {

@@ -3,28 +3,9 @@ package socketio
 import (
 	"slices"
 
-	"github.com/zishang520/socket.io/v2/socket"
-
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 )
-
-// admitFrom is admit for credentials that know which address they came from:
-// failures are counted by it.
-func (sp *space) admitFrom(sock *socket.Socket, next func(*socket.ExtendedError)) {
-	l := sock.Conn().(*libConn).link
-	l.mu.Lock()
-	s := l.settling
-	l.mu.Unlock()
-	if s != nil {
-		sent := l.credential
-		if !s.credential.IsZero() {
-			sent = s.credential
-		}
-		s.credential = sent.From(l.conn.RemoteIP())
-	}
-	sp.admit(sock, next)
-}
 
 // Address returns the address of the client.
 func (s *Session) Address() string { return s.link.conn.RemoteIP() }
@@ -52,7 +33,7 @@ func (s *Session) Disconnect() {
 	// Before the library, which may be busy with another namespace for as long
 	// as its client likes: nothing is heard or done here any more.
 	s.expel()
-	s.link.conn.Reply(nil, appendDisconnect(nil, s.namespace))
+	s.link.conn.Reply(nil, appendHeader(nil, typeDisconnect, 0, s.namespace, false, 0))
 	// The rest is what happens when the client leaves, which the library does
 	// not tell it about.
 	s.link.control(control{session: s})
@@ -72,15 +53,13 @@ func (s *Session) expel() {
 	s.finish()
 }
 
-// release makes a namespace enterable again and reports whether s was in it.
+// release is forget for a session that the server ends.
 func (l *link) release(s *Session) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.Index(l.sessions, s)
-	if i < 0 || l.over {
+	if l.over || !l.forgetLocked(s) {
 		return false
 	}
-	l.sessions = slices.Delete(l.sessions, i, i+1)
 	if !slices.Contains(l.left, s.namespace) {
 		l.left = append(l.left, s.namespace)
 	}
@@ -93,14 +72,4 @@ func (l *link) wasEnded(namespace []byte) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Contains(l.left, string(namespace))
-}
-
-// appendDisconnect appends a DISCONNECT packet (Socket.IO protocol, section
-// "Disconnection from a namespace").
-func appendDisconnect(b []byte, namespace string) []byte {
-	b = append(b, byte(typeDisconnect))
-	if namespace == "/" {
-		return b
-	}
-	return append(append(b, namespace...), ',')
 }

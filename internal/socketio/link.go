@@ -112,7 +112,7 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 		for _, a := range attachments {
 			size += len(a)
 		}
-		s.take(t, event{Event{name, args, attachments, p.hasID}, p.id, size})
+		s.take(t, event{Event: Event{name, args, attachments, p.hasID}, id: p.id, size: size})
 		return nil
 	default:
 		return s.acknowledged(p)
@@ -201,12 +201,17 @@ func (l *link) begin(namespace string, data []byte) *Session {
 func (l *link) forget(s *Session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range l.sessions {
-		if l.sessions[i] == s {
-			l.sessions = append(l.sessions[:i], l.sessions[i+1:]...)
-			return
-		}
+	l.forgetLocked(s)
+}
+
+// forgetLocked reports whether the session was there.
+func (l *link) forgetLocked(s *Session) bool {
+	i := slices.Index(l.sessions, s)
+	if i < 0 {
+		return false
 	}
+	l.sessions = slices.Delete(l.sessions, i, i+1)
+	return true
 }
 
 // wrote is called with every packet that the library sends: the answers to

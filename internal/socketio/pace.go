@@ -28,29 +28,23 @@ func paces(ns Namespace) map[string]*pace {
 	return m
 }
 
-func (p *pace) begin() {
-	if p != nil {
-		p.inline.Add(1)
-	}
-}
-
-func (p *pace) end() {
-	if p != nil {
-		p.inline.Add(-1)
-	}
-}
-
-// quick reports whether an event can be handled where it was read. To refuse
-// an event that nobody knows is quick.
-func (sp *space) quick(event string) bool {
-	p := sp.paces[event]
+// quick reports whether an event can be handled where it was read. p is nil for
+// an event that nobody knows, and to refuse one is quick.
+func (p *pace) quick() bool {
 	// More at once than there are readers: some have been overtaken.
 	return p == nil || p.average.Load() < int64(inlineTime) && int(p.inline.Load()) < runtime.GOMAXPROCS(0)
 }
 
+// count notes that handling where it was read begins, by 1, or ends, by -1.
+func (p *pace) count(by int32) {
+	if p != nil {
+		p.inline.Add(by)
+	}
+}
+
 // took notes how long an event has taken.
-func (sp *space) took(event string, d time.Duration) {
-	if p := sp.paces[event]; p != nil {
+func (p *pace) took(d time.Duration) {
+	if p != nil {
 		average := p.average.Load()
 		p.average.Store(average + (int64(d)-average)/8)
 	}

@@ -14,6 +14,7 @@ type event struct {
 	Event
 	id   uint64 // of the acknowledgement
 	size int    // bytes it came in
+	pace *pace  // set when it is about to be handled; nil for one that nobody knows
 }
 
 // clone makes an event independent of the buffer that it was decoded in.
@@ -36,20 +37,21 @@ func (e event) clone() event {
 // will not take long.
 func (s *Session) take(t *engineio.Turn, e event) {
 	s.mu.Lock()
-	switch {
-	case s.state == stateEnded:
+	if s.state == stateEnded {
 		s.mu.Unlock() // sent before the client could know
 		return
-	case t != nil && s.ready && !s.running && len(s.queue) == 0 && s.space.quick(e.Name):
-		s.running = true
-		s.mu.Unlock()
-		p := s.space.paces[e.Name]
-		p.begin()
-		t.Begin()
-		s.run(t, e)
-		t.End()
-		p.end()
-		return
+	}
+	if t != nil && s.ready && !s.running && len(s.queue) == 0 {
+		if e.pace = s.space.paces[e.Name]; e.pace.quick() {
+			s.running = true
+			s.mu.Unlock()
+			e.pace.count(1)
+			t.Begin()
+			s.run(t, e)
+			t.End()
+			e.pace.count(-1)
+			return
+		}
 	}
 	s.queue = append(s.queue, e.clone())
 	s.queued += e.size
@@ -96,6 +98,7 @@ func (s *Session) nextLocked() event {
 		s.queue = nil
 	}
 	s.releaseLocked()
+	e.pace = s.space.paces[e.Name]
 	return e
 }
 
@@ -118,7 +121,7 @@ func (s *Session) run(t *engineio.Turn, e event) {
 func (s *Session) handle(t *engineio.Turn, e event) {
 	begun := time.Now()
 	reply := s.call(e.Event)
-	s.space.took(e.Name, time.Since(begun))
+	e.pace.took(time.Since(begun))
 	if e.WantsAck {
 		s.acknowledge(t, e.id, reply)
 	}

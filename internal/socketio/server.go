@@ -145,7 +145,7 @@ func New(opts Options) *Server {
 	s.lib.Bind(s.seam)
 	for name, sp := range s.spaces {
 		sp.lib = s.lib.Of(name, nil)
-		sp.lib.Use(sp.admitFrom)
+		sp.lib.Use(sp.admit)
 		sp.lib.On("connection", sp.joined)
 	}
 	opts.Engine.Open = s.open
@@ -166,21 +166,16 @@ func (s *Server) Close(ctx context.Context) error { return s.engine.Close(ctx) }
 // Publish sends an event to every session in a room. offset numbers the
 // publications of a room, 0 is none.
 func (s *Server) Publish(namespace string, room events.Room, offset uint64, p events.Payload) error {
-	sp := s.spaces[namespace]
-	if sp == nil {
-		return fmt.Errorf("publishing to %s: no such namespace", namespace)
-	}
-	payload, err := s.encode(namespace, p)
-	if err != nil {
-		return err
-	}
-	s.PublishRaw(sp.Name, room, offset, p.EventName(), payload)
-	return nil
+	return s.publish(namespace, room, offset, p, (*Session).deliver)
 }
 
 // PublishVolatile is Publish for what clients can do without: who cannot take
 // it at once does not get it.
 func (s *Server) PublishVolatile(namespace string, room events.Room, p events.Payload) error {
+	return s.publish(namespace, room, 0, p, (*Session).deliverVolatile)
+}
+
+func (s *Server) publish(namespace string, room events.Room, offset uint64, p events.Payload, deliver func(*Session, engineio.Frame)) error {
 	sp := s.spaces[namespace]
 	if sp == nil {
 		return fmt.Errorf("publishing to %s: no such namespace", namespace)
@@ -190,7 +185,7 @@ func (s *Server) PublishVolatile(namespace string, room events.Room, p events.Pa
 		return err
 	}
 	frame := s.frame(namespace, p.EventName(), payload)
-	sp.rooms.Publish(string(room), 0, func(m *Session) { m.deliverVolatile(frame) })
+	sp.rooms.Publish(string(room), offset, func(m *Session) { deliver(m, frame) })
 	return nil
 }
 

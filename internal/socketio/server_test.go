@@ -753,19 +753,20 @@ func TestAttachmentsFillTheQueue(t *testing.T) {
 
 // A handler that takes long gets a goroutine of its own from then on.
 func TestPace(t *testing.T) {
-	sp := &space{paces: paces(Namespace{Namespace: namespaces.Namespace{Routes: []namespaces.Route{{Event: "slow"}}}})}
-	if !sp.quick("slow") || !sp.quick("unknown") {
+	known := paces(Namespace{Namespace: namespaces.Namespace{Routes: []namespaces.Route{{Event: "slow"}}}})
+	slow, unknown := known["slow"], known["unknown"]
+	if !slow.quick() || !unknown.quick() {
 		t.Error("not quick at first")
 	}
-	sp.took("slow", 2*time.Millisecond)
-	sp.took("unknown", time.Hour)
-	if sp.quick("slow") || !sp.quick("unknown") {
+	slow.took(2 * time.Millisecond)
+	unknown.took(time.Hour)
+	if slow.quick() || !unknown.quick() {
 		t.Error("quick after a slow one")
 	}
 	for range 20 {
-		sp.took("slow", time.Microsecond)
+		slow.took(time.Microsecond)
 	}
-	if !sp.quick("slow") {
+	if !slow.quick() {
 		t.Error("not quick again")
 	}
 }
