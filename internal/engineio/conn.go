@@ -203,6 +203,9 @@ func (c *Conn) Hold() {
 	c.beat.stalled.Store(true)
 }
 
+// Answering reports whether the client is expected to answer pings.
+func (c *Conn) Answering() bool { return !c.beat.stalled.Load() }
+
 // Release ends one Hold.
 func (c *Conn) Release() {
 	c.mu.Lock()
@@ -328,8 +331,9 @@ func closeCode(reason Reason) websocket.Status {
 	return websocket.StatusNormal
 }
 
-// abort ends a connection whose client is not listening.
-func (c *Conn) abort(reason Reason) {
+// Abort ends the connection without a word: its client is not listening. The
+// session is told on another goroutine.
+func (c *Conn) Abort(reason Reason) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()

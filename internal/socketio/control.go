@@ -119,7 +119,7 @@ func (sp *space) admit(sock *socket.Socket, next func(*socket.ExtendedError)) {
 		next(refusal(err))
 		return
 	}
-	if !s.bind(sp, string(sock.Id()), identity) {
+	if !s.bind(sp, string(sock.Id()), identity, sp.resume(context.Background(), s, identity)) {
 		next(socket.NewExtendedError("connection closed", nil))
 		return
 	}
@@ -165,7 +165,7 @@ func refusal(err error) *socket.ExtendedError {
 func (sp *space) joined(args ...any) {
 	sock := args[0].(*socket.Socket)
 	forgetHandshake(sock)
-	s := sp.sessions.find(string(sock.Id()))
+	s := sp.sessions.findByLibrary(string(sock.Id()))
 	if s != nil {
 		s.open(sock)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/websocket"
 	"github.com/roomcast/roomcast/namespaces"
@@ -76,7 +77,7 @@ func newFixture(t *testing.T, opts Options, root namespaces.Namespace, h handler
 		}
 		return nil
 	}}, Routed(handlerFunc(echo))}}
-	opts.Logger = slog.New(slog.NewTextHandler(f.log, nil))
+	opts.Logger = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	opts.Outbound = func(string, string, []byte) error { return nil }
 	opts.Authenticate = func(_ context.Context, c auth.Credential) (*auth.Identity, error) {
 		name := tokenOf(c)
@@ -481,14 +482,14 @@ func TestPublishBurst(t *testing.T) {
 	}
 	ready.Wait()
 	for i := range n {
-		if err := f.srv.Publish("/", "room", 0, events.AIChatBotMessage{Text: strconv.Itoa(i)}); err != nil {
+		if err := f.srv.Publish("/", "room", cluster.Position{}, events.AIChatBotMessage{Text: strconv.Itoa(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	all.Wait()
 }
 
-func TestRoomsAndLibraryBroadcast(t *testing.T) {
+func TestRoomsAndBroadcast(t *testing.T) {
 	f := newFixture(t, Options{}, namespaces.Namespace{}, func(s namespaces.Session, event string, args []json.RawMessage, _ bool) string {
 		var room string
 		json.Unmarshal(args[0], &room)
@@ -507,7 +508,9 @@ func TestRoomsAndLibraryBroadcast(t *testing.T) {
 	b.send(`420["join","x"]`, `421["join","y"]`)
 	b.read()
 	id := strings.TrimSuffix(strings.TrimPrefix(b.read(), `431["`), `"]`)
-	say := func(room events.Room, text string) { f.srv.Publish("/", room, 0, events.AIChatBotMessage{Text: text}) }
+	say := func(room events.Room, text string) {
+		f.srv.Publish("/", room, cluster.Position{}, events.AIChatBotMessage{Text: text})
+	}
 	say("x", "both")
 	say("y", "b")
 	a.expect(`42["ai_chat_bot_message",{"text":"both"}]`)
@@ -517,20 +520,22 @@ func TestRoomsAndLibraryBroadcast(t *testing.T) {
 	b.read()
 	say("x", "a")
 	a.expect(`42["ai_chat_bot_message",{"text":"a"}]`)
-	f.srv.lib.To("x", "y").Emit("hello", 1)
-	f.srv.lib.Except("x").Emit("others", 2)
-	f.srv.lib.To("y").Emit("y", 3)
+	emit := func(o Operator, event, arg string) { o.Emit(event, []json.RawMessage{json.RawMessage(arg)}, nil) }
+	emit(f.srv.In("/", "x", "y"), "hello", "1")
+	emit(f.srv.In("/").Except("x"), "others", "2")
+	emit(f.srv.In("/", "y").Volatile(), "y", "3")
+	emit(f.srv.In("/", id), "id", "4")
 	a.expect(`42["hello",1]`)
 	b.expect(`42["hello",1]`)
 	b.expect(`42["others",2]`)
 	b.expect(`42["y",3]`)
+	b.expect(`42["id",4]`)
 	if rooms := f.srv.lib.Sockets().Adapter().SocketRooms("nobody"); rooms != nil {
 		t.Errorf("rooms %v", rooms)
 	}
-	if stats := f.srv.Stats(); stats.Connections != 2 || stats.Sessions != 2 || stats.Rooms != 2 || stats.Published != 3 || stats.Received != 5 {
+	if stats := f.srv.Stats(); stats.Connections != 2 || stats.Sessions != 2 || stats.Rooms != 2 || stats.Published != 7 || stats.Received != 5 {
 		t.Errorf("%+v", stats)
 	}
-	_ = id
 }
 
 // A session that follows a room gets what there was and what comes, once.
@@ -542,7 +547,7 @@ func TestFollow(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		log++
-		f.srv.Publish("/", "run", uint64(log), events.AIChatBotMessage{Text: strconv.Itoa(log)})
+		f.srv.Publish("/", "run", cluster.Position{Offset: uint64(log)}, events.AIChatBotMessage{Text: strconv.Itoa(log)})
 	}
 	f = newFixture(t, Options{}, namespaces.Namespace{}, func(s namespaces.Session, _ string, _ []json.RawMessage, _ bool) string {
 		err := s.Follow("run", 0, func(after uint64) (uint64, error) {
