@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -154,6 +155,14 @@ const fin = finBit
 
 func closeFrame(code Status, reason string) []byte {
 	return frame(fin|byte(opClose), string(binary.BigEndian.AppendUint16(nil, uint16(code)))+reason)
+}
+
+// until waits for what nothing signals. The package stands alone, so it has
+// its own.
+func until(condition func() bool) {
+	for !condition() {
+		runtime.Gosched()
+	}
 }
 
 func TestMessagesOfEverySize(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -70,12 +69,6 @@ func messages(texts ...string) []byte {
 		b = append(b, frame(fin|byte(OpText), s)...)
 	}
 	return b
-}
-
-func until(condition func() bool) {
-	for !condition() {
-		runtime.Gosched()
-	}
 }
 
 // Who is resumed together with one that then takes long is read meanwhile.
