@@ -20,6 +20,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/websocket"
 	"github.com/roomcast/roomcast/namespaces"
 )
@@ -405,11 +406,9 @@ func TestRejoin(t *testing.T) {
 
 func (f *fixture) until(cond func() bool) {
 	f.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			f.t.Fatalf("the condition never came: %+v, %d sockets, %d goroutines", f.srv.Stats(), f.srv.lib.Sockets().Sockets().Len(), runtime.NumGoroutine())
-		}
-	}
+	eventually.True(f.t, cond, func() string {
+		return fmt.Sprintf("%+v, %d sockets, %d goroutines", f.srv.Stats(), f.srv.lib.Sockets().Sockets().Len(), runtime.NumGoroutine())
+	})
 }
 
 // D8, D9: clients that vanish right after CONNECT leave nothing behind.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/eventually"
 )
 
 var full = flag.Bool("full", false, "compare the latency of the others as well, in rounds with and without a slow reader")
@@ -53,11 +55,8 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 	}
 	// The connection has ended when the server has seen the client's answer.
 	const want = `roomcast_connections_closed_total{reason="send buffer full"} 1`
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.metrics(t), want); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the metrics lack %s", want)
-		}
-	}
+	eventually.True(t, func() bool { return strings.Contains(s.metrics(t), want) },
+		func() string { return "the metrics lack " + want })
 }
 
 func (s *server) metrics(t *testing.T) string {
