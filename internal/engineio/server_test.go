@@ -469,12 +469,18 @@ func TestPingTimeout(t *testing.T) {
 	f := newFixture(t, quick)
 	var clients sync.WaitGroup
 	for _, query := range []string{"EIO=4", "EIO=3"} {
+		q := f.poll(query)
+		s, late := <-f.sessions, time.After(500*time.Millisecond)
 		clients.Go(func() {
-			q := f.poll(query)
-			s := <-f.sessions
-			time.Sleep(500 * time.Millisecond)
-			f.expect(400, "", q)
-			if r := <-s.closed; r != ReasonPingTimeout {
+			var r Reason
+			select {
+			case r = <-s.closed:
+				f.expect(400, "", q)
+			case <-late: // it is gone, even if its session has not been told
+				f.expect(400, "", q)
+				r = <-s.closed
+			}
+			if r != ReasonPingTimeout {
 				t.Errorf("%s: closed with %q", query, r)
 			}
 		})
