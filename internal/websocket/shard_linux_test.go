@@ -124,7 +124,7 @@ func TestHungUpWhilePaused(t *testing.T) {
 			close(paused)
 		case "slow":
 			turn.Begin()
-			time.Sleep(50 * time.Millisecond) // the work
+			until(turn.lost)
 			turn.End()
 		default:
 			seen.Add(1)
