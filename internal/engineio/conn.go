@@ -191,8 +191,9 @@ func (c *Conn) Done() { c.srv.work.done() }
 
 // Hold stops taking in messages, after the current one, until as many calls
 // of Release: what the client sends waits in the network, and it is not
-// expected to answer pings, which nobody would hear. Hold may only be called
-// from within [Session.Message].
+// expected to answer pings, which nobody would hear. Called from elsewhere than
+// within [Session.Message], it may come too late for one message: that is still
+// taken in after Hold has returned.
 func (c *Conn) Hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,7 +25,8 @@ type control struct {
 
 // control queues c and makes sure that somebody works on it. The reader of the
 // connection does not: the library's stack is deep, and a reader's is kept for
-// as long as the connection lives.
+// as long as the connection lives. Who revokes or renews an identity calls it
+// too, beside the reader: one more message may then follow the Hold.
 func (l *link) control(c control) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
