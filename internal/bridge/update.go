@@ -3,7 +3,6 @@ package bridge
 import (
 	"encoding/json"
 
-	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/rooms"
 
 	"github.com/roomcast/roomcast/events"
@@ -12,9 +11,7 @@ import (
 // RunUpdated takes an update to the widgets that show its run. The updates of
 // one run must come one after the other.
 func (s *Service) RunUpdated(u Update) {
-	s.table.Publish(u.RunID, rooms.Publication[*binding]{
-		Position: cluster.Position{Offset: u.Offset}, Deliver: func(b *binding, _ bool) { b.deliver(u) },
-	})
+	s.table.Publish(u.RunID, rooms.Numbered(u.Offset, func(b *binding) { b.deliver(u) }))
 }
 
 // deliver emits an update as widgets know it.

@@ -48,6 +48,12 @@ type Publication[M comparable] struct {
 	Deliver func(m M, late bool)
 }
 
+// Numbered returns a publication that stands at an offset of its room, 0 if it
+// is not numbered.
+func Numbered[M comparable](offset uint64, deliver func(M)) Publication[M] {
+	return Publication[M]{Position: cluster.Position{Offset: offset}, Deliver: func(m M, _ bool) { deliver(m) }}
+}
+
 // A Table holds the rooms whose members are of type M.
 type Table[M comparable] struct {
 	opts  Options[M]
