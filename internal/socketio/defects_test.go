@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/namespaces"
 )
@@ -223,7 +224,7 @@ func TestWhatCannotBeEncodedIsNotSent(t *testing.T) {
 	if err := <-emitted; !errors.Is(err, errUnspeakable) {
 		t.Errorf("Emit: %v", err)
 	}
-	if err := f.srv.Publish("/", "room", 0, unspeakable{}); !errors.Is(err, errUnspeakable) {
+	if err := f.srv.Publish("/", "room", cluster.Position{}, unspeakable{}); !errors.Is(err, errUnspeakable) {
 		t.Errorf("Publish: %v", err)
 	}
 	if err := f.srv.PublishVolatile("/", "room", unspeakable{}); !errors.Is(err, errUnspeakable) {
@@ -320,7 +321,7 @@ func TestNamespacePanics(t *testing.T) {
 func TestPublishNowhere(t *testing.T) {
 	f := newFixture(t, Options{}, namespaces.Namespace{}, echo)
 	p := events.AIChatBotMessage{Text: "x"}
-	if f.srv.Publish("/nowhere", "room", 0, p) == nil || f.srv.PublishVolatile("/nowhere", "room", p) == nil {
+	if f.srv.Publish("/nowhere", "room", cluster.Position{}, p) == nil || f.srv.PublishVolatile("/nowhere", "room", p) == nil {
 		t.Error("published to a namespace that does not exist")
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/rooms"
 	"github.com/roomcast/roomcast/namespaces"
@@ -163,19 +164,19 @@ func (s *Server) Run(ctx context.Context) error { return s.engine.Run(ctx) }
 // ctx ends.
 func (s *Server) Close(ctx context.Context) error { return s.engine.Close(ctx) }
 
-// Publish sends an event to every session in a room. offset numbers the
-// publications of a room, 0 is none.
-func (s *Server) Publish(namespace string, room events.Room, offset uint64, p events.Payload) error {
-	return s.publish(namespace, room, offset, p, (*Session).deliver)
+// Publish sends an event to every session in a room. pos is where it stands
+// among the publications of the room, zero if they are not numbered.
+func (s *Server) Publish(namespace string, room events.Room, pos cluster.Position, p events.Payload) error {
+	return s.publish(namespace, room, pos, p, (*Session).deliver)
 }
 
 // PublishVolatile is Publish for what clients can do without: who cannot take
 // it at once does not get it.
 func (s *Server) PublishVolatile(namespace string, room events.Room, p events.Payload) error {
-	return s.publish(namespace, room, 0, p, (*Session).deliverVolatile)
+	return s.publish(namespace, room, cluster.Position{}, p, (*Session).deliverVolatile)
 }
 
-func (s *Server) publish(namespace string, room events.Room, offset uint64, p events.Payload, deliver func(*Session, engineio.Frame)) error {
+func (s *Server) publish(namespace string, room events.Room, pos cluster.Position, p events.Payload, deliver func(*Session, engineio.Frame)) error {
 	sp := s.spaces[namespace]
 	if sp == nil {
 		return fmt.Errorf("publishing to %s: no such namespace", namespace)
@@ -185,14 +186,14 @@ func (s *Server) publish(namespace string, room events.Room, offset uint64, p ev
 		return err
 	}
 	frame := s.frame(namespace, p.EventName(), payload)
-	sp.rooms.Publish(string(room), offset, func(m *Session) { deliver(m, frame) })
+	sp.rooms.Publish(string(room), pos.Offset, func(m *Session) { deliver(m, frame) })
 	return nil
 }
 
 // PublishRaw is Publish for a payload that has been encoded and checked.
-func (s *Server) PublishRaw(namespace string, room events.Room, offset uint64, event string, payload json.RawMessage) {
+func (s *Server) PublishRaw(namespace string, room events.Room, pos cluster.Position, event string, payload json.RawMessage) {
 	frame := s.frame(namespace, event, payload)
-	s.spaces[namespace].rooms.Publish(string(room), offset, func(m *Session) { m.deliver(frame) })
+	s.spaces[namespace].rooms.Publish(string(room), pos.Offset, func(m *Session) { m.deliver(frame) })
 }
 
 // frame encodes a publication once for everybody who gets it.
@@ -203,7 +204,7 @@ func (s *Server) frame(namespace, event string, payload json.RawMessage) enginei
 
 // encode makes the JSON of a payload and checks it against the contract.
 func (s *Server) encode(namespace string, p events.Payload) (json.RawMessage, error) {
-	payload, err := json.Marshal(p)
+	payload, err := events.Encode(p)
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", p.EventName(), err)
 	}

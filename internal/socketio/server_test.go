@@ -19,6 +19,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/websocket"
 	"github.com/roomcast/roomcast/namespaces"
@@ -481,7 +482,7 @@ func TestPublishBurst(t *testing.T) {
 	}
 	ready.Wait()
 	for i := range n {
-		if err := f.srv.Publish("/", "room", 0, events.AIChatBotMessage{Text: strconv.Itoa(i)}); err != nil {
+		if err := f.srv.Publish("/", "room", cluster.Position{}, events.AIChatBotMessage{Text: strconv.Itoa(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -507,7 +508,9 @@ func TestRoomsAndLibraryBroadcast(t *testing.T) {
 	b.send(`420["join","x"]`, `421["join","y"]`)
 	b.read()
 	id := strings.TrimSuffix(strings.TrimPrefix(b.read(), `431["`), `"]`)
-	say := func(room events.Room, text string) { f.srv.Publish("/", room, 0, events.AIChatBotMessage{Text: text}) }
+	say := func(room events.Room, text string) {
+		f.srv.Publish("/", room, cluster.Position{}, events.AIChatBotMessage{Text: text})
+	}
 	say("x", "both")
 	say("y", "b")
 	a.expect(`42["ai_chat_bot_message",{"text":"both"}]`)
@@ -542,7 +545,7 @@ func TestFollow(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		log++
-		f.srv.Publish("/", "run", uint64(log), events.AIChatBotMessage{Text: strconv.Itoa(log)})
+		f.srv.Publish("/", "run", cluster.Position{Offset: uint64(log)}, events.AIChatBotMessage{Text: strconv.Itoa(log)})
 	}
 	f = newFixture(t, Options{}, namespaces.Namespace{}, func(s namespaces.Session, _ string, _ []json.RawMessage, _ bool) string {
 		err := s.Follow("run", 0, func(after uint64) (uint64, error) {

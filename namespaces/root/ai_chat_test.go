@@ -9,6 +9,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/rooms"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
@@ -35,8 +36,8 @@ func (c *chatter) Follow(room events.Room, since uint64, snapshot func(uint64) (
 }
 
 // Publish implements [chat.Publisher].
-func (c *chatter) Publish(room events.Room, offset uint64, p events.Payload) error {
-	c.table.Publish(string(room), offset, func(c *chatter) { c.said = append(c.said, p.(events.AIChatBotMessage).Text) })
+func (c *chatter) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
+	c.table.Publish(string(room), pos.Offset, func(c *chatter) { c.said = append(c.said, p.(events.AIChatBotMessage).Text) })
 	return nil
 }
 
