@@ -59,3 +59,24 @@ const (
 	GapUnknown GapReason = "unknown" // offsets that were not given out
 	GapBus     GapReason = "bus"     // it was lost between servers
 )
+
+// Since is the last that a client has got of a room.
+type Since struct {
+	Epoch  string `json:"epoch"`
+	Offset uint64 `json:"offset"`
+}
+
+// Resume returns the offset after which a room is to be read for the client,
+// and the gap before that, if something will never come. epoch, trimmed and
+// head are those of the room's history: what is up to trimmed is gone.
+func (s Since) Resume(room Room, epoch string, trimmed, head uint64) (after uint64, gap *Gap) {
+	switch {
+	case s.Epoch != epoch:
+		return trimmed, &Gap{Room: room, From: 0, To: trimmed, Reason: GapEpoch}
+	case s.Offset > head:
+		return head, &Gap{Room: room, From: head + 1, To: s.Offset, Reason: GapUnknown}
+	case s.Offset < trimmed:
+		return trimmed, &Gap{Room: room, From: s.Offset + 1, To: trimmed, Reason: GapTrimmed}
+	}
+	return s.Offset, nil
+}

@@ -303,6 +303,9 @@ func hasCodec(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct || t == timeType {
 		return false
 	}
+	if reflect.PointerTo(t).Implements(codecs) {
+		return true
+	}
 	for _, f := range fieldsOf(t) {
 		if f.typ != rawType && f.typ != timeType && reflect.PointerTo(f.typ).Implements(codecs) {
 			return true

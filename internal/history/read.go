@@ -16,18 +16,14 @@ const pageBytes = 256 << 10
 // precedes the entries. An epoch other than the present one, but not "", makes
 // everything that is kept follow.
 func (s *Service) Since(ctx context.Context, room events.Room, epoch string, after uint64, limit int) (entries []Entry, gap *events.Gap, head cluster.Position, err error) {
-	h, err := s.head(ctx, room)
+	h, err := s.Head(ctx, room)
 	if err != nil {
 		return nil, nil, cluster.Position{}, err
 	}
-	switch {
-	case epoch != "" && epoch != s.opts.Epoch:
-		gap = &events.Gap{Room: room, From: 0, To: h.Trimmed, Reason: events.GapEpoch}
-		after = h.Trimmed
-	case after > h.Offset:
-		gap = &events.Gap{Room: room, From: h.Offset + 1, To: after, Reason: events.GapUnknown}
-		return nil, gap, s.Position(h.Offset), nil
+	if epoch == "" {
+		epoch = s.opts.Epoch
 	}
+	after, gap = events.Since{Epoch: epoch, Offset: after}.Resume(room, s.opts.Epoch, h.Trimmed, h.Offset)
 	if entries, err = s.opts.Store.Entries(ctx, room, after, limit, pageBytes); err != nil {
 		return nil, nil, cluster.Position{}, fmt.Errorf("reading history: %w", err)
 	}
@@ -63,18 +59,13 @@ func widen(gap *events.Gap, room events.Room, from, to uint64) *events.Gap {
 	return gap
 }
 
-func (s *Service) head(ctx context.Context, room events.Room) (Head, error) {
+// Head returns where the history of a room stands.
+func (s *Service) Head(ctx context.Context, room events.Room) (Head, error) {
 	heads, err := s.opts.Store.Heads(ctx, []events.Room{room})
 	if err != nil {
 		return Head{}, fmt.Errorf("reading history: %w", err)
 	}
 	return heads[room], nil
-}
-
-// Head returns the position of the latest publication of a room.
-func (s *Service) Head(ctx context.Context, room events.Room) (cluster.Position, error) {
-	h, err := s.head(ctx, room)
-	return s.Position(h.Offset), err
 }
 
 // Heads returns the offsets of the latest publications of rooms. Those without

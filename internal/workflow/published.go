@@ -26,6 +26,21 @@ func (s *Service) Published(ctx context.Context, runID string, after, until uint
 	return h.Updates, true, err
 }
 
+// Head returns the offset of the latest entry of a run, which is cheap if it
+// is not far beyond near.
+func (s *Service) Head(ctx context.Context, run Run, near uint64) (uint64, error) {
+	for _, after := range []uint64{max(near, 1) - 1, 0} {
+		log, err := s.opts.Store.Log(ctx, run.ID, after)
+		if err != nil {
+			return 0, fmt.Errorf("reading log: %w", err)
+		}
+		if len(log) > 0 {
+			return log[len(log)-1].Seq, nil
+		}
+	}
+	return 0, nil
+}
+
 // Heads returns the offsets of the latest updates of runs, or a little more.
 // Those without any are left out.
 func (s *Service) Heads(ctx context.Context, runIDs []string) (map[string]uint64, error) {
