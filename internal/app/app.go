@@ -23,6 +23,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
@@ -71,6 +72,7 @@ type App struct {
 	chat      *chat.Service
 	bridge    *bridge.Service
 	listeners *listener.Service
+	history   *history.Service
 	socket    *socketio.Server
 	http      *http.Server
 	addrs     []net.Listener
@@ -118,7 +120,10 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	out := &publisher{}
-	a.newServices(out)
+	if out.epoch, err = a.db.History().Epoch(ctx); err != nil {
+		return fmt.Errorf("reading the epoch of histories: %w", err)
+	}
+	a.newServices(out, contract)
 	a.newSocket(contract)
 	out.server = a.socket
 	if a.opts.Dev {
@@ -152,27 +157,32 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 	return asyncapi.NewContract(doc, mode, a.log)
 }
 
-func (a *App) newServices(out *publisher) {
+func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
 		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
 	})
 	a.bridge = bridge.NewService(bridge.Options{
-		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister,
+		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch,
 	})
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
 		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds,
 	})
-	a.listeners = listener.NewService(a.db.Listeners(), out)
+	a.history = history.New(history.Options{
+		Store: a.db.History(), Publisher: out, Epoch: out.epoch, Logger: a.log,
+		Check:  func(event string, data []byte) error { return contract.Outbound("/", event, data) },
+		Limits: history.Limits{Count: c.History.Count, Age: c.History.Age},
+	})
+	a.listeners = listener.NewService(a.db.Listeners(), a.history)
 }
 
 func (a *App) newSocket(contract *asyncapi.Contract) {
 	c := a.opts.Config.Socket
 	spaces := []namespaces.Namespace{
-		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners}),
+		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners, History: a.history}),
 		monitor.New(a.lines),
 	}
 	var served []socketio.Namespace

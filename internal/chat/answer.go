@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // answer gives the one answer to a message.
@@ -39,9 +40,23 @@ func (s *Service) say(ctx context.Context, r Room, reply Reply) {
 	if err != nil {
 		log.Error("answer was not stored", "error", err) // and is sent all the same
 	}
-	if err := s.opts.Publisher.Publish(events.ChatRoom(r.ID), m.Seq, events.AIChatBotMessage{Text: reply.Text, ChatRoomID: r.ID}); err != nil {
+	if err := s.opts.Publisher.Publish(events.ChatRoom(r.ID), s.position(ctx, m), events.AIChatBotMessage{Text: reply.Text, ChatRoomID: r.ID}); err != nil {
 		log.Error("answer was not published", "error", err)
 	}
+}
+
+// position is where a message of the assistant stands in its room: those of
+// users are numbered too, but not published.
+func (s *Service) position(ctx context.Context, m Message) cluster.Position {
+	if m.Seq == 0 {
+		return cluster.Position{} // it was not stored
+	}
+	prev, err := s.opts.Store.AnswerBefore(ctx, m.RoomID, m.Seq)
+	if err != nil {
+		s.opts.Logger.Error("previous answer was not found", "room", m.RoomID, "error", err)
+		prev = m.Seq // nobody knows
+	}
+	return cluster.Position{Offset: m.Seq, Prev: prev}
 }
 
 // reply asks the assistant. A panic is one bad answer, not the end of the server.

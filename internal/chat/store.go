@@ -67,6 +67,14 @@ type Store interface {
 	Append(ctx context.Context, m Message) (Message, error)
 	// Messages returns the latest of a room, oldest first.
 	Messages(ctx context.Context, roomID string, limit int) ([]Message, error)
+	// Answers returns the assistant's messages after a number, up to another.
+	Answers(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
+	// AnswerBefore returns the number of the assistant's latest message before
+	// a number, 0 if there is none.
+	AnswerBefore(ctx context.Context, roomID string, seq uint64) (uint64, error)
+	// LastAnswers returns the number of the assistant's latest message in each
+	// room that has one.
+	LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error)
 	// Unanswered returns, by room, how many messages of users have no answer.
 	Unanswered(ctx context.Context) (map[string]int, error)
 	// Propose replaces the proposal of a room.

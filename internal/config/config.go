@@ -21,6 +21,7 @@ type Config struct {
 	Workflow Workflow `mapstructure:"workflow" yaml:"workflow"`
 	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
 	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
+	History  History  `mapstructure:"history" yaml:"history"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -90,6 +91,12 @@ type Widgets struct {
 	AutoRegister bool `mapstructure:"autoRegister" yaml:"autoRegister"`
 }
 
+// History is what is kept of the publications of a room.
+type History struct {
+	Count int           `mapstructure:"count" yaml:"count"`
+	Age   time.Duration `mapstructure:"age" yaml:"age"`
+}
+
 // Default returns the configuration without file, environment and flags.
 func Default() Config {
 	return Config{
@@ -115,6 +122,7 @@ func Default() Config {
 		Workflow: Workflow{Parallel: 64},
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
+		History:  History{Count: 1000, Age: 24 * time.Hour},
 	}
 }
 

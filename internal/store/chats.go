@@ -59,17 +59,39 @@ func (s Chats) Append(ctx context.Context, m chat.Message) (chat.Message, error)
 	return m, err
 }
 
-// Messages implements [chat.Store].
-func (s Chats) Messages(ctx context.Context, roomID string, limit int) ([]chat.Message, error) {
-	latest, err := list(ctx, s.db, func(row scanner) (chat.Message, error) {
+func scanMessage(roomID string) func(row scanner) (chat.Message, error) {
+	return func(row scanner) (chat.Message, error) {
 		m := chat.Message{RoomID: roomID}
 		var seq, at int64
 		err := row.Scan(&seq, &m.Speaker, &m.User, &m.Text, &m.Action, &at)
 		m.Seq, m.At = uint64(seq), fromMicros(at)
 		return m, err
-	}, `SELECT seq, speaker, user_id, text, action, at FROM chat_messages WHERE room_id = ? ORDER BY seq DESC LIMIT ?`, roomID, limit)
+	}
+}
+
+// Messages implements [chat.Store].
+func (s Chats) Messages(ctx context.Context, roomID string, limit int) ([]chat.Message, error) {
+	latest, err := list(ctx, s.db, scanMessage(roomID), `SELECT seq, speaker, user_id, text, action, at FROM chat_messages WHERE room_id = ? ORDER BY seq DESC LIMIT ?`, roomID, limit)
 	slices.Reverse(latest)
 	return latest, err
+}
+
+// Answers implements [chat.Store].
+func (s Chats) Answers(ctx context.Context, roomID string, after, until uint64) ([]chat.Message, error) {
+	return list(ctx, s.db, scanMessage(roomID), `SELECT seq, speaker, user_id, text, action, at FROM chat_messages
+		WHERE room_id = ? AND speaker = 'bot' AND seq > ? AND seq <= ? ORDER BY seq`, roomID, int64(after), int64(until))
+}
+
+// AnswerBefore implements [chat.Store].
+func (s Chats) AnswerBefore(ctx context.Context, roomID string, seq uint64) (uint64, error) {
+	var prev int64
+	err := s.db.row(ctx, `SELECT COALESCE(MAX(seq), 0) FROM chat_messages WHERE room_id = ? AND speaker = 'bot' AND seq < ?`, roomID, int64(seq)).Scan(&prev)
+	return uint64(prev), err
+}
+
+// LastAnswers implements [chat.Store].
+func (s Chats) LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
+	return latest(ctx, s.db, roomIDs, `SELECT room_id, MAX(seq) FROM chat_messages WHERE speaker = 'bot' AND room_id IN (%s) GROUP BY room_id`)
 }
 
 // Unanswered implements [chat.Store].

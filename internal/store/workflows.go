@@ -151,6 +151,12 @@ func (s Workflows) UnfinishedRuns(ctx context.Context) ([]workflow.Run, error) {
 	return list(ctx, s.db, scanRun, runColumns+`WHERE status IN ('PENDING', 'RUNNING') ORDER BY started_at, id`)
 }
 
+// LogHeads implements [workflow.Store].
+func (s Workflows) LogHeads(ctx context.Context, runIDs []string) (map[string]uint64, error) {
+	return latest(ctx, s.db, runIDs, `SELECT run_id, MAX(seq) FROM run_log
+		WHERE type IN ('NODE_COMPLETED', 'NODE_FAILED', 'NODE_SUSPENDED', 'RUN_ENDED') AND run_id IN (%s) GROUP BY run_id`)
+}
+
 // Log implements [workflow.Store].
 func (s Workflows) Log(ctx context.Context, runID string, after uint64) ([]workflow.Entry, error) {
 	return list(ctx, s.db, func(row scanner) (workflow.Entry, error) {

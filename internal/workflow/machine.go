@@ -19,6 +19,8 @@ type machine struct {
 
 	vars   map[string]any
 	seq    uint64
+	shown  uint64 // the latest entry that clients see, and prev the one before
+	prev   uint64
 	begun  bool // a node has been dispatched, or more
 	ended  *ending
 	failed string // the first failure that nothing handled
@@ -82,6 +84,9 @@ func replay(def Definition, log []Entry) *machine {
 // apply moves the state on by one entry.
 func (m *machine) apply(e Entry) {
 	m.seq = e.Seq
+	if visible(e) {
+		m.prev, m.shown = m.shown, e.Seq
+	}
 	m.begun = m.begun || e.Type != InputSet
 	n := m.nodes[e.Node]
 	switch e.Type {

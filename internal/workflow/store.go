@@ -46,6 +46,9 @@ type Store interface {
 	Runs(ctx context.Context, tenant, workflowID string, limit int) ([]Run, error)
 	// UnfinishedRuns returns the runs of all tenants that have not ended.
 	UnfinishedRuns(ctx context.Context) ([]Run, error)
+	// LogHeads returns the number of the latest entry of each run that clients
+	// may see; it may also be that of a delay, which they do not.
+	LogHeads(ctx context.Context, runIDs []string) (map[string]uint64, error)
 	// Log returns the entries of a run after a number, in order.
 	Log(ctx context.Context, runID string, after uint64) ([]Entry, error)
 }
