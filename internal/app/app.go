@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/bridge"
@@ -23,6 +25,7 @@ import (
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/identity"
+	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
 	"github.com/roomcast/roomcast/internal/socketio"
@@ -59,6 +62,7 @@ type App struct {
 
 	lock      *os.File
 	db        *store.DB
+	instances *instances.Service
 	auth      *auth.Authenticator
 	keys      *identity.Keys
 	sessions  *identity.Live
@@ -151,9 +155,14 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 
 func (a *App) newServices(out *publisher) {
 	c := a.opts.Config
+	a.instances = instances.New(instances.Options{
+		Store: a.db.Instances(), Name: uuid.NewString(), Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
+		Alone: c.Store.Driver == config.SQLite, Logger: a.log,
+	})
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
 		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
+		Owner: a.instances.ID,
 	})
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister,
@@ -161,8 +170,12 @@ func (a *App) newServices(out *publisher) {
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
-		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds,
+		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID,
 	})
+	a.instances.OnLost(a.workflows.Lost)
+	a.instances.OnLost(a.chat.Lost)
+	a.instances.OnSweep(a.chat.Recover)
+	a.instances.OnSweep(a.workflows.Resume)
 	a.listeners = listener.NewService(a.db.Listeners(), out)
 }
 

@@ -73,7 +73,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(db.dialect.Migrations, db.write, files)
+	provider, err := goose.NewProvider(db.dialect.Migrations, db.write, files, goose.WithGoMigrations(db.nameRequests()))
 	if err != nil {
 		return fmt.Errorf("reading migrations: %w", err)
 	}
@@ -152,25 +152,35 @@ func (db *DB) rowOf(ctx context.Context, pool *sql.DB, query string, args []any)
 
 // list runs a query and scans every row with scan.
 func list[T any](ctx context.Context, db *DB, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	return listOf(ctx, db, db.read, scan, query, args...)
+}
+
+func listOf[T any](ctx context.Context, db *DB, pool *sql.DB, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	if err := storable(args); err != nil {
 		return nil, err
 	}
 	ctx, cancel := db.bound(ctx)
 	defer cancel()
-	rows, err := db.read.QueryContext(ctx, db.dialect.Rebind(query), args...)
-	if err != nil {
-		return nil, failure(err)
-	}
-	defer rows.Close()
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
+	return scanAll(scan)(pool.QueryContext(ctx, db.dialect.Rebind(query), args...))
+}
+
+// scanAll returns what scans every row of a result with scan.
+func scanAll[T any](scan func(scanner) (T, error)) func(*sql.Rows, error) ([]T, error) {
+	return func(rows *sql.Rows, err error) ([]T, error) {
 		if err != nil {
 			return nil, failure(err)
 		}
-		all = append(all, v)
+		defer rows.Close()
+		var all []T
+		for rows.Next() {
+			v, err := scan(rows)
+			if err != nil {
+				return nil, failure(err)
+			}
+			all = append(all, v)
+		}
+		return all, failure(rows.Err())
 	}
-	return all, failure(rows.Err())
 }
 
 // scanner is a row, or the current one of several.

@@ -22,6 +22,11 @@ type machine struct {
 	begun  bool // a node has been dispatched, or more
 	ended  *ending
 	failed string // the first failure that nothing handled
+
+	inputs map[string]bool // the ids of orders that came from other instances
+	// shown is the number of the latest entry that clients see, and before that
+	// of the one before it.
+	shown, before uint64
 }
 
 // nodeState is how far a node has got.
@@ -59,7 +64,7 @@ const (
 )
 
 func newMachine(def Definition) *machine {
-	m := &machine{def: def, nodes: make(map[string]*nodeState), edges: make([]edgeState, len(def.Edges)), vars: map[string]any{}}
+	m := &machine{def: def, nodes: make(map[string]*nodeState), edges: make([]edgeState, len(def.Edges)), vars: map[string]any{}, inputs: map[string]bool{}}
 	for _, n := range def.Nodes {
 		m.nodes[n.ID] = &nodeState{Node: n}
 	}
@@ -93,6 +98,7 @@ func (m *machine) apply(e Entry) {
 		n.status, n.suspended, n.since = nodeSuspended, decode[suspension](e), e.At
 	case NodeCompleted:
 		c := decode[completion](e)
+		m.received(c.InputID)
 		m.store(n, c.Variable, c.Output)
 		m.leave(n, c.Handle)
 	case NodeFailed:
@@ -104,11 +110,35 @@ func (m *machine) apply(e Entry) {
 		m.leave(n, f.Handle)
 	case SystemSet:
 		a := decode[assignment](e)
+		m.received(a.InputID)
 		m.vars[a.Key] = whole(a.Value)
 	case RunEnded:
 		end := decode[ending](e)
+		m.received(end.InputID)
 		m.ended = &end
 	}
+	if m.visible(e) {
+		m.shown, m.before = e.Seq, m.shown
+	}
+}
+
+// received remembers an order that another instance sent, which may send it
+// again if it did not hear that it came.
+func (m *machine) received(inputID string) {
+	if inputID != "" {
+		m.inputs[inputID] = true
+	}
+}
+
+// visible reports whether clients see an entry that has been applied.
+func (m *machine) visible(e Entry) bool {
+	switch e.Type {
+	case NodeCompleted, NodeFailed, RunEnded:
+		return true
+	case NodeSuspended: // in a delay nobody is asked for anything
+		return m.nodes[e.Node].suspended.Config != nil
+	}
+	return false
 }
 
 // hidden begins the names of variables that clients do not see.

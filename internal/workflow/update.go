@@ -10,6 +10,7 @@ import (
 type Update struct {
 	Run    Run
 	Offset uint64 // the number of the entry
+	Prev   uint64 // the Offset of the update before it, 0 if there is none
 	// Payload goes to the room of the run.
 	Payload events.Payload
 	// Node is the node that has ended, nil when the update is about the run
@@ -40,7 +41,10 @@ type NodeUpdate struct {
 // update returns what clients see of an entry that m has just applied; false
 // means nothing.
 func update(run Run, m *machine, e Entry) (Update, bool) {
-	u := Update{Run: run, Offset: e.Seq, Entry: e}
+	if !m.visible(e) {
+		return Update{}, false
+	}
+	u := Update{Run: run, Offset: e.Seq, Prev: m.before, Entry: e}
 	switch e.Type {
 	case NodeCompleted:
 		c := decode[completion](e)
@@ -58,9 +62,6 @@ func update(run Run, m *machine, e Entry) (Update, bool) {
 		}
 	case NodeSuspended:
 		s := decode[suspension](e)
-		if s.Config == nil {
-			return Update{}, false // a delay: nobody is asked for anything
-		}
 		u.Payload = events.WorkflowDataCollectionRequest{
 			InstanceID: run.ID, NodeID: e.Node, CollectionRequestID: s.RequestID,
 			CollectionType: s.Config.CollectionType, CollectionConfig: *s.Config,
@@ -74,8 +75,6 @@ func update(run Run, m *machine, e Entry) (Update, bool) {
 			p.Output = encode(end.Output)
 		}
 		u.Payload = p
-	default:
-		return Update{}, false
 	}
 	return u, true
 }
