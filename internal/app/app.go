@@ -11,10 +11,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
@@ -25,11 +26,11 @@ import (
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/identity"
+	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 	"github.com/roomcast/roomcast/namespaces"
@@ -37,9 +38,6 @@ import (
 	"github.com/roomcast/roomcast/namespaces/renewal"
 	"github.com/roomcast/roomcast/namespaces/root"
 )
-
-// databaseFile is the name of the database in the data folder.
-const databaseFile = "roomcast.db"
 
 // Version is the version of the program.
 const Version = "0.1.0"
@@ -65,6 +63,7 @@ type App struct {
 
 	lock      *os.File
 	db        *store.DB
+	instances *instances.Service
 	auth      *auth.Authenticator
 	keys      *identity.Keys
 	sessions  *identity.Live
@@ -110,10 +109,12 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
-		return err
+	if a.opts.Config.Store.Driver == config.SQLite {
+		if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
+			return err
+		}
 	}
-	if a.db, err = sqlite.Open(ctx, filepath.Join(a.opts.Config.Server.Data, databaseFile)); err != nil {
+	if a.db, err = openStore(ctx, a.opts.Config); err != nil {
 		return err
 	}
 	if err := a.newIdentity(ctx); err != nil {
@@ -159,9 +160,14 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 
 func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
+	a.instances = instances.New(instances.Options{
+		Store: a.db.Instances(), Name: uuid.NewString(), Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
+		Alone: c.Store.Driver == config.SQLite, Logger: a.log,
+	})
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
 		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
+		Owner: a.instances.ID,
 	})
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch,
@@ -169,8 +175,12 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
-		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds,
+		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID,
 	})
+	a.instances.OnLost(a.workflows.Lost)
+	a.instances.OnLost(a.chat.Lost)
+	a.instances.OnSweep(a.chat.Recover)
+	a.instances.OnSweep(a.workflows.Resume)
 	a.history = history.New(history.Options{
 		Store: a.db.History(), Publisher: out, Epoch: out.epoch, Logger: a.log,
 		Check:  func(event string, data []byte) error { return contract.Outbound("/", event, data) },

@@ -23,13 +23,11 @@ func (a *App) Run(ctx context.Context) error {
 	// What runs beside requests outlives them: it is stopped last.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if err := a.chat.Recover(background); err != nil {
-		return err
-	}
-	if err := a.workflows.Resume(background); err != nil {
+	if err := a.instances.Register(background); err != nil {
 		return err
 	}
 	var running sync.WaitGroup
+	running.Go(func() { a.instances.Run(background) })
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })

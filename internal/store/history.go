@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -43,12 +42,12 @@ func (s History) Append(ctx context.Context, all []history.Publication) ([]uint6
 		wanted[p.Room]++
 	}
 	offsets := make([]uint64, len(all))
-	err := s.db.tx(ctx, func(tx *sql.Tx) error {
+	err := s.db.tx(ctx, func(tx transaction) error {
 		next := make(map[events.Room]uint64, len(wanted))
 		for _, room := range slices.Sorted(maps.Keys(wanted)) {
 			var head int64
-			err := tx.QueryRowContext(ctx, s.db.rebind(`INSERT INTO history_heads (room, head, trimmed) VALUES (?, ?, 0)
-				ON CONFLICT (room) DO UPDATE SET head = history_heads.head + excluded.head RETURNING head`), string(room), int64(wanted[room])).Scan(&head)
+			err := tx.row(`INSERT INTO history_heads (room, head, trimmed) VALUES (?, ?, 0)
+				ON CONFLICT (room) DO UPDATE SET head = history_heads.head + excluded.head RETURNING head`, string(room), int64(wanted[room])).Scan(&head)
 			if err != nil {
 				return err
 			}
@@ -58,7 +57,7 @@ func (s History) Append(ctx context.Context, all []history.Publication) ([]uint6
 			offsets[i] = next[p.Room]
 			next[p.Room]++
 		}
-		return s.insert(ctx, tx, all, offsets)
+		return insert(tx, all, offsets)
 	})
 	return offsets, err
 }
@@ -66,7 +65,7 @@ func (s History) Append(ctx context.Context, all []history.Publication) ([]uint6
 // insertRows is how many rows one statement inserts.
 const insertRows = 100
 
-func (s History) insert(ctx context.Context, tx *sql.Tx, all []history.Publication, offsets []uint64) error {
+func insert(tx transaction, all []history.Publication, offsets []uint64) error {
 	for len(all) > 0 {
 		n := min(len(all), insertRows)
 		args := make([]any, 0, 5*n)
@@ -74,7 +73,7 @@ func (s History) insert(ctx context.Context, tx *sql.Tx, all []history.Publicati
 			args = append(args, string(p.Room), int64(offsets[i]), p.Event, string(p.Data), micros(p.At))
 		}
 		query := `INSERT INTO history (room, seq, event, data, at) VALUES (?, ?, ?, ?, ?)` + strings.Repeat(`, (?, ?, ?, ?, ?)`, n-1)
-		if _, err := tx.ExecContext(ctx, s.db.rebind(query), args...); err != nil {
+		if _, err := tx.exec(query, args...); err != nil {
 			return err
 		}
 		all, offsets = all[n:], offsets[n:]
@@ -84,10 +83,12 @@ func (s History) insert(ctx context.Context, tx *sql.Tx, all []history.Publicati
 
 // Entries implements [history.Store].
 func (s History) Entries(ctx context.Context, room events.Room, after uint64, limit, size int) ([]history.Entry, error) {
-	rows, err := s.db.read.QueryContext(ctx, s.db.rebind(`SELECT seq, event, data, at FROM history WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?`),
+	ctx, cancel := s.db.bound(ctx)
+	defer cancel()
+	rows, err := s.db.read.QueryContext(ctx, s.db.dialect.Rebind(`SELECT seq, event, data, at FROM history WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?`),
 		string(room), int64(after), limit)
 	if err != nil {
-		return nil, err
+		return nil, failure(err)
 	}
 	defer rows.Close()
 	var all []history.Entry
@@ -102,7 +103,7 @@ func (s History) Entries(ctx context.Context, room events.Room, after uint64, li
 		all = append(all, e)
 		size -= len(data)
 	}
-	return all, rows.Err()
+	return all, failure(rows.Err())
 }
 
 // Heads implements [history.Store].
@@ -194,11 +195,11 @@ func (s History) Trim(ctx context.Context, count int, before time.Time, limit in
 // trim removes the entries of a room up to a number. The head comes first, as
 // in Append.
 func (s History) trim(ctx context.Context, room string, to int64) (n int, err error) {
-	err = s.db.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, s.db.rebind(`UPDATE history_heads SET trimmed = ? WHERE room = ? AND trimmed < ?`), to, room, to); err != nil {
+	err = s.db.tx(ctx, func(tx transaction) error {
+		if _, err := tx.exec(`UPDATE history_heads SET trimmed = ? WHERE room = ? AND trimmed < ?`, to, room, to); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, s.db.rebind(`DELETE FROM history WHERE room = ? AND seq <= ?`), room, to)
+		res, err := tx.exec(`DELETE FROM history WHERE room = ? AND seq <= ?`, room, to)
 		if err != nil {
 			return err
 		}

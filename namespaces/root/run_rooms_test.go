@@ -46,7 +46,7 @@ func (st *stage) happen(times int) {
 	for range times {
 		st.n++
 		n := st.n
-		st.s.table.Publish("r", rooms.Numbered(rooms.Numbered(n, func(h *hearer) { h.got = append(h.got, n) })))
+		st.s.table.Publish("r", rooms.Numbered(n, func(h *hearer) { h.got = append(h.got, n) }))
 	}
 }
 
