@@ -9,9 +9,9 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// requestsVersion is the migration that follows 00005, in Go because databases
-// have no common way to read JSON.
-const requestsVersion = 6
+// requestsVersion is the number of a migration that builds on 00005, in Go
+// because databases have no common way to read JSON.
+const requestsVersion = 8
 
 // nameRequests writes the requests for input of older entries where they are
 // looked for.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/postgres"
 	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
@@ -142,7 +143,7 @@ func (g *group) timesAsked() int {
 func (i *instance) request(run workflow.Run) string {
 	i.t.Helper()
 	var id string
-	i.until(func() bool {
+	eventually.True(i.t, func() bool {
 		state, err := i.svc.State(i.t.Context(), run)
 		if err == nil && len(state.Pending) == 1 {
 			id = state.Pending[0].CollectionRequestID
@@ -155,7 +156,7 @@ func (i *instance) request(run workflow.Run) string {
 // ended returns how a run has ended, seen from an instance.
 func (i *instance) ended(run workflow.Run) (r workflow.Run) {
 	i.t.Helper()
-	i.until(func() bool {
+	eventually.True(i.t, func() bool {
 		var err error
 		r, err = i.svc.Run(i.t.Context(), member, auth.ReadRuns, run.ID)
 		return err == nil && r.Status.Terminal()
@@ -254,7 +255,7 @@ func TestTakeOver(t *testing.T) {
 	if r, err := b.svc.Run(t.Context(), member, auth.ReadRuns, waiting.ID); err != nil || r.Owner != a.owner() {
 		t.Errorf("a live owner was robbed: %+v %v", r, err)
 	}
-	a.until(func() bool { // the delay has begun
+	eventually.True(a.t, func() bool { // the delay has begun
 		state, err := a.svc.State(t.Context(), delayed)
 		return err == nil && state.Log[len(state.Log)-1].Type == workflow.NodeSuspended
 	})
@@ -351,7 +352,7 @@ func TestLostAnswers(t *testing.T) {
 			g.mu.Unlock()
 			done := make(chan error, 1)
 			go func() { done <- tt.order(b.svc, run) }()
-			b.until(func() bool { return g.timesAsked() > 1 || len(done) > 0 }) // it has tried again
+			eventually.True(b.t, func() bool { return g.timesAsked() > 1 || len(done) > 0 }) // it has tried again
 			a.die()
 			if err := <-done; err != nil {
 				t.Error(err)
