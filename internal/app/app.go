@@ -24,6 +24,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
@@ -70,6 +71,7 @@ type App struct {
 	chat      *chat.Service
 	bridge    *bridge.Service
 	listeners *listener.Service
+	history   *history.Service
 	socket    *socketio.Server
 	http      *http.Server
 	addrs     []net.Listener
@@ -119,7 +121,10 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	out := &publisher{}
-	a.newServices(out)
+	if out.epoch, err = a.db.History().Epoch(ctx); err != nil {
+		return fmt.Errorf("reading the epoch of histories: %w", err)
+	}
+	a.newServices(out, contract)
 	a.newSocket(contract)
 	out.server = a.socket
 	if a.opts.Dev {
@@ -153,7 +158,7 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 	return asyncapi.NewContract(doc, mode, a.log)
 }
 
-func (a *App) newServices(out *publisher) {
+func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
 	a.instances = instances.New(instances.Options{
 		Store: a.db.Instances(), Name: uuid.NewString(), Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
@@ -165,7 +170,7 @@ func (a *App) newServices(out *publisher) {
 		Owner: a.instances.ID,
 	})
 	a.bridge = bridge.NewService(bridge.Options{
-		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister,
+		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch,
 	})
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
@@ -176,13 +181,18 @@ func (a *App) newServices(out *publisher) {
 	a.instances.OnLost(a.chat.Lost)
 	a.instances.OnSweep(a.chat.Recover)
 	a.instances.OnSweep(a.workflows.Resume)
-	a.listeners = listener.NewService(a.db.Listeners(), out)
+	a.history = history.New(history.Options{
+		Store: a.db.History(), Publisher: out, Epoch: out.epoch, Logger: a.log,
+		Check:  func(event string, data []byte) error { return contract.Outbound("/", event, data) },
+		Limits: history.Limits{Count: c.History.Count, Age: c.History.Age},
+	})
+	a.listeners = listener.NewService(a.db.Listeners(), a.history)
 }
 
 func (a *App) newSocket(contract *asyncapi.Contract) {
 	c := a.opts.Config.Socket
 	spaces := []namespaces.Namespace{
-		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners}),
+		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners, History: a.history}),
 		monitor.New(a.lines),
 	}
 	var served []socketio.Namespace

@@ -32,6 +32,7 @@ func (a *App) Run(ctx context.Context) error {
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
 	running.Go(func() { a.sessions.Run(background) })
+	running.Go(func() { a.history.Run(background) })
 	running.Go(func() {
 		a.lines.Run(background, func(l logstream.Line) { monitor.PublishLine(a.publishToMonitor, l) })
 	})
@@ -79,6 +80,7 @@ func (a *App) stop() error {
 	}
 	a.http.Close()
 	errs = append(errs, a.chat.Close(ctx), a.workflows.Close(ctx))
+	a.history.Close()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}

@@ -26,8 +26,8 @@ func (s *Service) bind(session Session, widgetID string, run Run) *binding {
 }
 
 // enter lets the session of a binding hear what the room of the run hears.
-func (s *Service) enter(b *binding, from uint64, snapshot func(after uint64) (uint64, error)) error {
-	if err := b.session.EnterRun(b.run.ID, from, snapshot); err != nil {
+func (s *Service) enter(b *binding, since uint64, read func(after, until uint64) (uint64, error)) error {
+	if err := b.session.EnterRun(b.run.ID, since, read); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // answer gives the one answer to a message, while it is this instance's to
@@ -43,7 +44,7 @@ func (s *Service) say(r Room, to Message, reply Reply) {
 		log.Error("answer was not stored", "error", err)
 		return
 	}
-	if err := s.opts.Publisher.Publish(events.ChatRoom(r.ID), m.Seq, events.AIChatBotMessage{Text: reply.Text, ChatRoomID: r.ID}); err != nil {
+	if err := s.opts.Publisher.Publish(events.ChatRoom(r.ID), s.position(m), events.AIChatBotMessage{Text: reply.Text, ChatRoomID: r.ID}); err != nil {
 		log.Error("answer was not published", "error", err)
 	}
 }
@@ -66,6 +67,17 @@ func (s *Service) store(to, answer Message, p *Proposal) (Message, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// position is where a message of the assistant stands in its room: those of
+// users are numbered too, but not published.
+func (s *Service) position(m Message) cluster.Position {
+	prev, err := s.opts.Store.AnswerBefore(context.WithoutCancel(s.term()), m.RoomID, m.Seq)
+	if err != nil {
+		s.opts.Logger.Error("previous answer was not found", "room", m.RoomID, "error", err)
+		prev = m.Seq // nobody knows
+	}
+	return cluster.Position{Offset: m.Seq, Prev: prev}
 }
 
 // reply asks the assistant. A panic is one bad answer, not the end of the server.

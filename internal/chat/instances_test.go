@@ -15,6 +15,7 @@ import (
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/postgres"
 	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
@@ -215,10 +216,10 @@ type publications struct {
 	said []string
 }
 
-func (p *publications) Publish(_ events.Room, offset uint64, e events.Payload) error {
+func (p *publications) Publish(_ events.Room, pos cluster.Position, e events.Payload) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.said = append(p.said, fmt.Sprint(offset, " ", e.(events.AIChatBotMessage).Text))
+	p.said = append(p.said, fmt.Sprint(pos.Prev, " ", pos.Offset, " ", e.(events.AIChatBotMessage).Text))
 	return nil
 }
 
@@ -239,7 +240,7 @@ func TestStoreFailsWhileAnswering(t *testing.T) {
 		t.Fatal(err)
 	}
 	messages, err := f.store.Messages(t.Context(), room, 10)
-	if err != nil || len(messages) != 4 || fmt.Sprint(out.said) != "[3 a 4 b]" {
+	if err != nil || len(messages) != 4 || fmt.Sprint(out.said) != "[0 3 a 3 4 b]" {
 		t.Errorf("%d messages, published %v, %v", len(messages), out.said, err)
 	}
 }

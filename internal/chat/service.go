@@ -19,11 +19,13 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 )
 
-// A Publisher sends an event to a room.
+// A Publisher sends an event to a room. It knows the epoch of positions, which
+// come without.
 type Publisher interface {
-	Publish(room events.Room, offset uint64, p events.Payload) error
+	Publish(room events.Room, pos cluster.Position, p events.Payload) error
 }
 
 // An Assistant answers messages.

@@ -15,6 +15,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
 
@@ -58,7 +59,7 @@ func newFixture(t *testing.T, opts chat.Options, reply assistantFunc) *fixture {
 }
 
 // Publish implements chat.Publisher.
-func (f *fixture) Publish(_ events.Room, _ uint64, p events.Payload) error {
+func (f *fixture) Publish(_ events.Room, _ cluster.Position, p events.Payload) error {
 	f.said <- p.(events.AIChatBotMessage).Text
 	return nil
 }

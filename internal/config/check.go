@@ -58,6 +58,7 @@ func (c Config) Check() (problems []string) {
 		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
 		"store.maxLifetime": c.Store.MaxLifetime, "store.connectTimeout": c.Store.ConnectTimeout, "store.timeout": c.Store.Timeout,
 		"instance.heartbeat": c.Instance.Heartbeat, "instance.expiry": c.Instance.Expiry,
+		"history.age":          c.History.Age,
 		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
 	} {
 		if d <= 0 {
@@ -69,6 +70,7 @@ func (c Config) Check() (problems []string) {
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
 		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
+		"history.count":       int64(c.History.Count),
 		"auth.failures.limit": int64(c.Auth.Failures.Limit),
 	} {
 		if n <= 0 {

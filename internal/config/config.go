@@ -23,6 +23,7 @@ type Config struct {
 	Workflow Workflow `mapstructure:"workflow" yaml:"workflow"`
 	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
 	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
+	History  History  `mapstructure:"history" yaml:"history"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -92,6 +93,12 @@ type Widgets struct {
 	AutoRegister bool `mapstructure:"autoRegister" yaml:"autoRegister"`
 }
 
+// History is what is kept of the publications of a room.
+type History struct {
+	Count int           `mapstructure:"count" yaml:"count"`
+	Age   time.Duration `mapstructure:"age" yaml:"age"`
+}
+
 // Default returns the configuration without file, environment and flags.
 func Default() Config {
 	return Config{
@@ -121,6 +128,7 @@ func Default() Config {
 		Workflow: Workflow{Parallel: 64},
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
+		History:  History{Count: 1000, Age: 24 * time.Hour},
 	}
 }
 

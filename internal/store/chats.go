@@ -116,6 +116,23 @@ func (s Chats) Messages(ctx context.Context, roomID string, limit int) ([]chat.M
 	return latest, err
 }
 
+// Answers implements [chat.Store].
+func (s Chats) Answers(ctx context.Context, roomID string, after, until uint64) ([]chat.Message, error) {
+	return list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? AND speaker = 'bot' AND seq > ? AND seq <= ? ORDER BY seq`, roomID, int64(after), int64(until))
+}
+
+// AnswerBefore implements [chat.Store].
+func (s Chats) AnswerBefore(ctx context.Context, roomID string, seq uint64) (uint64, error) {
+	var prev int64
+	err := s.db.row(ctx, `SELECT COALESCE(MAX(seq), 0) FROM chat_messages WHERE room_id = ? AND speaker = 'bot' AND seq < ?`, roomID, int64(seq)).Scan(&prev)
+	return uint64(prev), err
+}
+
+// LastAnswers implements [chat.Store].
+func (s Chats) LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
+	return latest(ctx, s.db, roomIDs, `SELECT room_id, MAX(seq) FROM chat_messages WHERE speaker = 'bot' AND room_id IN (%s) GROUP BY room_id`)
+}
+
 // Abandoned implements [chat.Store].
 func (s Chats) Abandoned(ctx context.Context, limit int) ([]chat.Message, error) {
 	return list(ctx, s.db, scanMessage, messageColumns+`WHERE speaker = 'user' AND answer = 0 AND `+s.db.ownerGone("chat_messages")+` ORDER BY room_id, seq LIMIT ?`, limit)

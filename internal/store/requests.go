@@ -23,7 +23,11 @@ func (db *DB) nameRequests() *goose.Migration {
 			seq     int64
 			request string
 		}
-		all, err := scanAll(func(row scanner) (entry, error) {
+		rows, err := tx.QueryContext(ctx, `SELECT run_id, seq, data FROM run_log WHERE type = 'NODE_SUSPENDED'`)
+		if err != nil {
+			return failure(err)
+		}
+		all, err := scanAll(rows, func() bool { return true }, func(row scanner) (entry, error) {
 			var e entry
 			var data string
 			if err := row.Scan(&e.runID, &e.seq, &data); err != nil {
@@ -37,7 +41,7 @@ func (db *DB) nameRequests() *goose.Migration {
 			}
 			e.request = suspension.RequestID
 			return e, nil
-		})(tx.QueryContext(ctx, `SELECT run_id, seq, data FROM run_log WHERE type = 'NODE_SUSPENDED'`))
+		})
 		if err != nil {
 			return err
 		}

@@ -188,6 +188,12 @@ func (s Workflows) RunOfRequest(ctx context.Context, tenant, request string) (wo
 	return r, err
 }
 
+// LogHeads implements [workflow.Store].
+func (s Workflows) LogHeads(ctx context.Context, runIDs []string) (map[string]uint64, error) {
+	return latest(ctx, s.db, runIDs, `SELECT run_id, MAX(seq) FROM run_log
+		WHERE type IN ('NODE_COMPLETED', 'NODE_FAILED', 'NODE_SUSPENDED', 'RUN_ENDED') AND run_id IN (%s) GROUP BY run_id`)
+}
+
 // Log implements [workflow.Store].
 func (s Workflows) Log(ctx context.Context, runID string, after uint64) ([]workflow.Entry, error) {
 	return list(ctx, s.db, func(row scanner) (workflow.Entry, error) {

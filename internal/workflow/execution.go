@@ -102,7 +102,7 @@ func (x *execution) fail(err error) {
 
 func (x *execution) publish(updates []Update) {
 	for _, u := range updates {
-		if err := x.svc.opts.Publisher.Publish(events.RunRoom(x.run.ID), u.Offset, u.Payload); err != nil {
+		if err := x.svc.opts.Publisher.Publish(events.RunRoom(x.run.ID), u.Position(), u.Payload); err != nil {
 			x.log.Error("run update was not published", "error", err)
 		}
 		for _, fn := range x.svc.observers {

@@ -19,14 +19,13 @@ type machine struct {
 
 	vars   map[string]any
 	seq    uint64
+	shown  uint64 // the latest entry that clients see, and prev the one before
+	prev   uint64
 	begun  bool // a node has been dispatched, or more
 	ended  *ending
 	failed string // the first failure that nothing handled
 
 	inputs map[string]bool // the ids of orders that came from other instances
-	// shown is the number of the latest entry that clients see, and before that
-	// of the one before it.
-	shown, before uint64
 }
 
 // nodeState is how far a node has got.
@@ -87,6 +86,9 @@ func replay(def Definition, log []Entry) *machine {
 // apply moves the state on by one entry.
 func (m *machine) apply(e Entry) {
 	m.seq = e.Seq
+	if visible(e) {
+		m.prev, m.shown = m.shown, e.Seq
+	}
 	m.begun = m.begun || e.Type != InputSet
 	n := m.nodes[e.Node]
 	switch e.Type {
@@ -117,9 +119,6 @@ func (m *machine) apply(e Entry) {
 		m.received(end.InputID)
 		m.ended = &end
 	}
-	if m.visible(e) {
-		m.shown, m.before = e.Seq, m.shown
-	}
 }
 
 // received remembers an order that another instance sent, which may send it
@@ -128,17 +127,6 @@ func (m *machine) received(inputID string) {
 	if inputID != "" {
 		m.inputs[inputID] = true
 	}
-}
-
-// visible reports whether clients see an entry that has been applied.
-func (m *machine) visible(e Entry) bool {
-	switch e.Type {
-	case NodeCompleted, NodeFailed, RunEnded:
-		return true
-	case NodeSuspended: // in a delay nobody is asked for anything
-		return m.nodes[e.Node].suspended.Config != nil
-	}
-	return false
 }
 
 // hidden begins the names of variables that clients do not see.

@@ -61,6 +61,9 @@ type Store interface {
 	// RunOfRequest returns the run of a tenant that has made a request for
 	// input.
 	RunOfRequest(ctx context.Context, tenant, request string) (Run, error)
+	// LogHeads returns the number of the latest entry of each run that clients
+	// may see; it may also be that of a delay, which they do not.
+	LogHeads(ctx context.Context, runIDs []string) (map[string]uint64, error)
 	// Log returns the entries of a run after a number, in order.
 	Log(ctx context.Context, runID string, after uint64) ([]Entry, error)
 }

@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // An Update is an entry as clients see it.
 type Update struct {
 	Run    Run
 	Offset uint64 // the number of the entry
-	Prev   uint64 // the Offset of the update before it, 0 if there is none
+	Prev   uint64 // that of the update before it; 0 for the first
 	// Payload goes to the room of the run.
 	Payload events.Payload
 	// Node is the node that has ended, nil when the update is about the run
@@ -22,6 +23,11 @@ type Update struct {
 	// the end of the run has them.
 	Context events.JSON
 	Entry   Entry
+}
+
+// Position is where the update stands in its room, without the epoch.
+func (u Update) Position() cluster.Position {
+	return cluster.Position{Offset: u.Offset, Prev: u.Prev}
 }
 
 // Size is about how many bytes clients get for the update, without Context.
@@ -38,13 +44,24 @@ type NodeUpdate struct {
 	Value    events.JSON
 }
 
+// visible reports whether clients see an entry.
+func visible(e Entry) bool {
+	switch e.Type {
+	case NodeCompleted, NodeFailed, RunEnded:
+		return true
+	case NodeSuspended:
+		return decode[suspension](e).Config != nil // else it is a delay: nobody is asked for anything
+	}
+	return false
+}
+
 // update returns what clients see of an entry that m has just applied; false
 // means nothing.
 func update(run Run, m *machine, e Entry) (Update, bool) {
-	if !m.visible(e) {
+	if !visible(e) {
 		return Update{}, false
 	}
-	u := Update{Run: run, Offset: e.Seq, Prev: m.before, Entry: e}
+	u := Update{Run: run, Offset: e.Seq, Prev: m.prev, Entry: e}
 	switch e.Type {
 	case NodeCompleted:
 		c := decode[completion](e)

@@ -30,6 +30,9 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("listeners", func(t *testing.T) { listeners(t, db.Listeners()) })
 	t.Run("keys", func(t *testing.T) { keys(t, db.Identity()) })
 	t.Run("revocations", func(t *testing.T) { revocations(t, db.Identity()) })
+	t.Run("history", func(t *testing.T) { histories(t, db.History()) })
+	t.Run("history writers", func(t *testing.T) { historyWriters(t, db.History()) })
+	t.Run("history trimming", func(t *testing.T) { historyTrimming(t, db.History()) })
 	t.Run("writers", func(t *testing.T) { writers(t, db) })
 	t.Run("instances", func(t *testing.T) { registered(t, db.Instances()) })
 	t.Run("owned runs", func(t *testing.T) { ownedRuns(t, db) })
@@ -136,6 +139,9 @@ func runs(t *testing.T, s store.Workflows) {
 		t.Errorf("%+v", got)
 	}
 	is(t, s.Append(ctx, a.ID, "one", []workflow.Entry{entry(5, workflow.SystemSet, "")}, nil), workflow.ErrNotFound)
+	heads, err := s.LogHeads(ctx, []string{a.ID, b.ID, "nobody"})
+	check(t, err)
+	same(t, heads, map[string]uint64{a.ID: 4}) // nothing of b is seen
 	log, err = s.Log(ctx, a.ID, 4)
 	check(t, err)
 	same(t, len(log), 0) // nothing is left of what failed
@@ -181,6 +187,23 @@ func chats(t *testing.T, s store.Chats) {
 	messages, err := s.Messages(ctx, r.ID, 3)
 	check(t, err)
 	same(t, messages, said[1:])
+
+	answer, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.Bot, Text: "b", At: now})
+	check(t, err)
+	answers, err := s.Answers(ctx, r.ID, 1, 5)
+	check(t, err)
+	same(t, answers, []chat.Message{said[1], answer})
+	answers, err = s.Answers(ctx, r.ID, 2, 4)
+	check(t, err)
+	same(t, len(answers), 0)
+	for seq, want := range map[uint64]uint64{6: 5, 5: 2, 3: 2, 2: 0} {
+		prev, err := s.AnswerBefore(ctx, r.ID, seq)
+		check(t, err)
+		same(t, prev, want)
+	}
+	last, err := s.LastAnswers(ctx, []string{r.ID, "nobody"})
+	check(t, err)
+	same(t, last, map[string]uint64{r.ID: 5})
 }
 
 // propose makes the assistant propose something in a room.
