@@ -49,17 +49,6 @@ func (s *Service) say(r Room, to Message, reply Reply) {
 	}
 }
 
-// position is where a message of the assistant stands in its room: those of
-// users are numbered too, but not published.
-func (s *Service) position(m Message) cluster.Position {
-	prev, err := s.opts.Store.AnswerBefore(context.WithoutCancel(s.term()), m.RoomID, m.Seq)
-	if err != nil {
-		s.opts.Logger.Error("previous answer was not found", "room", m.RoomID, "error", err)
-		prev = m.Seq // nobody knows
-	}
-	return cluster.Position{Offset: m.Seq, Prev: prev}
-}
-
 // store stores an answer. While the store is away it tries again, until the
 // message is no longer this instance's or the service must end.
 func (s *Service) store(to, answer Message, p *Proposal) (Message, error) {
@@ -78,6 +67,17 @@ func (s *Service) store(to, answer Message, p *Proposal) (Message, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// position is where a message of the assistant stands in its room: those of
+// users are numbered too, but not published.
+func (s *Service) position(m Message) cluster.Position {
+	prev, err := s.opts.Store.AnswerBefore(context.WithoutCancel(s.term()), m.RoomID, m.Seq)
+	if err != nil {
+		s.opts.Logger.Error("previous answer was not found", "room", m.RoomID, "error", err)
+		prev = m.Seq // nobody knows
+	}
+	return cluster.Position{Offset: m.Seq, Prev: prev}
 }
 
 // reply asks the assistant. A panic is one bad answer, not the end of the server.

@@ -73,14 +73,6 @@ type Store interface {
 	Append(ctx context.Context, m Message) (Message, error)
 	// Messages returns the latest of a room, oldest first.
 	Messages(ctx context.Context, roomID string, limit int) ([]Message, error)
-	// Answers returns the assistant's messages after a number, up to another.
-	Answers(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
-	// AnswerBefore returns the number of the assistant's latest message before
-	// a number, 0 if there is none.
-	AnswerBefore(ctx context.Context, roomID string, seq uint64) (uint64, error)
-	// LastAnswers returns the number of the assistant's latest message in each
-	// room that has one.
-	LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error)
 	// Answer numbers and stores the answer to a message of a user, unless that
 	// has one or another owner, and replaces the proposal of the room unless p
 	// is nil. If the owner has answered it already, the number is that of the
@@ -92,6 +84,14 @@ type Store interface {
 	// Take gives a message that has no answer to another owner, if the one
 	// before is not there any more, or "". Of many who try, one succeeds.
 	Take(ctx context.Context, m Message, to string) (taken bool, err error)
+	// Answers returns the assistant's messages after a number, up to another.
+	Answers(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
+	// AnswerBefore returns the number of the assistant's latest message before
+	// a number, 0 if there is none.
+	AnswerBefore(ctx context.Context, roomID string, seq uint64) (uint64, error)
+	// LastAnswers returns the number of the assistant's latest message in each
+	// room that has one.
+	LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error)
 	// Proposal returns the proposal of a room.
 	Proposal(ctx context.Context, roomID string) (Proposal, error)
 	// TakeProposal returns the proposal of a room and removes it: of two

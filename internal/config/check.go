@@ -56,9 +56,9 @@ func (c Config) Check() (problems []string) {
 		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout,
 		"auth.expiryWarning": c.Auth.ExpiryWarning, "auth.revocationInterval": c.Auth.RevocationInterval,
 		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
-		"history.age":       c.History.Age,
 		"store.maxLifetime": c.Store.MaxLifetime, "store.connectTimeout": c.Store.ConnectTimeout, "store.timeout": c.Store.Timeout,
 		"instance.heartbeat": c.Instance.Heartbeat, "instance.expiry": c.Instance.Expiry,
+		"history.age":          c.History.Age,
 		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
 	} {
 		if d <= 0 {

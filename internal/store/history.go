@@ -57,7 +57,7 @@ func (s History) Append(ctx context.Context, all []history.Publication) ([]uint6
 			offsets[i] = next[p.Room]
 			next[p.Room]++
 		}
-		return insert(tx, all, offsets)
+		return insertPublications(tx, all, offsets)
 	})
 	return offsets, err
 }
@@ -65,7 +65,7 @@ func (s History) Append(ctx context.Context, all []history.Publication) ([]uint6
 // insertRows is how many rows one statement inserts.
 const insertRows = 100
 
-func insert(tx transaction, all []history.Publication, offsets []uint64) error {
+func insertPublications(tx transaction, all []history.Publication, offsets []uint64) error {
 	for len(all) > 0 {
 		n := min(len(all), insertRows)
 		args := make([]any, 0, 5*n)
@@ -83,27 +83,15 @@ func insert(tx transaction, all []history.Publication, offsets []uint64) error {
 
 // Entries implements [history.Store].
 func (s History) Entries(ctx context.Context, room events.Room, after uint64, limit, size int) ([]history.Entry, error) {
-	ctx, cancel := s.db.bound(ctx)
-	defer cancel()
-	rows, err := s.db.read.QueryContext(ctx, s.db.dialect.Rebind(`SELECT seq, event, data, at FROM history WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?`),
-		string(room), int64(after), limit)
-	if err != nil {
-		return nil, failure(err)
-	}
-	defer rows.Close()
-	var all []history.Entry
-	for size > 0 && rows.Next() {
+	return listWhile(ctx, s.db, s.db.read, func() bool { return size > 0 }, func(row scanner) (history.Entry, error) {
 		var e history.Entry
 		var seq, at int64
 		var data string
-		if err := rows.Scan(&seq, &e.Event, &data, &at); err != nil {
-			return nil, err
-		}
+		err := row.Scan(&seq, &e.Event, &data, &at)
 		e.Offset, e.Data, e.At = uint64(seq), json.RawMessage(data), fromMicros(at)
-		all = append(all, e)
 		size -= len(data)
-	}
-	return all, failure(rows.Err())
+		return e, err
+	}, `SELECT seq, event, data, at FROM history WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?`, string(room), int64(after), limit)
 }
 
 // Heads implements [history.Store].

@@ -9,9 +9,9 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// requestsVersion is the migration that follows 00005, in Go because databases
-// have no common way to read JSON.
-const requestsVersion = 6
+// requestsVersion is the number of a migration that builds on 00005, in Go
+// because databases have no common way to read JSON.
+const requestsVersion = 8
 
 // nameRequests writes the requests for input of older entries where they are
 // looked for.
@@ -23,7 +23,11 @@ func (db *DB) nameRequests() *goose.Migration {
 			seq     int64
 			request string
 		}
-		all, err := scanAll(func(row scanner) (entry, error) {
+		rows, err := tx.QueryContext(ctx, `SELECT run_id, seq, data FROM run_log WHERE type = 'NODE_SUSPENDED'`)
+		if err != nil {
+			return failure(err)
+		}
+		all, err := scanAll(rows, func() bool { return true }, func(row scanner) (entry, error) {
 			var e entry
 			var data string
 			if err := row.Scan(&e.runID, &e.seq, &data); err != nil {
@@ -37,7 +41,7 @@ func (db *DB) nameRequests() *goose.Migration {
 			}
 			e.request = suspension.RequestID
 			return e, nil
-		})(tx.QueryContext(ctx, `SELECT run_id, seq, data FROM run_log WHERE type = 'NODE_SUSPENDED'`))
+		})
 		if err != nil {
 			return err
 		}

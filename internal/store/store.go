@@ -156,31 +156,35 @@ func list[T any](ctx context.Context, db *DB, scan func(scanner) (T, error), que
 }
 
 func listOf[T any](ctx context.Context, db *DB, pool *sql.DB, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	return listWhile(ctx, db, pool, func() bool { return true }, scan, query, args...)
+}
+
+// listWhile is listOf as long as more is wanted.
+func listWhile[T any](ctx context.Context, db *DB, pool *sql.DB, more func() bool, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	if err := storable(args); err != nil {
 		return nil, err
 	}
 	ctx, cancel := db.bound(ctx)
 	defer cancel()
-	return scanAll(scan)(pool.QueryContext(ctx, db.dialect.Rebind(query), args...))
+	rows, err := pool.QueryContext(ctx, db.dialect.Rebind(query), args...)
+	if err != nil {
+		return nil, failure(err)
+	}
+	return scanAll(rows, more, scan)
 }
 
-// scanAll returns what scans every row of a result with scan.
-func scanAll[T any](scan func(scanner) (T, error)) func(*sql.Rows, error) ([]T, error) {
-	return func(rows *sql.Rows, err error) ([]T, error) {
+// scanAll scans every row of a result, as long as more is wanted.
+func scanAll[T any](rows *sql.Rows, more func() bool, scan func(scanner) (T, error)) ([]T, error) {
+	defer rows.Close()
+	var all []T
+	for more() && rows.Next() {
+		v, err := scan(rows)
 		if err != nil {
 			return nil, failure(err)
 		}
-		defer rows.Close()
-		var all []T
-		for rows.Next() {
-			v, err := scan(rows)
-			if err != nil {
-				return nil, failure(err)
-			}
-			all = append(all, v)
-		}
-		return all, failure(rows.Err())
+		all = append(all, v)
 	}
+	return all, failure(rows.Err())
 }
 
 // scanner is a row, or the current one of several.
