@@ -37,25 +37,31 @@ func (s *Service) Save(session Session) []Bound {
 
 // Restore lets the widgets that Save has returned go on showing their runs, in
 // a session that is in their rooms again: each gets what it has missed, and is
-// not told that it is connected. One that may not be shown any more is told
-// that it is disconnected. When it fails some widgets may have been restored.
+// not told that it is connected. One that may not be shown any more, or cannot
+// be, is told that it is disconnected.
 func (s *Service) Restore(ctx context.Context, session Session, bound []Bound) error {
 	ctx = context.WithoutCancel(ctx) // a client may take its time
+	var failed error
 	for _, w := range bound {
 		err := s.restore(ctx, session, w)
-		if _, meant := events.Public(err); err != nil && meant {
-			s.leave(session, w)
+		if err == nil {
 			continue
 		}
-		if err != nil {
-			return err
+		s.leave(session, w)
+		if _, meant := events.Public(err); !meant {
+			s.opts.Logger.Error("widget could not be restored", "widget", w.WidgetID, "run", w.RunID, "error", err)
+			failed = errors.Join(failed, err)
 		}
 	}
-	return nil
+	return failed
 }
 
 // leave takes a widget that cannot be restored out of its rooms.
 func (s *Service) leave(session Session, w Bound) {
+	if s.find(session, w.WidgetID) != nil {
+		s.Disconnect(session, w.WidgetID)
+		return
+	}
 	session.Leave(events.WidgetRoom(w.WidgetID))
 	session.LeaveRun(w.RunID)
 	session.Emit(events.WidgetWorkflowDisconnected{WidgetID: w.WidgetID, Success: true})

@@ -318,7 +318,9 @@ func TestRestoreAsksAgain(t *testing.T) {
 	run.mu.Lock()
 	run.gone, run.fail = false, 1
 	run.mu.Unlock()
-	if err := s.Restore(t.Context(), newShown(), []Bound{{"x", "r", 1}}); err == nil {
-		t.Error("restored without a store")
+	a := newShown()
+	a.runs["r"] = 1
+	if err := s.Restore(t.Context(), a, []Bound{{"x", "r", 1}}); err == nil || len(a.others) != 1 || len(a.runs)+len(a.rooms) != 0 {
+		t.Errorf("without a store: %v, told %v, runs %v, rooms %v", err, a.others, a.runs, a.rooms)
 	}
 }
