@@ -172,7 +172,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 		Owner: a.instances.ID,
 	})
 	a.bridge = bridge.NewService(bridge.Options{
-		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch,
+		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{

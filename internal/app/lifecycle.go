@@ -80,6 +80,7 @@ func (a *App) stop() error {
 	}
 	a.http.Close()
 	errs = append(errs, a.chat.Close(ctx), a.workflows.Close(ctx))
+	a.bridge.Close()
 	a.history.Close()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)
