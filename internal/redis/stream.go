@@ -55,15 +55,10 @@ func (r *reader) catchUp(l *link) error {
 	if err != nil {
 		return err
 	}
-	oldest, _ := cluster.ParseID(info.FirstEntry.ID)
-	switch {
-	case newest.Compare(r.last) < 0:
-		err = r.restart(l, node)
-	case lost && oldest.Compare(r.last) <= 0: // it lost its end and went on
-		err = node.Do(l.ctx, r.bus.streams.mark(r.number, "*").args...).Err()
-	}
-	if err != nil {
-		return err
+	if oldest, _ := cluster.ParseID(info.FirstEntry.ID); lost && oldest.Compare(r.last) <= 0 || newest.Compare(r.last) < 0 {
+		if err := r.restart(l, node, newest); err != nil {
+			return err
+		}
 	}
 	if lost {
 		r.bus.in.resync()
@@ -102,17 +97,18 @@ func (r *reader) after(l *link, node *goredis.Client, id cluster.ID) ([]goredis.
 
 // restart deals with a stream that lost its end, or everything: those who have
 // not read what was lost must know, and IDs must not begin again.
-func (r *reader) restart(l *link, node *goredis.Client) error {
-	above := cluster.ID{Ms: r.last.Ms, Seq: r.last.Seq + 1}
-	mark := r.bus.streams.mark(r.number, above.String())
-	err := node.Do(l.ctx, mark.args...).Err()
-	if err != nil && !strings.Contains(err.Error(), "equal or smaller") {
+func (r *reader) restart(l *link, node *goredis.Client, newest cluster.ID) error {
+	id := "*"
+	if newest.Compare(r.last) < 0 {
+		id = cluster.ID{Ms: r.last.Ms, Seq: r.last.Seq + 1}.String()
+	}
+	err := node.Do(l.ctx, r.bus.streams.mark(r.number, id).args...).Err()
+	if err != nil && !strings.Contains(err.Error(), "equal or smaller") { // another server was first
 		return err
 	}
 	// What servers of this program added meanwhile is known by its number.
-	from := "-"
-	for {
-		entries, err := node.XRangeN(l.ctx, r.name, from, r.last.String(), readCount).Result()
+	for from := "-"; ; {
+		entries, err := node.XRangeN(l.ctx, r.name, from, r.last.String(), sinceCount).Result()
 		if err != nil {
 			return err
 		}
@@ -121,7 +117,7 @@ func (r *reader) restart(l *link, node *goredis.Client) error {
 				r.entry(e, cluster.ID{})
 			}
 		}
-		if len(entries) < readCount {
+		if len(entries) < sinceCount {
 			return nil
 		}
 		from = "(" + entries[len(entries)-1].ID
