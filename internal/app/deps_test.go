@@ -25,6 +25,8 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "namespaces", "github.com/segmentio/encoding", "one decoder is enough, where it is worth it"},
 	{"", "internal/config", "github.com/spf13/viper", "viper has one door"},
 	{"", "internal/redis", "github.com/redis/", "go-redis has one door"},
+	{"", "internal/app internal/redis", module + "internal/redis$", "only the application chooses what carries messages between instances"},
+	{"internal/redis", "", module + "internal/socketio", "what carries messages does not know who says them"},
 	{"", "internal/store", "modernc.org/sqlite", "databases are opened in one place"},
 	{"", "internal/store", "database/sql", "services know stores, not databases"},
 	{"", "internal/app cmd internal/servertest", module + "internal/app", "nothing below the application knows it"},

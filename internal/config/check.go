@@ -57,6 +57,7 @@ func (c Config) Check() (problems []string) {
 		"auth.expiryWarning": c.Auth.ExpiryWarning, "auth.revocationInterval": c.Auth.RevocationInterval,
 		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
 		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
+		"redis.timeout": c.Redis.Timeout, "redis.dialTimeout": c.Redis.DialTimeout, "redis.maxWait": c.Redis.MaxWait,
 	} {
 		if d <= 0 {
 			add(key, "%v is not a positive duration", d)
@@ -67,7 +68,8 @@ func (c Config) Check() (problems []string) {
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
 		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
-		"auth.failures.limit": int64(c.Auth.Failures.Limit),
+		"auth.failures.limit": int64(c.Auth.Failures.Limit), "redis.queueLength": int64(c.Redis.QueueLength),
+		"redis.queueBytes": int64(c.Redis.QueueBytes), "redis.stream.maxLen": int64(c.Redis.Stream.MaxLen), "redis.stream.count": int64(c.Redis.Stream.Count),
 	} {
 		if n <= 0 {
 			add(key, "%d is not a positive number", n)
@@ -80,11 +82,13 @@ func (c Config) Check() (problems []string) {
 		"contract.mode": {c.Contract.Mode, []string{"off", "report", "enforce"}},
 		"log.level":     {c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		"log.format":    {c.Log.Format, []string{"text", "json"}},
+		"redis.adapter": {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))
 		}
 	}
+	c.Redis.check(add)
 	slices.Sort(problems)
 	return append(problems, c.Auth.check()...)
 }

@@ -21,6 +21,7 @@ type Config struct {
 	Workflow Workflow `mapstructure:"workflow" yaml:"workflow"`
 	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
 	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
+	Redis    Redis    `mapstructure:"redis" yaml:"redis"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -115,6 +116,7 @@ func Default() Config {
 		Workflow: Workflow{Parallel: 64},
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
+		Redis:    defaultRedis(),
 	}
 }
 

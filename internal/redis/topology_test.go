@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -173,6 +174,47 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
+}
+
+// docs/redis.md says what a user needs.
+func TestAccessList(t *testing.T) {
+	forEach(t, func(t *testing.T, adapter string) {
+		s := redistest.Start(t, redistest.Options{})
+		rule := "on >p resetchannels &socket.io* ~socket.io* ~sio:session:* +ping +select +multi +exec +publish +subscribe +psubscribe +pubsub"
+		switch adapter {
+		case Sharded:
+			rule += " +spublish +ssubscribe +sunsubscribe"
+		case Streams:
+			rule += " +xadd +xread +xrange +xinfo +set +getdel"
+		}
+		args := []any{"ACL", "SETUSER", "u"}
+		for _, word := range strings.Fields(rule) {
+			args = append(args, word)
+		}
+		s.Do(args...)
+		o := settings(s, adapter)
+		o.URL = "redis://u:p@" + s.Addr() + "/0"
+		a, b := join(t, o), join(t, o)
+		b.Enter("/", "r")
+		b.Exit("/", "r")
+		list := count("m", 0, 100)
+		a.sayAll(list)
+		b.awaitTexts(list)
+		if n, err := a.Servers(t.Context(), "/"); n != 2 || err != nil {
+			t.Errorf("%d servers, %v", n, err)
+		}
+		if err := a.Save(t.Context(), &cluster.SavedSession{PID: "p"}, time.Minute); err != nil {
+			t.Error(err)
+		}
+		if _, err := b.Take(t.Context(), "p"); err != nil {
+			t.Error(err)
+		}
+		a.link.Load().fail(errors.New("told to"))
+		a.await("it came back", func() bool { st := a.Status(); return st.Up && st.Reconnects == 1 })
+		if st := b.Status(); st.Reconnects != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
 }
 
 func TestCluster(t *testing.T) {
