@@ -182,6 +182,8 @@ func TestAccessList(t *testing.T) {
 		s := redistest.Start(t, redistest.Options{})
 		rule := "on >p resetchannels &socket.io* ~socket.io* ~sio:session:* +ping +select +multi +exec +publish +subscribe +psubscribe +pubsub"
 		switch adapter {
+		case Classic:
+			rule += " &socket.io#/#* &socket.io#/other#*"
 		case Sharded:
 			rule += " +spublish +ssubscribe +sunsubscribe"
 		case Streams:
