@@ -64,13 +64,12 @@ func (r *reader) catchUp(l *link) error {
 		r.bus.in.resync()
 	}
 	for {
-		entries, err := r.after(l, node, r.last)
+		entries, err := node.XRangeN(l.ctx, r.name, "("+r.last.String(), "+", readCount).Result()
 		if err != nil {
 			return err
 		}
-		r.entries(entries)
-		if len(entries) < readCount {
-			return nil
+		if more, err := r.entries(l, node, entries); !more || err != nil {
+			return err
 		}
 	}
 }
@@ -89,10 +88,6 @@ func (r *reader) has(l *link, node *goredis.Client, id cluster.ID) (bool, error)
 	at := id.String()
 	entries, err := node.XRangeN(l.ctx, r.name, at, at, 1).Result()
 	return len(entries) > 0, err
-}
-
-func (r *reader) after(l *link, node *goredis.Client, id cluster.ID) ([]goredis.XMessage, error) {
-	return node.XRangeN(l.ctx, r.name, "("+id.String(), "+", readCount).Result()
 }
 
 // restart deals with a stream that lost its end, or everything: those who have
@@ -131,39 +126,39 @@ func (r *reader) follow(l *link) error {
 		return err
 	}
 	for l.ctx.Err() == nil {
-		before := r.last
-		streams, err := node.XRead(l.ctx, &goredis.XReadArgs{Streams: []string{r.name, before.String()}, Count: readCount, Block: readBlock}).Result()
+		streams, err := node.XRead(l.ctx, &goredis.XReadArgs{Streams: []string{r.name, r.last.String()}, Count: readCount, Block: readBlock}).Result()
 		if errors.Is(err, goredis.Nil) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		entries := streams[0].Messages
-		r.entries(entries)
-		// Who is so far behind may have been overtaken by the end that is cut off.
-		if len(entries) == readCount && !before.IsZero() {
-			there, err := r.has(l, node, before)
-			if err != nil {
-				return err
-			}
-			if !there {
-				r.bus.in.resync()
-			}
+		if _, err := r.entries(l, node, streams[0].Messages); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r *reader) entries(entries []goredis.XMessage) {
+// entries delivers what follows the last entry. It reports whether there may be
+// more; then it may also be that the end that is cut off has overtaken this
+// reader.
+func (r *reader) entries(l *link, node *goredis.Client, entries []goredis.XMessage) (more bool, err error) {
+	before := r.last
 	for _, e := range entries {
-		id, ok := cluster.ParseID(e.ID)
-		if !ok {
-			continue
+		if id, ok := cluster.ParseID(e.ID); ok {
+			r.last = id
+			r.entry(e, id)
 		}
-		r.last = id
-		r.entry(e, id)
 	}
+	if len(entries) < readCount || before.IsZero() {
+		return len(entries) == readCount, nil
+	}
+	there, err := r.has(l, node, before)
+	if err == nil && !there {
+		r.bus.in.resync()
+	}
+	return true, err
 }
 
 // entry delivers one entry.
@@ -183,7 +178,7 @@ func (r *reader) entry(e goredis.XMessage, id cluster.ID) {
 		seq, _ := stamp(mark).parse()
 		if m := r.bus.out.readBack(r.number, seq); m != nil {
 			own := *m
-			own.From, own.ID = from, r.raise(id)
+			own.ID = r.raise(id)
 			r.bus.in.own(&own)
 		}
 		r.bus.out.settleAfter(r.number)

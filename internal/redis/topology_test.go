@@ -117,6 +117,38 @@ func TestTrimmed(t *testing.T) {
 	a.awaitTexts([]string{"one", "two", "three"})
 }
 
+// A reader that is overtaken by the end that is cut off knows.
+func TestOvertaken(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, redistest.Options{Args: []string{"--stream-node-max-entries", "10"}})
+	o := settings(s, Streams)
+	o.Stream.MaxLen = 200
+	a, b := join(t, o), join(t, o)
+	hold, held := make(chan struct{}), make(chan struct{})
+	b.mu.Lock()
+	b.answer = func(m *cluster.Message) {
+		if len(b.got()) == 2 {
+			close(held)
+			<-hold
+		}
+	}
+	b.mu.Unlock()
+	a.sayAll(count("m", 0, 2))
+	<-held
+	list := count("m", 0, 1000)
+	for end := 50; end <= len(list); end += 50 { // no faster than a reads
+		a.sayAll(list[max(2, end-50):end])
+		a.awaitTexts(list[:end])
+	}
+	if a.resynced() != 0 {
+		t.Error("a resync without a reason")
+	}
+	close(hold)
+	b.await("the end", func() bool { return slices.Contains(texts(b.got()), "m999") })
+	b.await("a resync", func() bool { return b.resynced() > 0 })
+	b.ascends()
+}
+
 // Several streams divide the namespaces.
 func TestStreamCount(t *testing.T) {
 	t.Parallel()
