@@ -27,6 +27,8 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/redis", "github.com/redis/", "go-redis has one door"},
 	{"", "internal/store/sqlite", "modernc.org/sqlite", "each database has one door"},
 	{"", "internal/store/postgres", "github.com/jackc/", "each database has one door"},
+	{"", "internal/app internal/redis", module + "internal/redis$", "only the application chooses what carries messages between instances"},
+	{"internal/redis", "", module + "internal/socketio", "what carries messages does not know who says them"},
 	{"", "internal/store", "database/sql", "services know stores, not databases"},
 	{"", "internal/app cmd internal/servertest", module + "internal/app", "nothing below the application knows it"},
 	{"", "cmd internal/app internal/servertest", module + "internal/config", "packages take their own options, never the whole configuration"},
