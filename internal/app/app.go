@@ -22,6 +22,7 @@ import (
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/history"
@@ -73,6 +74,7 @@ type App struct {
 	listeners *listener.Service
 	history   *history.Service
 	socket    *socketio.Server
+	bus       cluster.Bus // nil if this server is alone
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -216,6 +218,10 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 		ConnectTimeout: c.ConnectTimeout,
 		QueueLen:       c.QueueLength,
 		QueueBytes:     int(c.QueueBytes),
+		Recovery:       socketio.RecoveryOptions{Window: c.Recovery.Window, MaxBytes: int(c.Recovery.MaxBytes)},
+		Bus:            a.bus,
+		History:        roomHistory{repair{a.workflows, a.chat, a.history}, a.log},
+		Arrived:        a.arrived,
 	})
 }
 

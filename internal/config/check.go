@@ -65,8 +65,12 @@ func (c Config) Check() (problems []string) {
 			add(key, "%v is not a positive duration", d)
 		}
 	}
+	if c.Socket.Recovery.Window < 0 {
+		add("socket.recovery.window", "%v is negative: 0s is off", c.Socket.Recovery.Window)
+	}
 	for key, n := range map[string]int64{
-		"server.maxBody": int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
+		"socket.recovery.maxBytes": int64(c.Socket.Recovery.MaxBytes),
+		"server.maxBody":           int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
 		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),

@@ -52,6 +52,13 @@ type Socket struct {
 	SendLimit      Size          `mapstructure:"sendLimit" yaml:"sendLimit"`
 	QueueLength    int           `mapstructure:"queueLength" yaml:"queueLength"`
 	QueueBytes     Size          `mapstructure:"queueBytes" yaml:"queueBytes"`
+	Recovery       Recovery      `mapstructure:"recovery" yaml:"recovery"`
+}
+
+// Recovery is what is kept for clients that lose their connection.
+type Recovery struct {
+	Window   time.Duration `mapstructure:"window" yaml:"window"`
+	MaxBytes Size          `mapstructure:"maxBytes" yaml:"maxBytes"`
 }
 
 // Contract is what happens to messages that break the AsyncAPI document.
@@ -115,6 +122,7 @@ func Default() Config {
 			PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second,
 			UpgradeTimeout: 10 * time.Second, ConnectTimeout: 45 * time.Second, HandlerTimeout: 10 * time.Second,
 			MaxPayload: 1_000_000, SendLimit: 1 << 20, QueueLength: 256, QueueBytes: 1 << 20,
+			Recovery: Recovery{Window: 2 * time.Minute, MaxBytes: 32 << 20},
 		},
 		Auth: Auth{
 			Issuers: []Issuer{}, APIKeys: []APIKey{}, Leeway: 30 * time.Second,
