@@ -169,7 +169,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
 		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
-		Owner: a.instances.ID,
+		Owner: a.instances.ID, Resumed: func(run workflow.Run, _ uint64) { a.bridge.RunTouched(run.ID) },
 	})
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
