@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/roomcast/roomcast/internal/bench"
+	"github.com/roomcast/roomcast/internal/gcfloor"
 )
 
 const jitterHelp = `Publish to a room whose members lose their connections all the time, and count
@@ -88,6 +89,7 @@ func runJitter(cmd *cobra.Command, o jitterOptions) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 	defer stop()
+	gcfloor.Set() // clients and server share the machine
 	begun := time.Now()
 	o.Progress = func(done int64, what string) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "\rjitter: %d %s, %.0f s ", done, what, time.Since(begun).Seconds())
