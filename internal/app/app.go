@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -28,7 +27,6 @@ import (
 	"github.com/roomcast/roomcast/internal/logstream"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 	"github.com/roomcast/roomcast/namespaces"
@@ -36,9 +34,6 @@ import (
 	"github.com/roomcast/roomcast/namespaces/renewal"
 	"github.com/roomcast/roomcast/namespaces/root"
 )
-
-// databaseFile is the name of the database in the data folder.
-const databaseFile = "roomcast.db"
 
 // Version is the version of the program.
 const Version = "0.1.0"
@@ -108,10 +103,12 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
-		return err
+	if a.opts.Config.Store.Driver == config.SQLite {
+		if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
+			return err
+		}
 	}
-	if a.db, err = sqlite.Open(ctx, filepath.Join(a.opts.Config.Server.Data, databaseFile)); err != nil {
+	if a.db, err = openStore(ctx, a.opts.Config); err != nil {
 		return err
 	}
 	if err := a.newIdentity(ctx); err != nil {

@@ -56,6 +56,8 @@ func (c Config) Check() (problems []string) {
 		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout,
 		"auth.expiryWarning": c.Auth.ExpiryWarning, "auth.revocationInterval": c.Auth.RevocationInterval,
 		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
+		"store.maxLifetime": c.Store.MaxLifetime, "store.connectTimeout": c.Store.ConnectTimeout, "store.timeout": c.Store.Timeout,
+		"instance.heartbeat": c.Instance.Heartbeat, "instance.expiry": c.Instance.Expiry,
 		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
 	} {
 		if d <= 0 {
@@ -77,6 +79,7 @@ func (c Config) Check() (problems []string) {
 		value   string
 		allowed []string
 	}{
+		"store.driver":  {c.Store.Driver, []string{SQLite, Postgres}},
 		"contract.mode": {c.Contract.Mode, []string{"off", "report", "enforce"}},
 		"log.level":     {c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		"log.format":    {c.Log.Format, []string{"text", "json"}},
@@ -86,6 +89,8 @@ func (c Config) Check() (problems []string) {
 		}
 	}
 	slices.Sort(problems)
+	problems = append(problems, c.Store.check()...)
+	problems = append(problems, c.Instance.check()...)
 	return append(problems, c.Auth.check()...)
 }
 

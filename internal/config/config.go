@@ -13,6 +13,8 @@ import (
 // Config is the whole configuration. Packages get the parts they need.
 type Config struct {
 	Server   Server   `mapstructure:"server" yaml:"server"`
+	Store    Store    `mapstructure:"store" yaml:"store"`
+	Instance Instance `mapstructure:"instance" yaml:"instance"`
 	Socket   Socket   `mapstructure:"socket" yaml:"socket"`
 	Auth     Auth     `mapstructure:"auth" yaml:"auth"`
 	Contract Contract `mapstructure:"contract" yaml:"contract"`
@@ -97,6 +99,10 @@ func Default() Config {
 			Addr: []string{"127.0.0.1:3000"}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{}, TrustedProxies: []string{},
 			MaxBody: 1 << 20, ShutdownTimeout: 15 * time.Second,
 		},
+		Store: Store{
+			Driver: SQLite, MaxConns: 16, MaxIdle: 4, MaxLifetime: time.Hour, ConnectTimeout: 5 * time.Second, Timeout: 10 * time.Second,
+		},
+		Instance: Instance{Heartbeat: 2 * time.Second, Expiry: 10 * time.Second},
 		Socket: Socket{
 			Path: "/socket.io/", Transports: []string{"polling", "websocket"}, AllowEIO3: true,
 			PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second,

@@ -46,13 +46,16 @@ func (s Chats) BindRoom(ctx context.Context, id, tenant string) (chat.Room, erro
 
 // Append implements [chat.Store].
 func (s Chats) Append(ctx context.Context, m chat.Message) (chat.Message, error) {
-	err := s.db.tx(ctx, func(tx *sql.Tx) error {
+	err := s.db.tx(ctx, func(tx transaction) error {
+		if err := tx.lock("chat:" + m.RoomID); err != nil {
+			return err
+		}
 		var last sql.NullInt64
-		if err := tx.QueryRowContext(ctx, s.db.rebind(`SELECT MAX(seq) FROM chat_messages WHERE room_id = ?`), m.RoomID).Scan(&last); err != nil {
+		if err := tx.row(`SELECT MAX(seq) FROM chat_messages WHERE room_id = ?`, m.RoomID).Scan(&last); err != nil {
 			return err
 		}
 		m.Seq = uint64(last.Int64) + 1
-		_, err := tx.ExecContext(ctx, s.db.rebind(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at) VALUES (?, ?, ?, ?, ?, ?, ?)`),
+		_, err := tx.exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At))
 		return err
 	})
@@ -121,5 +124,5 @@ func (s Chats) Proposal(ctx context.Context, roomID string) (chat.Proposal, erro
 
 // TakeProposal implements [chat.Store].
 func (s Chats) TakeProposal(ctx context.Context, roomID string) (chat.Proposal, error) {
-	return scanProposal(s.db.write.QueryRowContext(ctx, s.db.rebind(`DELETE FROM chat_proposals WHERE room_id = ? RETURNING workflow_id, title, input`), roomID))
+	return scanProposal(s.db.change(ctx, `DELETE FROM chat_proposals WHERE room_id = ? RETURNING workflow_id, title, input`, roomID))
 }

@@ -79,35 +79,35 @@ func (s Workflows) CreateRun(ctx context.Context, r workflow.Run, log []workflow
 	if err != nil {
 		return err
 	}
-	return s.db.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, s.db.rebind(`INSERT INTO runs (id, workflow_id, tenant, title, status, definition, started_by, started_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+	return s.db.tx(ctx, func(tx transaction) error {
+		_, err := tx.exec(`INSERT INTO runs (id, workflow_id, tenant, title, status, definition, started_by, started_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			r.ID, r.WorkflowID, r.Tenant, r.Title, string(r.Status), string(def), r.StartedBy, micros(r.StartedAt), micros(r.EndedAt), r.Error)
 		if err != nil {
 			return err
 		}
-		return s.append(ctx, tx, r.ID, log)
+		return appendLog(tx, r.ID, log)
 	})
 }
 
 // Append implements [workflow.Store].
 func (s Workflows) Append(ctx context.Context, runID string, log []workflow.Entry, end *workflow.End) error {
-	return s.db.tx(ctx, func(tx *sql.Tx) error {
+	return s.db.tx(ctx, func(tx transaction) error {
 		status, at, message := string(events.RunRunning), int64(0), ""
 		if end != nil {
 			status, at, message = string(end.Status), micros(end.At), end.Error
 		}
-		res, err := tx.ExecContext(ctx, s.db.rebind(`UPDATE runs SET status = ?, ended_at = ?, error = ? WHERE id = ? AND status IN ('PENDING', 'RUNNING')`),
+		res, err := tx.exec(`UPDATE runs SET status = ?, ended_at = ?, error = ? WHERE id = ? AND status IN ('PENDING', 'RUNNING')`,
 			status, at, message, runID)
 		if err := affected(res, err, fmt.Errorf("run %s is not going on: %w", runID, workflow.ErrNotFound)); err != nil {
 			return err
 		}
-		return s.append(ctx, tx, runID, log)
+		return appendLog(tx, runID, log)
 	})
 }
 
-func (s Workflows) append(ctx context.Context, tx *sql.Tx, runID string, log []workflow.Entry) error {
+func appendLog(tx transaction, runID string, log []workflow.Entry) error {
 	for _, e := range log {
-		_, err := tx.ExecContext(ctx, s.db.rebind(`INSERT INTO run_log (run_id, seq, type, node, data, at) VALUES (?, ?, ?, ?, ?, ?)`),
+		_, err := tx.exec(`INSERT INTO run_log (run_id, seq, type, node, data, at) VALUES (?, ?, ?, ?, ?, ?)`,
 			runID, int64(e.Seq), string(e.Type), e.Node, string(e.Data), micros(e.At))
 		if err != nil {
 			return err

@@ -31,6 +31,7 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("keys", func(t *testing.T) { keys(t, db.Identity()) })
 	t.Run("revocations", func(t *testing.T) { revocations(t, db.Identity()) })
 	t.Run("writers", func(t *testing.T) { writers(t, db) })
+	t.Run("texts", func(t *testing.T) { texts(t, db) })
 }
 
 func check(t *testing.T, err error) {
@@ -265,4 +266,31 @@ func writers(t *testing.T, db *store.DB) {
 	messages, err := db.Chats().Messages(ctx, room, 1)
 	check(t, err)
 	same(t, messages[0].Seq, uint64(400))
+}
+
+// texts are kept as they are, but for the one character that a database may
+// not take: that is refused by all.
+func texts(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	room := uuid.NewString()
+	odd := "\x01 \\ ' \" ? $1 %s \u2028 \U0001F600 \uFFFD"
+	m, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: odd, At: now})
+	check(t, err)
+	got, err := db.Chats().Messages(ctx, room, 1)
+	check(t, err)
+	same(t, got, []chat.Message{m})
+
+	refused := func(err error) {
+		t.Helper()
+		if e, meant := events.Public(err); !meant || e.Code != events.CodeValidation {
+			t.Errorf("a text with U+0000: %v", err)
+		}
+	}
+	_, err = db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: "a\x00b", At: now})
+	refused(err)
+	_, err = db.Chats().Room(ctx, "a\x00b")
+	refused(err)
+	_, err = db.Listeners().Listeners(ctx, "a\x00b")
+	refused(err)
+	refused(db.Listeners().DeleteListener(ctx, "a\x00b"))
 }
