@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/eventually"
+	"github.com/roomcast/roomcast/internal/redis/redistest"
 )
 
 // A server is a member of the cluster.
@@ -40,7 +43,7 @@ type world struct {
 
 func newWorld(t *testing.T, adapter string) *world {
 	t.Helper()
-	redis := startRedis(t)
+	redis := redistest.Start(t, redistest.Options{}).URL()
 	w := &world{t: t, adapter: adapter, clients: startProcess(t, "clients.mjs")}
 	for _, name := range []string{"n1", "n2"} {
 		p := startProcess(t, "cluster.mjs", "--name", name, "--adapter", adapter, "--redis", redis)
@@ -193,6 +196,12 @@ func anybody(*client) bool { return true }
 func nobody(*client) bool  { return false }
 func odd(c *client) bool   { return strings.HasSuffix(c.name, "/1") }
 func even(c *client) bool  { return strings.HasSuffix(c.name, "/2") }
+
+// await polls until something is so.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	eventually.True(t, so, func() string { return "still waiting for " + what })
+}
 
 func mustJSON(v any) json.RawMessage {
 	raw, err := json.Marshal(v)
