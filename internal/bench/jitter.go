@@ -158,8 +158,9 @@ func Jitter(ctx context.Context, o JitterOptions) (JitterResult, error) {
 	}
 	j.begun = time.Now()
 	for _, m := range j.members {
-		// The first cuts are spread over one period.
-		m.nextCut = j.begun.Add(time.Duration(m.rng.Int64N(int64(o.Every))))
+		// The first cuts are spread over one period, which begins when everybody
+		// has got something: before that the stock client has no offset.
+		m.nextCut = j.begun.Add(o.Every/15 + time.Duration(m.rng.Int64N(int64(o.Every))))
 		m.wait()
 		alive.Go(func() { m.live(living) })
 	}

@@ -113,32 +113,20 @@ func (f *Fleet) PIDs() (pids []int) {
 	return pids
 }
 
-// build builds the server once in the process of the tests.
+// build brings bin/roomcast up to date, once in the process of the tests.
 var build = sync.OnceValues(func() (string, error) {
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the module: %w", err)
 	}
-	dir, err := os.MkdirTemp("", "roomcast-fleet-")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(dir, "roomcast")
+	binary := filepath.Join(strings.TrimSpace(string(root)), "bin", "roomcast")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/roomcast")
 	cmd.Dir = strings.TrimSpace(string(root))
 	if out, err := cmd.CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
 		return "", fmt.Errorf("building the server: %w: %s", err, out)
 	}
 	return binary, nil
 })
-
-// RemoveBinary removes what Start has built. TestMain calls it at the end.
-func RemoveBinary() {
-	if binary, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(binary))
-	}
-}
 
 func freeAddr(t testing.TB) string {
 	t.Helper()

@@ -3,21 +3,14 @@ package fleet
 import (
 	"io"
 	"net/http"
-	"os"
 	"testing"
 
 	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	RemoveBinary()
-	os.Exit(code)
-}
-
 func TestFleet(t *testing.T) {
 	f := Start(t, Options{Instances: 2, Store: postgrestest.URL(t)})
-	p := StartProxy(t, f.URLs())
+	p := StartProxy(t, f.URLs()...)
 	get := func() int {
 		t.Helper()
 		req, err := http.NewRequest(http.MethodGet, p.URL+"/api/v1/tenants/"+Tenant+"/listeners", nil)
