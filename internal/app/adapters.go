@@ -8,6 +8,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
@@ -20,7 +21,7 @@ import (
 type publisher struct{ server *socketio.Server }
 
 func (p *publisher) Publish(room events.Room, offset uint64, payload events.Payload) error {
-	return p.server.Publish("/", room, offset, payload)
+	return p.server.Publish("/", room, cluster.Position{Offset: offset}, payload)
 }
 
 // runs are workflows as widgets need them.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/logstream"
 	"github.com/roomcast/roomcast/namespaces/monitor"
 )
@@ -88,7 +89,7 @@ func (a *App) stop() error {
 
 // publishToMonitor must not log: what it logged would be published.
 func (a *App) publishToMonitor(room events.Room, offset uint64, p events.Payload) {
-	a.socket.Publish(monitor.Name, room, offset, p)
+	a.socket.Publish(monitor.Name, room, cluster.Position{Offset: offset}, p)
 }
 
 func (a *App) publishStats(room events.Room, p events.Payload) {

@@ -55,7 +55,7 @@ type Service struct {
 
 // NewService returns a Service.
 func NewService(opts Options) *Service {
-	return &Service{opts: opts, table: rooms.New[*binding](), sessions: make(map[Session]map[string]*binding)}
+	return &Service{opts: opts, table: rooms.New(rooms.Options[*binding]{}), sessions: make(map[Session]map[string]*binding)}
 }
 
 // A Connect is what a widget asks for.

@@ -3,13 +3,15 @@ package bridge
 import (
 	"encoding/json"
 
+	"github.com/roomcast/roomcast/internal/rooms"
+
 	"github.com/roomcast/roomcast/events"
 )
 
 // RunUpdated takes an update to the widgets that show its run. The updates of
 // one run must come one after the other.
 func (s *Service) RunUpdated(u Update) {
-	s.table.Publish(u.RunID, u.Offset, func(b *binding) { b.deliver(u) })
+	s.table.Publish(u.RunID, rooms.Numbered(u.Offset, func(b *binding) { b.deliver(u) }))
 }
 
 // deliver emits an update as widgets know it.

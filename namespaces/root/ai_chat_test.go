@@ -36,7 +36,7 @@ func (c *chatter) Follow(room events.Room, since uint64, snapshot func(uint64) (
 
 // Publish implements [chat.Publisher].
 func (c *chatter) Publish(room events.Room, offset uint64, p events.Payload) error {
-	c.table.Publish(string(room), offset, func(c *chatter) { c.said = append(c.said, p.(events.AIChatBotMessage).Text) })
+	c.table.Publish(string(room), rooms.Numbered(offset, func(c *chatter) { c.said = append(c.said, p.(events.AIChatBotMessage).Text) }))
 	return nil
 }
 
@@ -49,7 +49,7 @@ func TestAMessageWithoutJoiningIsAnswered(t *testing.T) {
 	}
 	defer db.Close()
 	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
-	c := &chatter{id: ada, table: rooms.New[*chatter]()}
+	c := &chatter{id: ada, table: rooms.New(rooms.Options[*chatter]{})}
 	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: c, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
 	a := newAIChat(svc)
 	room, err := svc.Open(t.Context(), ada, "")
