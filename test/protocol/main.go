@@ -37,6 +37,7 @@ func main() {
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:3000", "address to listen on")
 	flag.BoolVar(&o.eio3, "eio3", false, "admit Engine.IO 3")
 	flag.BoolVar(&o.load, "load", false, "settings for load tests: the default heartbeat and limits, contract off")
+	flag.BoolVar(&o.recovery, "recovery", false, "let clients come back to their sessions")
 	flag.StringVar(&o.contract, "contract", "off", "contract of bench:echo: off or enforce")
 	profile := flag.String("profile", "", "write a profile of the processor time to this file")
 	flag.Parse()
@@ -60,6 +61,7 @@ type options struct {
 	addr     string
 	eio3     bool
 	load     bool
+	recovery bool
 	contract string
 }
 

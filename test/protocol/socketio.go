@@ -45,10 +45,17 @@ func newSocketIO(o options, logger *slog.Logger) (*socketio.Server, error) {
 	if !o.load {
 		opts.ConnectTimeout = time.Second
 	}
+	if o.recovery {
+		opts.Recovery.Window = 2 * time.Minute
+	}
 	for _, name := range []string{"/", "/custom"} {
 		ns := namespaces.Namespace{Name: name, Routes: append(routes, namespaces.Route{Event: "bench:publish"})}
 		if !o.load {
 			ns.Opened = sendAuth
+		}
+		if o.recovery {
+			ns.MayStay = func(context.Context, *auth.Identity, events.Room) (bool, error) { return true, nil }
+			ns.Restore = func(context.Context, namespaces.Session, json.RawMessage) {} // it keeps nothing
 		}
 		opts.Namespaces = append(opts.Namespaces, socketio.Namespace{Namespace: ns, Handler: h})
 	}
