@@ -54,6 +54,7 @@ type Options struct {
 // Start starts a server and waits until it answers.
 func Start(t testing.TB, opts Options) *Server {
 	t.Helper()
+	redis.SetLogger(silence{})
 	s := &Server{t: t, dir: t.TempDir(), port: freePort(t), useTLS: opts.TLS, pass: opts.Password}
 	s.args = []string{"--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--daemonize", "no", "--repl-diskless-sync-delay", "0"}
 	if opts.Keep {
@@ -213,6 +214,11 @@ func (s *Server) try(args ...any) (any, error) {
 	}
 	return reply, err
 }
+
+// silence is how the client says what it also returns as errors.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 func (c *Certs) client() *tls.Config {
 	pem, err := os.ReadFile(c.CA)
