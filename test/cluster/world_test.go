@@ -49,6 +49,9 @@ func newWorld(t *testing.T, adapter string) *world {
 		p := startProcess(t, "cluster.mjs", "--name", name, "--adapter", adapter, "--redis", redis)
 		w.servers = append(w.servers, &server{doer: p, name: name, url: p.url})
 	}
+	for _, name := range []string{"o1", "o2"} {
+		w.servers = append(w.servers, startOurs(t, name, adapter, redis))
+	}
 	if adapter != "sharded" { // the emitter does not know sharded channels
 		w.emitter = startProcess(t, "emitter.mjs", "--adapter", adapter, "--redis", redis)
 	}
@@ -101,6 +104,10 @@ func (w *world) senders() map[string]doer {
 		all["emitter"] = w.emitter
 	}
 	return all
+}
+
+func (w *world) server(name string) *server {
+	return w.servers[slices.IndexFunc(w.servers, func(s *server) bool { return s.name == name })]
 }
 
 // settle waits until the servers know each other, and until what any of them
