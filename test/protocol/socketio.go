@@ -22,7 +22,7 @@ import (
 var benchContract []byte
 
 // newSocketIO returns the server of the namespaces / and /custom.
-func newSocketIO(o options, logger *slog.Logger) (*socketio.Server, error) {
+func newSocketIO(o options, bus cluster.Bus, logger *slog.Logger) (*socketio.Server, error) {
 	doc, err := asyncapi.Parse(benchContract)
 	if err != nil {
 		return nil, err
@@ -37,6 +37,7 @@ func newSocketIO(o options, logger *slog.Logger) (*socketio.Server, error) {
 	opts := socketio.Options{
 		Engine: o.engine(),
 		Logger: logger,
+		Bus:    bus,
 		Authenticate: func(context.Context, auth.Credential) (*auth.Identity, error) {
 			return &auth.Identity{User: "anybody"}, nil
 		},
