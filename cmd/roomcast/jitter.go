@@ -78,6 +78,7 @@ func jitterCommand() *cobra.Command {
 	f.BoolVar(&o.Since, "since", false, "ask for what was missed when joining again")
 	f.BoolVar(&o.NoRecovery, "no-recovery", false, "clients without connection state recovery, as before 4.6")
 	f.Float64Var(&o.PollingShare, "polling-share", 0, "the share of clients, from 0 to 1, that use HTTP long-polling")
+	f.Float64Var(&o.SilentShare, "silent-share", 0, "the share of cuts, from 0 to 1, that the server is not told of: the connection stays open, unread")
 	f.Uint64Var(&o.Seed, "seed", 1, "of the phases of cuts and of back-off")
 	f.BoolVar(&o.json, "json", false, "print the result as one line of JSON")
 	return cmd

@@ -36,8 +36,12 @@ type JitterOptions struct {
 	NoRecovery bool
 	// PollingShare is how many of the clients, from 0 to 1, use long-polling.
 	PollingShare float64
-	Seed         uint64
-	Progress     func(done int64, what string)
+	// SilentShare is how many of the cuts, from 0 to 1, the server is not told
+	// of: the TCP connection stays open and nobody reads it, as when a phone
+	// changes its network. Clients that poll have none of these.
+	SilentShare float64
+	Seed        uint64
+	Progress    func(done int64, what string)
 }
 
 func (o JitterOptions) withDefaults() JitterOptions {
@@ -130,7 +134,8 @@ type jitter struct {
 // Jitter publishes to a room whose members lose their connections all the
 // time, and counts what they get.
 //
-// A cut resets the TCP connection; what is under way in it is gone. The client
+// A cut resets the TCP connection; what is under way in it is gone. A silent
+// one leaves it open and unread until the next. The client
 // then does what the stock client does: it waits for a second, doubled with
 // each attempt up to five, half more or less, and an attempt while the network
 // is away fails at once. So with an absence of two seconds a client is back

@@ -21,6 +21,7 @@ type member struct {
 	backoff backoff
 	link    link
 	unwatch func() bool // lets link outlive the run's context
+	stale   func()      // ends the link before, which the server may believe in
 	nextCut time.Time   // zero until members are cut
 
 	// Connection state recovery.
@@ -65,7 +66,7 @@ func (m *member) live(ctx context.Context) {
 			return
 		}
 		cut := m.due()
-		m.leave()
+		m.leave(cut)
 		if errors.Is(err, errEnded) {
 			m.run.fail(err)
 			return
@@ -81,10 +82,20 @@ func (m *member) live(ctx context.Context) {
 	}
 }
 
-// leave ends the connection without a word.
-func (m *member) leave() {
-	m.unwatch()
-	m.link.cut()
+// leave gives up the connection without a word. If that is to be silent, it
+// stays open and unread until the next one is given up.
+func (m *member) leave(cut bool) {
+	if m.stale != nil {
+		m.stale()
+		m.stale = nil
+	}
+	end, unwatch := m.link.cut, m.unwatch
+	if cut && !m.polling && m.rng.Float64() < m.run.o.SilentShare {
+		m.stale = func() { unwatch(); end() }
+	} else {
+		unwatch()
+		end()
+	}
 	if m.joined {
 		m.run.present.Add(-1)
 	}

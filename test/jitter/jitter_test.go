@@ -44,6 +44,8 @@ func subjects() []subject {
 		{"roomcast, one instance", false, startFleet(1), recovered},
 		{"roomcast, two instances", false, startFleet(2), recovered},
 		{"roomcast, two instances, clients before 4.6", false, withSince(startFleet(2)), kept},
+		{"socket.io with recovery, half of the cuts silent", false, silent(startNode("--recovery")), delivered},
+		{"roomcast, two instances, half of the cuts silent", false, silent(startFleet(2)), recovered},
 	}
 }
 
@@ -66,6 +68,14 @@ func withSince(start func(*testing.T) bench.JitterOptions) func(*testing.T) benc
 	return func(t *testing.T) bench.JitterOptions {
 		o := start(t)
 		o.NoRecovery = true
+		return o
+	}
+}
+
+func silent(start func(*testing.T) bench.JitterOptions) func(*testing.T) bench.JitterOptions {
+	return func(t *testing.T) bench.JitterOptions {
+		o := start(t)
+		o.SilentShare = 0.5
 		return o
 	}
 }

@@ -49,7 +49,7 @@ Written by ` + "`make prove-jitter`" + ` on %s: %d clients in one room, %.0f pub
 `
 
 const outro = `
-*End to end* is from publishing to receiving, absences included, in ms, of what was delivered. *Caught up* is from the answer to CONNECT until the client has everything that had been published by then, in ms, of the returns after which nothing is missing; socket.io sends what was missed before that answer. *Server* and *clients* are processor time for one delivery, in µs. Clients before 4.6 have no connection state recovery; here they join again with ` + "`since`" + `. To socket.io is published by an event, to Roomcast by ` + "`POST …/publish`" + `, which stores before it answers.
+*End to end* is from publishing to receiving, absences included, in ms, of what was delivered. *Caught up* is from the answer to CONNECT until the client has everything that had been published by then, in ms, of the returns after which nothing is missing; socket.io sends what was missed before that answer. *Server* and *clients* are processor time for one delivery, in µs. A *silent* cut is one that the server is not told of: the TCP connection stays open and nobody reads it. Clients before 4.6 have no connection state recovery; here they join again with ` + "`since`" + `. To socket.io is published by an event, to Roomcast by ` + "`POST …/publish`" + `, which stores before it answers.
 `
 
 func report(rows []row) string {
