@@ -334,11 +334,24 @@ func (m *member) acked(body []byte) error {
 		if ack := acks[0]; ack.OK != nil && !*ack.OK {
 			return fmt.Errorf("%w: %s was refused: %.200s", errEnded, m.run.o.JoinEvent, body[at:])
 		} else if ack.Epoch != "" {
-			m.epoch, m.position = ack.Epoch, max(m.position, ack.Offset)
+			m.stand(ack.Epoch, ack.Offset)
 		}
 	}
 	m.inRoom()
 	return nil
+}
+
+// stand notes where the room is. What a member that comes back has missed is
+// still to come: only its offsets tell how far it is.
+func (m *member) stand(epoch string, head uint64) {
+	switch m.epoch {
+	case "":
+		m.position = head
+	case epoch:
+	default:
+		m.position = 0
+	}
+	m.epoch = epoch
 }
 
 func (m *member) inRoom() {
