@@ -35,6 +35,8 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/bridge", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/listener", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/renewal cmd", module + "internal/identity", "services do not know each other"},
+	{"", "internal/app internal/store", module + "internal/instances", "services do not know each other"},
+	{"", "internal/app", module + "internal/peers", "services declare what they need of other instances"},
 	{"", "internal/app", module + "namespaces/root", "transports get namespaces handed to them"},
 	{"", "internal/app", module + "namespaces/monitor", "transports get namespaces handed to them"},
 	{"", "internal/app internal/telemetry test", module + "internal/socketio", "a transport is at the top: only the application knows it"},

@@ -23,17 +23,16 @@ func (a *App) Run(ctx context.Context) error {
 	// What runs beside requests outlives them: it is stopped last.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if err := a.chat.Recover(background); err != nil {
-		return err
-	}
-	if err := a.workflows.Resume(background); err != nil {
+	if err := a.instances.Register(background); err != nil {
 		return err
 	}
 	var running sync.WaitGroup
+	running.Go(func() { a.instances.Run(background) })
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
 	running.Go(func() { a.sessions.Run(background) })
+	running.Go(func() { a.history.Run(background) })
 	running.Go(func() {
 		a.lines.Run(background, func(l logstream.Line) { monitor.PublishLine(a.publishToMonitor, l) })
 	})
@@ -81,6 +80,8 @@ func (a *App) stop() error {
 	}
 	a.http.Close()
 	errs = append(errs, a.chat.Close(ctx), a.workflows.Close(ctx))
+	a.bridge.Close()
+	a.history.Close()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}

@@ -58,17 +58,23 @@ func (c Config) Check() (problems []string) {
 		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
 		"store.maxLifetime": c.Store.MaxLifetime, "store.connectTimeout": c.Store.ConnectTimeout, "store.timeout": c.Store.Timeout,
 		"instance.heartbeat": c.Instance.Heartbeat, "instance.expiry": c.Instance.Expiry,
+		"history.age":          c.History.Age,
 		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
 	} {
 		if d <= 0 {
 			add(key, "%v is not a positive duration", d)
 		}
 	}
+	if c.Socket.Recovery.Window < 0 {
+		add("socket.recovery.window", "%v is negative: 0s is off", c.Socket.Recovery.Window)
+	}
 	for key, n := range map[string]int64{
-		"server.maxBody": int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
+		"socket.recovery.maxBytes": int64(c.Socket.Recovery.MaxBytes),
+		"server.maxBody":           int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
 		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
+		"history.count":       int64(c.History.Count),
 		"auth.failures.limit": int64(c.Auth.Failures.Limit),
 	} {
 		if n <= 0 {

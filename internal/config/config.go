@@ -23,6 +23,7 @@ type Config struct {
 	Workflow Workflow `mapstructure:"workflow" yaml:"workflow"`
 	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
 	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
+	History  History  `mapstructure:"history" yaml:"history"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -51,6 +52,13 @@ type Socket struct {
 	SendLimit      Size          `mapstructure:"sendLimit" yaml:"sendLimit"`
 	QueueLength    int           `mapstructure:"queueLength" yaml:"queueLength"`
 	QueueBytes     Size          `mapstructure:"queueBytes" yaml:"queueBytes"`
+	Recovery       Recovery      `mapstructure:"recovery" yaml:"recovery"`
+}
+
+// Recovery is what is kept for clients that lose their connection.
+type Recovery struct {
+	Window   time.Duration `mapstructure:"window" yaml:"window"`
+	MaxBytes Size          `mapstructure:"maxBytes" yaml:"maxBytes"`
 }
 
 // Contract is what happens to messages that break the AsyncAPI document.
@@ -92,6 +100,12 @@ type Widgets struct {
 	AutoRegister bool `mapstructure:"autoRegister" yaml:"autoRegister"`
 }
 
+// History is what is kept of the publications of a room.
+type History struct {
+	Count int           `mapstructure:"count" yaml:"count"`
+	Age   time.Duration `mapstructure:"age" yaml:"age"`
+}
+
 // Default returns the configuration without file, environment and flags.
 func Default() Config {
 	return Config{
@@ -108,6 +122,7 @@ func Default() Config {
 			PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second,
 			UpgradeTimeout: 10 * time.Second, ConnectTimeout: 45 * time.Second, HandlerTimeout: 10 * time.Second,
 			MaxPayload: 1_000_000, SendLimit: 1 << 20, QueueLength: 256, QueueBytes: 1 << 20,
+			Recovery: Recovery{Window: 2 * time.Minute, MaxBytes: 32 << 20},
 		},
 		Auth: Auth{
 			Issuers: []Issuer{}, APIKeys: []APIKey{}, Leeway: 30 * time.Second,
@@ -121,6 +136,7 @@ func Default() Config {
 		Workflow: Workflow{Parallel: 64},
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
+		History:  History{Count: 1000, Age: 24 * time.Hour},
 	}
 }
 

@@ -241,7 +241,7 @@ func (s *Server) PublishRaw(namespace string, room events.Room, at cluster.Posit
 
 // encode makes the JSON of a payload and checks it against the contract.
 func (s *Server) encode(namespace string, p events.Payload) (json.RawMessage, error) {
-	payload, err := json.Marshal(p)
+	payload, err := events.Encode(p)
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", p.EventName(), err)
 	}

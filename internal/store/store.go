@@ -73,7 +73,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(db.dialect.Migrations, db.write, files)
+	provider, err := goose.NewProvider(db.dialect.Migrations, db.write, files, goose.WithGoMigrations(db.nameRequests()))
 	if err != nil {
 		return fmt.Errorf("reading migrations: %w", err)
 	}
@@ -152,18 +152,32 @@ func (db *DB) rowOf(ctx context.Context, pool *sql.DB, query string, args []any)
 
 // list runs a query and scans every row with scan.
 func list[T any](ctx context.Context, db *DB, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	return listOf(ctx, db, db.read, scan, query, args...)
+}
+
+func listOf[T any](ctx context.Context, db *DB, pool *sql.DB, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	return listWhile(ctx, db, pool, func() bool { return true }, scan, query, args...)
+}
+
+// listWhile is listOf as long as more is wanted.
+func listWhile[T any](ctx context.Context, db *DB, pool *sql.DB, more func() bool, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	if err := storable(args); err != nil {
 		return nil, err
 	}
 	ctx, cancel := db.bound(ctx)
 	defer cancel()
-	rows, err := db.read.QueryContext(ctx, db.dialect.Rebind(query), args...)
+	rows, err := pool.QueryContext(ctx, db.dialect.Rebind(query), args...)
 	if err != nil {
 		return nil, failure(err)
 	}
+	return scanAll(rows, more, scan)
+}
+
+// scanAll scans every row of a result, as long as more is wanted.
+func scanAll[T any](rows *sql.Rows, more func() bool, scan func(scanner) (T, error)) ([]T, error) {
 	defer rows.Close()
 	var all []T
-	for rows.Next() {
+	for more() && rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
 			return nil, failure(err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
@@ -74,7 +75,7 @@ func (f *fixture) close() {
 }
 
 // Publish implements workflow.Publisher.
-func (f *fixture) Publish(room events.Room, offset uint64, p events.Payload) error {
+func (f *fixture) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
 	raw, err := json.Marshal(p)
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -16,6 +16,7 @@ import (
 func Shared(t *testing.T, a, b *store.DB) {
 	t.Run("conversation", func(t *testing.T) { conversation(t, a, b) })
 	t.Run("revocations", func(t *testing.T) { sharedRevocations(t, a, b) })
+	t.Run("takeovers", func(t *testing.T) { takeovers(t, a, b) })
 	t.Run("proposals", func(t *testing.T) { sharedProposal(t, a, b) })
 }
 
@@ -72,7 +73,7 @@ func sharedRevocations(t *testing.T, a, b *store.DB) {
 
 func sharedProposal(t *testing.T, a, b *store.DB) {
 	room := uuid.NewString()
-	check(t, a.Chats().Propose(t.Context(), room, chat.Proposal{WorkflowID: "w"}))
+	propose(t, a.Chats(), room, chat.Proposal{WorkflowID: "w"})
 	var mu sync.Mutex
 	taken := 0
 	both(2, a, b, func(db *store.DB) {

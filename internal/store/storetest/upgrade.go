@@ -64,6 +64,17 @@ func Upgraded(t *testing.T, db *store.DB) {
 	same(t, len(log), 5)
 	same(t, log[2], workflow.Entry{Seq: 3, Type: workflow.NodeCompleted, Node: "start", Data: json.RawMessage(`{"output":{"a":1},"handle":"output"}`), At: now})
 
+	// Nobody owns what is unfinished.
+	found, err := db.Workflows().RunOfRequest(ctx, "acme", firstRequest)
+	check(t, err)
+	same(t, found, waiting)
+	abandoned, err := db.Workflows().AbandonedRuns(ctx, 10)
+	check(t, err)
+	same(t, abandoned, []workflow.Run{waiting})
+	open, err := db.Chats().Abandoned(ctx, 10)
+	check(t, err)
+	same(t, open, []chat.Message{{RoomID: firstRoom, Seq: 3, Speaker: chat.User, User: "ada", Text: "yes", Action: chat.Approve, At: now}})
+
 	room, err := db.Chats().Room(ctx, firstRoom)
 	check(t, err)
 	same(t, room, chat.Room{ID: firstRoom, Tenant: "acme", Owner: "ada", At: now})
