@@ -134,5 +134,11 @@ func (h *httpPublisher) post(ctx context.Context, n int, body json.RawMessage) (
 	if res.StatusCode/100 == 2 {
 		return false, nil
 	}
-	return res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests, fmt.Errorf("%s: %s: %.300s", url, res.Status, answer)
+	return retryable(res.StatusCode), fmt.Errorf("%s: %s: %.300s", url, res.Status, answer)
+}
+
+// retryable reports whether a status may be another one the next time: the
+// server fails or is busy, or an earlier attempt is still under way.
+func retryable(status int) bool {
+	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusConflict
 }
