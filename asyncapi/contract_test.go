@@ -47,7 +47,11 @@ func TestInboundNamesTheField(t *testing.T) {
 		{"ai_chat_user_message", `{"message":7,"chatRoomID":"` + id + `"}`, "message", "got number"},
 		{"join_room", `"tenant:default"`, "", ""},
 		{"join_room", `""`, "payload", "is empty"},
-		{"join_room", `{"room":1}`, "payload", "got object, want string"},
+		{"join_room", `{"room":"tenant:default","since":{"epoch":"e","offset":0}}`, "", ""},
+		{"join_room", `{"room":"tenant:default","since":null}`, "", ""},
+		{"join_room", `{"room":1}`, "room", "got number, want string"},
+		{"join_room", `{"room":"tenant:default","since":{"offset":1}}`, "since.epoch", "is missing"},
+		{"leave_room", `{"room":1}`, "payload", "got object, want string"},
 		{"unknown", `{}`, "", ""}, // the router's business
 	} {
 		var arg []byte
@@ -87,10 +91,10 @@ func TestOutboundAndAck(t *testing.T) {
 			t.Errorf("%s %s %s passed", tt.namespace, tt.event, tt.payload)
 		}
 	}
-	if err := c.Ack("/", "join_room", []byte(`{"ok":true,"room":"tenant:a"}`)); err != nil {
+	if err := c.Ack("/", "leave_room", []byte(`{"ok":true,"room":"tenant:a"}`)); err != nil {
 		t.Error(err)
 	}
-	if c.Ack("/", "join_room", []byte(`{"ok":true}`)) == nil {
+	if c.Ack("/", "leave_room", []byte(`{"ok":true}`)) == nil {
 		t.Error("an ack without its room passed")
 	}
 }

@@ -31,6 +31,7 @@ func Catalogue() map[string][]Payload {
 			WidgetInputReceived{},
 			WidgetWorkflowDisconnected{},
 			ListenerEvent{},
+			Gap{},
 			AuthExpiring{},
 			AuthEnded{},
 			Failure{},

@@ -7,7 +7,10 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
+	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
@@ -15,12 +18,31 @@ import (
 // Services do not know each other. This file is where what one needs meets
 // what another has.
 
-// publisher is the way from services to rooms. The server is set before
+// publisher is the way from services to rooms. Its fields are set before
 // anything runs.
-type publisher struct{ server *socketio.Server }
+type publisher struct {
+	server *socketio.Server
+	epoch  string
+}
 
-func (p *publisher) Publish(room events.Room, offset uint64, payload events.Payload) error {
-	return p.server.Publish("/", room, offset, payload)
+var (
+	_ workflow.Publisher = (*publisher)(nil)
+	_ chat.Publisher     = (*publisher)(nil)
+	_ history.Publisher  = (*publisher)(nil)
+)
+
+// Publish sends a payload, with its offset if it has a position.
+func (p *publisher) Publish(room events.Room, pos cluster.Position, payload events.Payload) error {
+	if pos.Offset > 0 {
+		pos.Epoch = p.epoch
+		payload = events.Numbered{Payload: payload, Offset: pos.Offset}
+	}
+	return p.server.Publish("/", room, pos, payload)
+}
+
+// PublishRaw implements [history.Publisher].
+func (p *publisher) PublishRaw(room events.Room, pos cluster.Position, event string, data json.RawMessage) {
+	p.server.PublishRaw("/", room, pos, event, data)
 }
 
 // runs are workflows as widgets need them.
@@ -96,8 +118,8 @@ func (r runs) Input(ctx context.Context, run bridge.Run, value map[string]any, f
 // widgetUpdate is an update as widgets need it.
 func widgetUpdate(u workflow.Update) bridge.Update {
 	b := bridge.Update{
-		RunID: u.Run.ID, Offset: u.Offset, Status: u.Status, Context: u.Context, At: u.Entry.At,
-		Payload: u.Payload, Size: u.Size(),
+		RunID: u.Run.ID, Offset: u.Offset, Prev: u.Prev, Status: u.Status, Context: u.Context, At: u.Entry.At,
+		Payload: events.Numbered{Payload: u.Payload, Offset: u.Offset}, Size: u.Size(),
 	}
 	if n := u.Node; n != nil {
 		b.Node = &bridge.Node{ID: n.ID, Type: n.Type, Status: n.Status, Variable: n.Variable, Value: n.Value}

@@ -11,24 +11,27 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/identity"
+	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 	"github.com/roomcast/roomcast/namespaces"
@@ -36,9 +39,6 @@ import (
 	"github.com/roomcast/roomcast/namespaces/renewal"
 	"github.com/roomcast/roomcast/namespaces/root"
 )
-
-// databaseFile is the name of the database in the data folder.
-const databaseFile = "roomcast.db"
 
 // Version is the version of the program.
 const Version = "0.1.0"
@@ -64,6 +64,7 @@ type App struct {
 
 	lock      *os.File
 	db        *store.DB
+	instances *instances.Service
 	auth      *auth.Authenticator
 	keys      *identity.Keys
 	sessions  *identity.Live
@@ -71,7 +72,9 @@ type App struct {
 	chat      *chat.Service
 	bridge    *bridge.Service
 	listeners *listener.Service
+	history   *history.Service
 	socket    *socketio.Server
+	bus       cluster.Bus // nil if this server is alone
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -108,17 +111,22 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
-		return err
+	if a.opts.Config.Store.Driver == config.SQLite {
+		if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
+			return err
+		}
 	}
-	if a.db, err = sqlite.Open(ctx, filepath.Join(a.opts.Config.Server.Data, databaseFile)); err != nil {
+	if a.db, err = openStore(ctx, a.opts.Config); err != nil {
 		return err
 	}
 	if err := a.newIdentity(ctx); err != nil {
 		return err
 	}
 	out := &publisher{}
-	a.newServices(out)
+	if out.epoch, err = a.db.History().Epoch(ctx); err != nil {
+		return fmt.Errorf("reading the epoch of histories: %w", err)
+	}
+	a.newServices(out, contract)
 	a.newSocket(contract)
 	out.server = a.socket
 	if a.opts.Dev {
@@ -152,27 +160,41 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 	return asyncapi.NewContract(doc, mode, a.log)
 }
 
-func (a *App) newServices(out *publisher) {
+func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
+	a.instances = instances.New(instances.Options{
+		Store: a.db.Instances(), Name: uuid.NewString(), Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
+		Alone: c.Store.Driver == config.SQLite, Logger: a.log,
+	})
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
 		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
+		Owner: a.instances.ID,
 	})
 	a.bridge = bridge.NewService(bridge.Options{
-		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister,
+		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
-		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds,
+		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID,
 	})
-	a.listeners = listener.NewService(a.db.Listeners(), out)
+	a.instances.OnLost(a.workflows.Lost)
+	a.instances.OnLost(a.chat.Lost)
+	a.instances.OnSweep(a.chat.Recover)
+	a.instances.OnSweep(a.workflows.Resume)
+	a.history = history.New(history.Options{
+		Store: a.db.History(), Publisher: out, Epoch: out.epoch, Logger: a.log,
+		Check:  func(event string, data []byte) error { return contract.Outbound("/", event, data) },
+		Limits: history.Limits{Count: c.History.Count, Age: c.History.Age},
+	})
+	a.listeners = listener.NewService(a.db.Listeners(), a.history)
 }
 
 func (a *App) newSocket(contract *asyncapi.Contract) {
 	c := a.opts.Config.Socket
 	spaces := []namespaces.Namespace{
-		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners}),
+		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners, History: a.history}),
 		monitor.New(a.lines),
 	}
 	var served []socketio.Namespace
@@ -196,6 +218,10 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 		ConnectTimeout: c.ConnectTimeout,
 		QueueLen:       c.QueueLength,
 		QueueBytes:     int(c.QueueBytes),
+		Recovery:       socketio.RecoveryOptions{Window: c.Recovery.Window, MaxBytes: int(c.Recovery.MaxBytes)},
+		Bus:            a.bus,
+		History:        roomHistory{repair{a.workflows, a.chat, a.history}, a.log},
+		Arrived:        a.arrived,
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/logstream"
 	"github.com/roomcast/roomcast/namespaces/monitor"
 )
@@ -22,17 +23,16 @@ func (a *App) Run(ctx context.Context) error {
 	// What runs beside requests outlives them: it is stopped last.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if err := a.chat.Recover(background); err != nil {
-		return err
-	}
-	if err := a.workflows.Resume(background); err != nil {
+	if err := a.instances.Register(background); err != nil {
 		return err
 	}
 	var running sync.WaitGroup
+	running.Go(func() { a.instances.Run(background) })
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
 	running.Go(func() { a.sessions.Run(background) })
+	running.Go(func() { a.history.Run(background) })
 	running.Go(func() {
 		a.lines.Run(background, func(l logstream.Line) { monitor.PublishLine(a.publishToMonitor, l) })
 	})
@@ -80,6 +80,8 @@ func (a *App) stop() error {
 	}
 	a.http.Close()
 	errs = append(errs, a.chat.Close(ctx), a.workflows.Close(ctx))
+	a.bridge.Close()
+	a.history.Close()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}
@@ -88,7 +90,7 @@ func (a *App) stop() error {
 
 // publishToMonitor must not log: what it logged would be published.
 func (a *App) publishToMonitor(room events.Room, offset uint64, p events.Payload) {
-	a.socket.Publish(monitor.Name, room, offset, p)
+	a.socket.Publish(monitor.Name, room, cluster.Position{Offset: offset}, p)
 }
 
 func (a *App) publishStats(room events.Room, p events.Payload) {

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/roomcast/roomcast/auth"
@@ -26,9 +27,9 @@ type Session interface {
 	Join(room events.Room)
 	Leave(room events.Room)
 	// EnterRun puts the session into the room of a run on behalf of a widget:
-	// it gets what is published there after offset from. snapshot emits what
-	// there is beyond after and returns the offset it got to.
-	EnterRun(runID string, from uint64, snapshot func(after uint64) (through uint64, err error)) error
+	// it gets what is published there after since. read emits what there is
+	// beyond after, up to until, and returns the offset it got to.
+	EnterRun(runID string, since uint64, read func(after, until uint64) (through uint64, err error)) error
 	// LeaveRun takes back one EnterRun. The session stays while another widget
 	// shows the run, or the client has joined it.
 	LeaveRun(runID string)
@@ -41,21 +42,35 @@ type Options struct {
 	// AutoRegister lets the first who connects a widget give it to the tenant
 	// of the workflow; else widgets must be registered before.
 	AutoRegister bool
+	// Epoch is that of the offsets of runs.
+	Epoch  string
+	Logger *slog.Logger
 }
 
 // A Service keeps the bindings of this process. Its methods may be called
 // concurrently.
 type Service struct {
-	opts  Options
-	table *rooms.Table[*binding] // by run
+	opts    Options
+	table   *rooms.Table[*binding] // by run
+	ctx     context.Context        // of readers
+	cancel  context.CancelFunc
+	working sync.WaitGroup // readers
 
 	mu       sync.Mutex
 	sessions map[Session]map[string]*binding // by widget
+	readers  map[string]bool                 // by run; true of those that are to read again
+	closed   bool
 }
 
 // NewService returns a Service.
 func NewService(opts Options) *Service {
-	return &Service{opts: opts, table: rooms.New[*binding](), sessions: make(map[Session]map[string]*binding)}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{opts: opts, sessions: make(map[Session]map[string]*binding), readers: make(map[string]bool)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.table = rooms.New(rooms.Options[*binding]{Missed: s.missed})
+	return s
 }
 
 // A Connect is what a widget asks for.
@@ -66,31 +81,42 @@ type Connect struct {
 	TenantID   string
 	Mode       events.WidgetMode
 	Input      map[string]any
+	Since      *events.Since // what it has got of the run it subscribes to
+}
+
+// Connected is what became of a Connect.
+type Connected struct {
+	RunID   string
+	Through uint64 // the offset of the run that the session has got to
+	Gap     bool   // it was told that something will never come
 }
 
 // Connect binds a widget to a run and tells it so, before anything that the
 // run does.
-func (s *Service) Connect(ctx context.Context, session Session, c Connect) (runID string, err error) {
+func (s *Service) Connect(ctx context.Context, session Session, c Connect) (Connected, error) {
+	if c.Since != nil && c.Mode != events.WidgetSubscribe {
+		return Connected{}, events.FieldErrorf("since", "is for mode subscribe alone")
+	}
 	switch c.Mode {
 	case "", events.WidgetExecute:
 		if c.WorkflowID == "" {
-			return "", events.FieldErrorf("workflowID", "is required for execute mode")
+			return Connected{}, events.FieldErrorf("workflowID", "is required for execute mode")
 		}
 		return s.execute(ctx, session, c)
 	case events.WidgetSubscribe, events.WidgetReplay:
 		run, err := s.lookUp(ctx, session.Identity(), c)
 		if err != nil {
-			return "", err
+			return Connected{}, err
 		}
 		if err := s.admit(ctx, session.Identity(), c, run.Tenant); err != nil {
-			return "", err
+			return Connected{}, err
 		}
 		if c.Mode == events.WidgetReplay {
-			return run.ID, s.replay(ctx, session, c.WidgetID, run)
+			return s.replay(ctx, session, c.WidgetID, run)
 		}
-		return run.ID, s.subscribe(ctx, session, c.WidgetID, run)
+		return s.subscribe(ctx, session, c, run)
 	}
-	return "", events.FieldErrorf("mode", "Unknown mode: %s", c.Mode)
+	return Connected{}, events.FieldErrorf("mode", "Unknown mode: %s", c.Mode)
 }
 
 // lookUp finds the run that a widget wants to see.
@@ -107,7 +133,7 @@ func (s *Service) lookUp(ctx context.Context, id *auth.Identity, c Connect) (Run
 // admit checks that the widget is the tenant's and that the user may use it.
 func (s *Service) admit(ctx context.Context, id *auth.Identity, c Connect, tenant string) error {
 	notFound := events.NotFound("widget", c.WidgetID)
-	if !id.Can(auth.UseWidgets, tenant) || c.TenantID != "" && c.TenantID != tenant {
+	if !mayShow(id, tenant, tenant) || c.TenantID != "" && c.TenantID != tenant {
 		return notFound
 	}
 	var owner string
@@ -126,26 +152,32 @@ func (s *Service) admit(ctx context.Context, id *auth.Identity, c Connect, tenan
 	return nil
 }
 
+// mayShow reports whether a user may show a run in a widget that a tenant owns.
+func mayShow(id *auth.Identity, owner, tenant string) bool {
+	return owner == tenant && id.Can(auth.UseWidgets, tenant)
+}
+
 // execute starts a run for a widget. The widget is bound before the first node
 // can run, so it misses nothing.
-func (s *Service) execute(ctx context.Context, session Session, c Connect) (string, error) {
+func (s *Service) execute(ctx context.Context, session Session, c Connect) (Connected, error) {
 	tenant, err := s.opts.Runs.Executable(ctx, session.Identity(), c.WorkflowID)
 	if err != nil {
-		return "", err
+		return Connected{}, err
 	}
 	if err := s.admit(ctx, session.Identity(), c, tenant); err != nil {
-		return "", err
+		return Connected{}, err
 	}
 	run, err := s.opts.Runs.Prepare(ctx, session.Identity(), c.WorkflowID, c.Input)
 	if err != nil {
-		return "", err
+		return Connected{}, err
 	}
 	b := s.bind(session, c.WidgetID, run)
+	b.start(run.Through, true)
 	s.table.Join(run.ID, b)
-	nothingYet := func(after uint64) (uint64, error) { return after, nil }
+	nothingYet := func(after, _ uint64) (uint64, error) { return after, nil }
 	if err := s.enter(b, run.Through, nothingYet); err != nil {
 		s.unbind(session, c.WidgetID)
-		return "", err
+		return Connected{}, err
 	}
 	session.Emit(events.WidgetWorkflowConnected{
 		WidgetID: c.WidgetID, InstanceID: run.ID, WorkflowID: run.WorkflowID,
@@ -153,17 +185,17 @@ func (s *Service) execute(ctx context.Context, session Session, c Connect) (stri
 	})
 	if err := s.opts.Runs.Start(ctx, run); err != nil {
 		s.unbind(session, c.WidgetID)
-		return "", err
+		return Connected{}, err
 	}
-	return run.ID, nil
+	return Connected{RunID: run.ID, Through: run.Through}, nil
 }
 
 // Refresh runs a widget's workflow again, with its previous input unless a new
 // one is given.
-func (s *Service) Refresh(ctx context.Context, session Session, widgetID, tenantID string, input map[string]any) (runID string, err error) {
+func (s *Service) Refresh(ctx context.Context, session Session, widgetID, tenantID string, input map[string]any) (Connected, error) {
 	b := s.find(session, widgetID)
 	if b == nil {
-		return "", events.Errorf(events.CodeConflict, "Widget is not connected")
+		return Connected{}, events.Errorf(events.CodeConflict, "Widget is not connected")
 	}
 	if input == nil {
 		input = b.run.Input

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -38,12 +39,12 @@ func (t *tab) Drain(context.Context) error {
 func (t *tab) Identity() *auth.Identity { return ada }
 func (t *tab) Join(r events.Room)       { t.rooms[r] = true }
 func (t *tab) Leave(r events.Room)      { delete(t.rooms, r) }
-func (t *tab) EnterRun(runID string, from uint64, snapshot func(uint64) (uint64, error)) error {
+func (t *tab) EnterRun(runID string, since uint64, read func(after, until uint64) (uint64, error)) error {
 	if t.refuse != nil {
 		return t.refuse
 	}
 	t.runs[runID]++
-	_, err := snapshot(from)
+	_, err := read(since, math.MaxUint64)
 	return err
 }
 
@@ -236,6 +237,42 @@ func TestSubscribeAndReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, a, `workflow_connected r1 execute{"input":{"from":"over"}}`)
+}
+
+// A widget that has seen some of a run gets the rest, with the context as it
+// is; and is told if what it has is not of this run.
+func TestSubscribeSince(t *testing.T) {
+	runs := &fakeRuns{history: map[string]History{"live": {
+		Updates: []Update{past("live", "a", 2), past("live", "b", 4)}, Through: 5, Status: events.RunRunning, Context: events.JSON(`{"a":1}`),
+	}}}
+	const connected = `workflow_connected live subscribe{"a":1}`
+	for _, tt := range []struct {
+		since events.Since
+		gap   bool
+		want  []string
+	}{
+		{events.Since{Epoch: "e1", Offset: 5}, false, nil},
+		{events.Since{Epoch: "e1", Offset: 2}, false, []string{"context_update live b"}},
+		{events.Since{Epoch: "e1", Offset: 0}, false, []string{"context_update live a without context", "context_update live b"}},
+		{events.Since{Epoch: "e0", Offset: 4}, true, []string{"gap", "context_update live a without context", "context_update live b"}},
+		{events.Since{Epoch: "e1", Offset: 9}, true, []string{"gap"}},
+	} {
+		s := NewService(Options{Runs: runs, Widgets: owners{}, AutoRegister: true, Epoch: "e1"})
+		a := newTab()
+		done, err := s.Connect(t.Context(), a, Connect{WidgetID: "x", InstanceID: "live", Mode: events.WidgetSubscribe, Since: &tt.since})
+		if err != nil || done.Gap != tt.gap || done.Through != 5 {
+			t.Errorf("%+v: %+v %v", tt.since, done, err)
+		}
+		s.RunUpdated(node("live", "c", 6))
+		got := slices.DeleteFunc(strings.Split(a.take(), "\n"), func(line string) bool { return strings.HasPrefix(line, "workflow_node_update") || line == "" })
+		if want := append(append([]string{connected}, tt.want...), "context_update live c"); !slices.Equal(got, want) {
+			t.Errorf("%+v: got %q, want %q", tt.since, got, want)
+		}
+	}
+	s := NewService(Options{Runs: runs, Widgets: owners{}})
+	if _, err := s.Connect(t.Context(), newTab(), Connect{WidgetID: "x", WorkflowID: "w", Since: &events.Since{}}); err == nil {
+		t.Error("since was taken for execute")
+	}
 }
 
 // A widget that cannot be brought to its run is not bound, and hears nothing.

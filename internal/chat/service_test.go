@@ -15,6 +15,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
 
@@ -58,7 +59,7 @@ func newFixture(t *testing.T, opts chat.Options, reply assistantFunc) *fixture {
 }
 
 // Publish implements chat.Publisher.
-func (f *fixture) Publish(_ events.Room, _ uint64, p events.Payload) error {
+func (f *fixture) Publish(_ events.Room, _ cluster.Position, p events.Payload) error {
 	f.said <- p.(events.AIChatBotMessage).Text
 	return nil
 }
@@ -308,10 +309,16 @@ func TestBindingARoomTwice(t *testing.T) {
 func TestRecover(t *testing.T) {
 	f := newFixture(t, chat.Options{}, nil)
 	room := f.room(ada)
-	for _, speaker := range []chat.Speaker{chat.User, chat.Bot, chat.User, chat.User} {
-		if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: speaker, Text: "x"}); err != nil {
+	var said []chat.Message
+	for range 3 {
+		m, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"})
+		if err != nil {
 			t.Fatal(err)
 		}
+		said = append(said, m)
+	}
+	if _, err := f.store.Answer(t.Context(), said[0], chat.Message{RoomID: room, Speaker: chat.Bot, Text: "y"}, nil); err != nil {
+		t.Fatal(err)
 	}
 	for range 2 {
 		if err := f.svc.Recover(t.Context()); err != nil {

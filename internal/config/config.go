@@ -13,6 +13,8 @@ import (
 // Config is the whole configuration. Packages get the parts they need.
 type Config struct {
 	Server   Server   `mapstructure:"server" yaml:"server"`
+	Store    Store    `mapstructure:"store" yaml:"store"`
+	Instance Instance `mapstructure:"instance" yaml:"instance"`
 	Socket   Socket   `mapstructure:"socket" yaml:"socket"`
 	Auth     Auth     `mapstructure:"auth" yaml:"auth"`
 	Contract Contract `mapstructure:"contract" yaml:"contract"`
@@ -22,6 +24,7 @@ type Config struct {
 	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
 	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
 	Redis    Redis    `mapstructure:"redis" yaml:"redis"`
+	History  History  `mapstructure:"history" yaml:"history"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -50,6 +53,13 @@ type Socket struct {
 	SendLimit      Size          `mapstructure:"sendLimit" yaml:"sendLimit"`
 	QueueLength    int           `mapstructure:"queueLength" yaml:"queueLength"`
 	QueueBytes     Size          `mapstructure:"queueBytes" yaml:"queueBytes"`
+	Recovery       Recovery      `mapstructure:"recovery" yaml:"recovery"`
+}
+
+// Recovery is what is kept for clients that lose their connection.
+type Recovery struct {
+	Window   time.Duration `mapstructure:"window" yaml:"window"`
+	MaxBytes Size          `mapstructure:"maxBytes" yaml:"maxBytes"`
 }
 
 // Contract is what happens to messages that break the AsyncAPI document.
@@ -91,6 +101,12 @@ type Widgets struct {
 	AutoRegister bool `mapstructure:"autoRegister" yaml:"autoRegister"`
 }
 
+// History is what is kept of the publications of a room.
+type History struct {
+	Count int           `mapstructure:"count" yaml:"count"`
+	Age   time.Duration `mapstructure:"age" yaml:"age"`
+}
+
 // Default returns the configuration without file, environment and flags.
 func Default() Config {
 	return Config{
@@ -98,11 +114,16 @@ func Default() Config {
 			Addr: []string{"127.0.0.1:3000"}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{}, TrustedProxies: []string{},
 			MaxBody: 1 << 20, ShutdownTimeout: 15 * time.Second,
 		},
+		Store: Store{
+			Driver: SQLite, MaxConns: 16, MaxIdle: 4, MaxLifetime: time.Hour, ConnectTimeout: 5 * time.Second, Timeout: 10 * time.Second,
+		},
+		Instance: Instance{Heartbeat: 2 * time.Second, Expiry: 10 * time.Second},
 		Socket: Socket{
 			Path: "/socket.io/", Transports: []string{"polling", "websocket"}, AllowEIO3: true,
 			PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second,
 			UpgradeTimeout: 10 * time.Second, ConnectTimeout: 45 * time.Second, HandlerTimeout: 10 * time.Second,
 			MaxPayload: 1_000_000, SendLimit: 1 << 20, QueueLength: 256, QueueBytes: 1 << 20,
+			Recovery: Recovery{Window: 2 * time.Minute, MaxBytes: 32 << 20},
 		},
 		Auth: Auth{
 			Issuers: []Issuer{}, APIKeys: []APIKey{}, Leeway: 30 * time.Second,
@@ -117,6 +138,7 @@ func Default() Config {
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
 		Redis:    defaultRedis(),
+		History:  History{Count: 1000, Age: 24 * time.Hour},
 	}
 }
 

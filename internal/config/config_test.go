@@ -101,6 +101,8 @@ func TestRefusals(t *testing.T) {
 		{"redis: {sentinelPasswordFile: /no/such/file}", "", "redis.sentinelPasswordFile: open /no/such/file"},
 		{"auth: {issuers: [{name: i, nextSecretFile: /no/such/file}]}", "", "auth.issuers[0].nextSecretFile: open /no/such/file"},
 		{"auth: {issuers: [{name: i, publicKeyFiles: [/no/such/file]}]}", "", "auth.issuers[0].publicKeyFiles: open /no/such/file"},
+		{"store: {url: 'postgres://h/d', urlFile: x}", "", "store.url and store.urlFile are both set"},
+		{"store: {urlFile: /no/such/file}", "", "store.urlFile: open /no/such/file"},
 		{"", "ROOMCAST_CHAT_WAITING=x", `ROOMCAST_CHAT_WAITING: "x" is not a whole number`},
 	} {
 		_, err := Load(Source{File: write(t, tt.file), Env: []string{tt.env}})
@@ -130,6 +132,8 @@ func TestCheck(t *testing.T) {
 	c.Server.TrustedProxies = []string{"10.0.0.0/8", "::1", "proxy"}
 	c.Auth.Failures.Limit = 0
 	c.Redis.Adapter, c.Redis.Timeout, c.Redis.Stream.Count = "pigeon", 0, 0
+	c.Store.Driver, c.Store.MaxConns, c.Store.MaxIdle, c.Store.Timeout = "oracle", 1, 4, 0
+	c.Instance.Heartbeat = 4 * time.Second
 	got := strings.Join(c.Check(), "\n")
 	for _, want := range []string{
 		`server.addr: "nowhere" is not host:port`, `server.allowedOrigins: "app.example.com"`, `socket.transports: "pigeon"`,
@@ -137,10 +141,21 @@ func TestCheck(t *testing.T) {
 		"auth.issuers[0].secret: has 5 bytes", "auth.issuers[0].nextSecret: has 5 bytes", "auth.failures.limit: 0 is not",
 		`server.trustedProxies: "proxy" is not an address`, "auth.issuers[1].name: is missing", "auth.issuers[2].audience: is missing",
 		`redis.adapter: "pigeon" is not one of none, classic, sharded, streams`, "redis.timeout: 0s", "redis.stream.count: 0 is not", "redis.addrs: is empty",
+		`store.driver: "oracle" is not one of sqlite, postgres`, "store.maxConns: 1 is too few", "store.maxIdle: 4 is not between 1 and store.maxConns",
+		"store.timeout: 0s", "instance.expiry: 10s is less than three times",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no problem says %q in\n%s", want, got)
 		}
+	}
+	c = Default()
+	c.Store.Driver = Postgres
+	if got := strings.Join(c.Check(), "\n"); !strings.HasPrefix(got, "store.url: is missing") {
+		t.Error(got)
+	}
+	c.Store.Driver, c.Store.URL = SQLite, "postgres://h/d"
+	if got := strings.Join(c.Check(), "\n"); !strings.HasPrefix(got, "store.url: is for PostgreSQL") {
+		t.Error(got)
 	}
 }
 
@@ -178,7 +193,7 @@ func TestSecretsFromFiles(t *testing.T) {
 		File: write(t, "auth: {issuers: [{name: i, secretFile: "+file+", publicKeyFiles: ["+file+"]}, {name: j}, {name: k}]}"),
 		Env: []string{
 			"ROOMCAST_REDIS_PASSWORD_FILE=" + file, "ROOMCAST_REDIS_SENTINELPASSWORDFILE=" + file, "ROOMCAST_REDIS_URL=redis://:here@x",
-			"ROOMCAST_AUTH_ISSUERS_1_SECRET_FILE=" + file, "ROOMCAST_AUTH_ISSUERS_2_NEXTSECRET=here", "ROOMCAST_SERVER_DATA_FILE=" + file,
+			"ROOMCAST_STORE_URL_FILE=" + file, "ROOMCAST_AUTH_ISSUERS_1_SECRET_FILE=" + file, "ROOMCAST_AUTH_ISSUERS_2_NEXTSECRET=here", "ROOMCAST_SERVER_DATA_FILE=" + file,
 		},
 	})
 	if err != nil {
@@ -186,7 +201,7 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 	i := c.Auth.Issuers
 	if i[0].Secret != "from a file" || i[0].PublicKeys[0] != "from a file" || i[1].Secret != "from a file" || i[2].NextSecret != "here" || c.Server.Data != "from a file" ||
-		c.Redis.Password != "from a file" || c.Redis.SentinelPassword != "from a file" || c.Redis.URL != "redis://:here@x" {
+		c.Redis.Password != "from a file" || c.Redis.SentinelPassword != "from a file" || c.Redis.URL != "redis://:here@x" || c.Store.URL != "from a file" {
 		t.Errorf("%+v", c)
 	}
 	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c.Auth.Issuers)} {

@@ -69,6 +69,9 @@ func Load(src Source) (Config, error) {
 			return Config{}, err
 		}
 	}
+	if err := c.Store.readFile(); err != nil {
+		return Config{}, err
+	}
 	return c, errors.Join(c.Auth.readFiles(), c.Redis.readFiles())
 }
 

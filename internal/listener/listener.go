@@ -12,6 +12,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // Kind is what a row stands for.
@@ -52,9 +53,9 @@ type Store interface {
 	Listeners(ctx context.Context, tenant string) ([]Listener, error)
 }
 
-// A Publisher sends an event to a room.
+// A Publisher numbers, keeps and sends an event to a room.
 type Publisher interface {
-	Publish(room events.Room, offset uint64, p events.Payload) error
+	Publish(ctx context.Context, room events.Room, p events.Payload) (cluster.Position, error)
 }
 
 // A Service keeps listeners. Its methods may be called concurrently.
@@ -123,32 +124,33 @@ type Data struct {
 	Test  bool   // for those who set the listener up
 }
 
-// Emit publishes what a listener has heard.
-func (s *Service) Emit(ctx context.Context, id *auth.Identity, listenerID string, d Data) error {
+// Emit publishes what a listener has heard, and returns where it stands in the
+// history of its room.
+func (s *Service) Emit(ctx context.Context, id *auth.Identity, listenerID string, d Data) (cluster.Position, error) {
 	l, err := s.Get(ctx, id, auth.WriteListeners, listenerID)
 	if err != nil {
-		return err
+		return cluster.Position{}, err
 	}
 	switch {
 	case d.Mode == "":
 		d.Mode = "replace"
 	case d.Mode != "replace" && d.Mode != "append":
-		return events.FieldErrorf("mode", "%q is not one of replace, append", d.Mode)
+		return cluster.Position{}, events.FieldErrorf("mode", "%q is not one of replace, append", d.Mode)
 	}
 	if d.Limit == 0 {
 		d.Limit = 1000
 	}
 	if d.Limit < 0 {
-		return events.FieldErrorf("limit", "is negative")
+		return cluster.Position{}, events.FieldErrorf("limit", "is negative")
 	}
 	if len(d.Value) == 0 {
-		return events.FieldErrorf("data", "is missing")
+		return cluster.Position{}, events.FieldErrorf("data", "is missing")
 	}
 	room := l.Room()
 	if d.Test && l.Kind == Source {
 		room = events.ListenerTestRoom(l.ID)
 	}
-	return s.publisher.Publish(room, 0, events.ListenerEvent{
+	return s.publisher.Publish(ctx, room, events.ListenerEvent{
 		ChannelName: string(room), Data: d.Value, Mode: d.Mode, Limit: d.Limit, Timestamp: time.Now().UnixMilli(),
 	})
 }

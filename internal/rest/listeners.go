@@ -66,6 +66,6 @@ func (a *API) emitListenerEvent(r *request) (any, error) {
 	if err := r.decode(&body); err != nil {
 		return nil, err
 	}
-	err = a.opts.Listeners.Emit(r.Context(), r.id, id, listener.Data{Value: body.Data, Mode: body.Mode, Limit: body.Limit, Test: body.Test})
-	return map[string]any{"listenerID": id}, err
+	pos, err := a.opts.Listeners.Emit(r.Context(), r.id, id, listener.Data{Value: body.Data, Mode: body.Mode, Limit: body.Limit, Test: body.Test})
+	return map[string]any{"listenerID": id, "epoch": pos.Epoch, "offset": pos.Offset}, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/namespaces"
 )
 
@@ -151,7 +152,7 @@ func TestDisconnectWhileTheConnectionIsBusy(t *testing.T) {
 	c.send(`40/admin,{"token":"admin"}`)
 	<-busy
 	s.Disconnect()
-	f.srv.PublishRaw("/", "room", 0, "secret", json.RawMessage("1"))
+	f.srv.PublishRaw("/", "room", cluster.Position{}, "secret", json.RawMessage("1"))
 	c.expect("41")
 	<-closed
 	c.send(`427["sent before it knew"]`)

@@ -19,9 +19,13 @@ type machine struct {
 
 	vars   map[string]any
 	seq    uint64
+	shown  uint64 // the latest entry that clients see, and prev the one before
+	prev   uint64
 	begun  bool // a node has been dispatched, or more
 	ended  *ending
 	failed string // the first failure that nothing handled
+
+	inputs map[string]bool // the ids of orders that came from other instances
 }
 
 // nodeState is how far a node has got.
@@ -59,7 +63,7 @@ const (
 )
 
 func newMachine(def Definition) *machine {
-	m := &machine{def: def, nodes: make(map[string]*nodeState), edges: make([]edgeState, len(def.Edges)), vars: map[string]any{}}
+	m := &machine{def: def, nodes: make(map[string]*nodeState), edges: make([]edgeState, len(def.Edges)), vars: map[string]any{}, inputs: map[string]bool{}}
 	for _, n := range def.Nodes {
 		m.nodes[n.ID] = &nodeState{Node: n}
 	}
@@ -82,6 +86,9 @@ func replay(def Definition, log []Entry) *machine {
 // apply moves the state on by one entry.
 func (m *machine) apply(e Entry) {
 	m.seq = e.Seq
+	if visible(e) {
+		m.prev, m.shown = m.shown, e.Seq
+	}
 	m.begun = m.begun || e.Type != InputSet
 	n := m.nodes[e.Node]
 	switch e.Type {
@@ -93,6 +100,7 @@ func (m *machine) apply(e Entry) {
 		n.status, n.suspended, n.since = nodeSuspended, decode[suspension](e), e.At
 	case NodeCompleted:
 		c := decode[completion](e)
+		m.received(c.InputID)
 		m.store(n, c.Variable, c.Output)
 		m.leave(n, c.Handle)
 	case NodeFailed:
@@ -104,10 +112,20 @@ func (m *machine) apply(e Entry) {
 		m.leave(n, f.Handle)
 	case SystemSet:
 		a := decode[assignment](e)
+		m.received(a.InputID)
 		m.vars[a.Key] = whole(a.Value)
 	case RunEnded:
 		end := decode[ending](e)
+		m.received(end.InputID)
 		m.ended = &end
+	}
+}
+
+// received remembers an order that another instance sent, which may send it
+// again if it did not hear that it came.
+func (m *machine) received(inputID string) {
+	if inputID != "" {
+		m.inputs[inputID] = true
 	}
 }
 

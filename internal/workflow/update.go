@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // An Update is an entry as clients see it.
 type Update struct {
 	Run    Run
 	Offset uint64 // the number of the entry
+	Prev   uint64 // that of the update before it; 0 for the first
 	// Payload goes to the room of the run.
 	Payload events.Payload
 	// Node is the node that has ended, nil when the update is about the run
@@ -21,6 +23,11 @@ type Update struct {
 	// the end of the run has them.
 	Context events.JSON
 	Entry   Entry
+}
+
+// Position is where the update stands in its room, without the epoch.
+func (u Update) Position() cluster.Position {
+	return cluster.Position{Offset: u.Offset, Prev: u.Prev}
 }
 
 // Size is about how many bytes clients get for the update, without Context.
@@ -37,10 +44,24 @@ type NodeUpdate struct {
 	Value    events.JSON
 }
 
+// visible reports whether clients see an entry.
+func visible(e Entry) bool {
+	switch e.Type {
+	case NodeCompleted, NodeFailed, RunEnded:
+		return true
+	case NodeSuspended:
+		return decode[suspension](e).Config != nil // else it is a delay: nobody is asked for anything
+	}
+	return false
+}
+
 // update returns what clients see of an entry that m has just applied; false
 // means nothing.
 func update(run Run, m *machine, e Entry) (Update, bool) {
-	u := Update{Run: run, Offset: e.Seq, Entry: e}
+	if !visible(e) {
+		return Update{}, false
+	}
+	u := Update{Run: run, Offset: e.Seq, Prev: m.prev, Entry: e}
 	switch e.Type {
 	case NodeCompleted:
 		c := decode[completion](e)
@@ -58,9 +79,6 @@ func update(run Run, m *machine, e Entry) (Update, bool) {
 		}
 	case NodeSuspended:
 		s := decode[suspension](e)
-		if s.Config == nil {
-			return Update{}, false // a delay: nobody is asked for anything
-		}
 		u.Payload = events.WorkflowDataCollectionRequest{
 			InstanceID: run.ID, NodeID: e.Node, CollectionRequestID: s.RequestID,
 			CollectionType: s.Config.CollectionType, CollectionConfig: *s.Config,
@@ -74,8 +92,6 @@ func update(run Run, m *machine, e Entry) (Update, bool) {
 			p.Output = encode(end.Output)
 		}
 		u.Payload = p
-	default:
-		return Update{}, false
 	}
 	return u, true
 }

@@ -3,6 +3,7 @@ package root
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"sync"
 
 	"github.com/roomcast/roomcast/events"
@@ -11,14 +12,16 @@ import (
 )
 
 type aiChat struct {
-	chat *chat.Service
+	chat     *chat.Service
+	epoch    string
+	followed *followed
 
 	mu     sync.Mutex
 	joined map[namespaces.Session]map[events.Room]bool
 }
 
-func newAIChat(c *chat.Service) *aiChat {
-	return &aiChat{chat: c, joined: make(map[namespaces.Session]map[events.Room]bool)}
+func newAIChat(c *chat.Service, epoch string, f *followed) *aiChat {
+	return &aiChat{chat: c, epoch: epoch, followed: f, joined: make(map[namespaces.Session]map[events.Room]bool)}
 }
 
 func (a *aiChat) routes() []namespaces.Route {
@@ -30,14 +33,16 @@ func (a *aiChat) routes() []namespaces.Route {
 }
 
 type chatJoin struct {
-	ChatRoomID string `json:"chatRoomID,omitempty"`
-	TenantID   string `json:"tenantID,omitempty"`
-	FirebaseID string `json:"firebaseID,omitempty"`
+	ChatRoomID string        `json:"chatRoomID,omitempty"`
+	Since      *events.Since `json:"since,omitempty"`
+	TenantID   string        `json:"tenantID,omitempty"`
+	FirebaseID string        `json:"firebaseID,omitempty"`
 }
 
 type chatJoined struct {
 	ChatRoomID string        `json:"chatRoomID"`
 	Messages   []chatHistory `json:"messages"`
+	resumption
 }
 
 // chatHistory is a message that was said before the client joined.
@@ -63,11 +68,11 @@ func (a *aiChat) join(ctx context.Context, s namespaces.Session, in chatJoin) (c
 		return chatJoined{}, err
 	}
 	s.Emit(events.AIChatRoomID{ChatRoomID: room.ID})
-	recent, err := a.enter(ctx, s, room)
+	recent, resumed, err := a.enter(ctx, s, room, in.Since)
 	if err != nil {
 		return chatJoined{}, err
 	}
-	out := chatJoined{ChatRoomID: room.ID, Messages: []chatHistory{}}
+	out := chatJoined{ChatRoomID: room.ID, Messages: []chatHistory{}, resumption: resumed}
 	for _, m := range recent {
 		out.Messages = append(out.Messages, chatHistory{m.Speaker, m.Text, events.Time{Time: m.At}})
 	}
@@ -75,26 +80,41 @@ func (a *aiChat) join(ctx context.Context, s namespaces.Session, in chatJoin) (c
 }
 
 // enter puts a session into a conversation and returns the latest messages.
-// What is said after those reaches it as events.
-func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room) ([]chat.Message, error) {
-	var recent []chat.Message
-	read := func() (err error) {
-		recent, err = a.chat.Recent(ctx, room)
-		return err
+// What the assistant says after those, or after since, reaches it as events.
+func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room, since *events.Since) ([]chat.Message, resumption, error) {
+	recent, err := a.chat.Recent(ctx, room)
+	if err != nil {
+		return nil, resumption{}, err
 	}
-	err := s.Follow(events.ChatRoom(room.ID), 0, func(uint64) (through uint64, err error) {
-		if err = read(); len(recent) > 0 {
-			through = recent[len(recent)-1].Seq
+	var after uint64
+	if len(recent) > 0 {
+		after = recent[len(recent)-1].Seq
+	}
+	ctx, out := context.WithoutCancel(ctx), newSending(ctx, s) // a client may take its time
+	if since != nil {
+		var gap *events.Gap
+		if after, gap = since.Resume(events.ChatRoom(room.ID), a.epoch, 0, after); gap != nil {
+			err = out.miss(gap)
 		}
-		return through, err
+		if err != nil {
+			return nil, resumption{}, err
+		}
+	}
+	through, err := a.followed.follow(s, events.ChatRoom(room.ID), after, func(after, until uint64) (uint64, error) {
+		said, err := a.chat.Published(ctx, room.ID, after, min(until, math.MaxInt64))
+		for _, m := range said {
+			if err := out.Emit(events.Numbered{Payload: m.Payload, Offset: m.Position.Offset}, len(m.Payload.Text)); err != nil {
+				return 0, err
+			}
+			after = m.Position.Offset
+		}
+		return after, err
 	})
-	if err == nil && recent == nil { // it was in the room already
-		err = read()
+	if err != nil {
+		return nil, resumption{}, err
 	}
-	if err == nil {
-		a.remember(s, events.ChatRoom(room.ID))
-	}
-	return recent, err
+	a.remember(s, events.ChatRoom(room.ID))
+	return recent, resume(a.epoch, since, out.gap, through), nil
 }
 
 // remember keeps which conversations a session is in, so that it can leave
@@ -143,6 +163,7 @@ func (a *aiChat) disconnect(_ context.Context, s namespaces.Session, in chatDisc
 	for room := range a.joined[s] {
 		if in.ChatRoomID == "" || room == events.ChatRoom(in.ChatRoomID) {
 			s.Leave(room)
+			a.followed.drop(s, room)
 			delete(a.joined[s], room)
 		}
 	}
@@ -182,7 +203,7 @@ func (a *aiChat) message(ctx context.Context, s namespaces.Session, in chatMessa
 		if err != nil {
 			return chatAccepted{}, err
 		}
-		if _, err := a.enter(ctx, s, room); err != nil {
+		if _, _, err := a.enter(ctx, s, room, nil); err != nil {
 			return chatAccepted{}, err
 		}
 	}

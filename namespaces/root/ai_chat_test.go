@@ -2,13 +2,16 @@ package root
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/rooms"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
@@ -35,8 +38,8 @@ func (c *chatter) Follow(room events.Room, since uint64, snapshot func(uint64) (
 }
 
 // Publish implements [chat.Publisher].
-func (c *chatter) Publish(room events.Room, offset uint64, p events.Payload) error {
-	c.table.Publish(string(room), offset, func(c *chatter) { c.said = append(c.said, p.(events.AIChatBotMessage).Text) })
+func (c *chatter) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
+	c.table.Publish(string(room), rooms.Numbered(pos.Offset, func(c *chatter) { c.said = append(c.said, p.(events.AIChatBotMessage).Text) }))
 	return nil
 }
 
@@ -49,9 +52,9 @@ func TestAMessageWithoutJoiningIsAnswered(t *testing.T) {
 	}
 	defer db.Close()
 	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
-	c := &chatter{id: ada, table: rooms.New[*chatter]()}
+	c := &chatter{id: ada, table: rooms.New(rooms.Options[*chatter]{})}
 	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: c, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
-	a := newAIChat(svc)
+	a := newAIChat(svc, "e", newFollowed())
 	room, err := svc.Open(t.Context(), ada, "")
 	if err != nil {
 		t.Fatal(err)
@@ -80,5 +83,77 @@ func TestAMessageWithoutJoiningIsAnswered(t *testing.T) {
 	}
 	if len(c.said) != 3 || c.said[0] != "never joined" || c.said[1] != "again" || c.said[2] != "joined" || len(foreign.said) != 0 {
 		t.Errorf("the bot said %q", c.said)
+	}
+}
+
+// What the assistant said while a client was away comes when it joins again
+// with what it has, once, and before what is said then.
+func TestJoinAConversationSince(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	m := &member{hall: &hall{t: t, table: rooms.New(rooms.Options[*member]{})}}
+	m.id = &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
+	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: m, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
+	a := newAIChat(svc, "e1", newFollowed())
+	room, err := svc.Open(t.Context(), m.id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(n int) { // and wait for the answer, so that the numbers are known
+		t.Helper()
+		for range n {
+			before, _ := svc.Heads(t.Context(), []string{room.ID})
+			if _, err := svc.Say(t.Context(), m.id, room.ID, "", "x", chat.None); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, func() bool {
+				now, err := svc.Heads(t.Context(), []string{room.ID})
+				return err == nil && now[room.ID] > before[room.ID]
+			})
+		}
+	}
+	enter := func(since *events.Since, want string) {
+		t.Helper()
+		m.got = nil
+		out, err := a.join(t.Context(), m, chatJoin{ChatRoomID: room.ID, Since: since})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(m.got[1:], out.Recovered, out.Offset, len(out.Messages)); got != want {
+			t.Errorf("since %+v: got %s, want %s", since, got, want)
+		}
+		if _, err := a.disconnect(t.Context(), m, chatDisconnect{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(3) // answered by 2, 4 and 6
+	enter(nil, "[] false 6 6")
+	enter(&events.Since{Epoch: "e1", Offset: 6}, "[] true 6 6")
+	enter(&events.Since{Epoch: "e1", Offset: 3}, "[4 6] true 6 6")
+	enter(&events.Since{Epoch: "e1", Offset: 0}, "[2 4 6] true 6 6")
+	enter(&events.Since{Epoch: "e0", Offset: 3}, "[gap 0-0 2 4 6] false 6 6")
+	enter(&events.Since{Epoch: "e1", Offset: 9}, "[gap 7-9] false 6 6")
+	if err := svc.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Publish implements [chat.Publisher].
+func (m *member) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
+	m.hall.table.Publish(string(room), rooms.Numbered(pos.Offset, func(m *member) { m.Emit(events.Numbered{Payload: p, Offset: pos.Offset}) }))
+	return nil
+}
+
+// eventually waits until something is true.
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !is(); {
+		if time.Now().After(end) {
+			t.Fatal("it did not happen")
+		}
+		time.Sleep(time.Millisecond)
 	}
 }

@@ -2,17 +2,23 @@ package root
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/namespaces"
 )
 
 // roomRoutes lets clients into the rooms that back ends publish to. What a
 // client names is looked up; it never becomes a room as it is.
-type roomRoutes struct{ listeners *listener.Service }
+type roomRoutes struct {
+	listeners *listener.Service
+	history   *history.Service
+	followed  *followed
+}
 
 func (r roomRoutes) routes() []namespaces.Route {
 	return []namespaces.Route{
@@ -26,13 +32,86 @@ type roomNamed struct {
 	Room events.Room `json:"room"`
 }
 
-func (r roomRoutes) join(ctx context.Context, s namespaces.Session, name string) (roomNamed, error) {
-	room, err := r.find(ctx, s.Identity(), name)
-	if err != nil {
-		return roomNamed{}, err
+// roomJoin is a room to join: its name, or its name and what the client has
+// got of it.
+type roomJoin struct {
+	Room  string        `json:"room"`
+	Since *events.Since `json:"since,omitempty"`
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (j *roomJoin) UnmarshalJSON(b []byte) error {
+	if b[0] == '"' {
+		return json.Unmarshal(b, &j.Room)
 	}
-	s.Join(room)
-	return roomNamed{room}, nil
+	type plain roomJoin
+	return json.Unmarshal(b, (*plain)(j))
+}
+
+type roomJoined struct {
+	Room events.Room `json:"room"`
+	resumption
+}
+
+func (r roomRoutes) join(ctx context.Context, s namespaces.Session, in roomJoin) (roomJoined, error) {
+	room, err := r.find(ctx, s.Identity(), in.Room)
+	if err != nil {
+		return roomJoined{}, err
+	}
+	ctx, out := context.WithoutCancel(ctx), newSending(ctx, s) // a client may take its time
+	after, err := r.resume(ctx, out, room, in.Since)
+	if err != nil {
+		return roomJoined{}, err
+	}
+	through, err := r.followed.follow(s, room, after, func(after, until uint64) (uint64, error) {
+		return r.read(ctx, out, room, after, until)
+	})
+	return roomJoined{room, resume(r.history.Epoch(), in.Since, out.gap, through)}, err
+}
+
+// resume returns the offset after which a client gets what a room published:
+// without since it gets what is published from now on.
+func (r roomRoutes) resume(ctx context.Context, out *sending, room events.Room, since *events.Since) (uint64, error) {
+	head, err := r.history.Head(ctx, room)
+	if err != nil || since == nil {
+		return head.Offset, err
+	}
+	after, gap := since.Resume(room, r.history.Epoch(), head.Trimmed, head.Offset)
+	return after, out.miss(gap)
+}
+
+// readPage is how many publications are read at once.
+const readPage = 64
+
+// read emits what a room published after an offset, up to another, and returns
+// how far it got.
+func (r roomRoutes) read(ctx context.Context, out *sending, room events.Room, after, until uint64) (uint64, error) {
+	for after < until {
+		entries, gap, head, err := r.history.Since(ctx, room, "", after, readPage)
+		if err != nil {
+			return 0, err
+		}
+		if gap != nil { // it was trimmed meanwhile
+			gap.To = min(gap.To, until)
+			after = gap.To
+			if err := out.miss(gap); err != nil {
+				return 0, err
+			}
+		}
+		for _, e := range entries {
+			if e.Offset > until {
+				return until, nil
+			}
+			if err := out.Emit(events.Numbered{Payload: stored{e.Event, e.Data}, Offset: e.Offset}, len(e.Data)); err != nil {
+				return 0, err
+			}
+			after = e.Offset
+		}
+		if after >= head.Offset {
+			break
+		}
+	}
+	return after, nil
 }
 
 // leave takes any name that join takes; leaving a room one is not in does no
@@ -41,14 +120,15 @@ func (r roomRoutes) leave(_ context.Context, s namespaces.Session, name string) 
 	for _, prefix := range []string{"tenant:", "listener:", "listener_test:"} {
 		if strings.HasPrefix(name, prefix) {
 			s.Leave(events.Room(name))
+			r.followed.drop(s, events.Room(name))
 			return roomNamed{events.Room(name)}, nil
 		}
 	}
 	return roomNamed{}, events.NotFound("room", name)
 }
 
-func (r roomRoutes) joinTenant(ctx context.Context, s namespaces.Session, tenant string) (roomNamed, error) {
-	return r.join(ctx, s, string(events.TenantRoom(tenant)))
+func (r roomRoutes) joinTenant(ctx context.Context, s namespaces.Session, tenant string) (roomJoined, error) {
+	return r.join(ctx, s, roomJoin{Room: string(events.TenantRoom(tenant))})
 }
 
 // find returns the room of an existing row that the user may see. Unknown and

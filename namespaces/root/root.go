@@ -10,6 +10,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/namespaces"
@@ -21,16 +22,19 @@ type Services struct {
 	Workflows *workflow.Service
 	Widgets   *bridge.Service
 	Listeners *listener.Service
+	History   *history.Service
 }
 
 // New returns the namespace.
 func New(s Services) namespaces.Namespace {
-	aiChat, rooms := newAIChat(s.Chat), newRunRooms()
+	followed := newFollowed()
+	aiChat, rooms := newAIChat(s.Chat, s.epoch(), followed), newRunRooms(followed)
+	keeper := keeper{followed, rooms, aiChat, s.Widgets}
 	var routes []namespaces.Route
 	routes = append(routes, aiChat.routes()...)
-	routes = append(routes, workflowRun{s.Workflows, rooms}.routes()...)
-	routes = append(routes, widgetWorkflow{s.Widgets, rooms}.routes()...)
-	routes = append(routes, roomRoutes{s.Listeners}.routes()...)
+	routes = append(routes, workflowRun{s.Workflows, s.epoch(), rooms}.routes()...)
+	routes = append(routes, widgetWorkflow{s.Widgets, s.epoch(), rooms}.routes()...)
+	routes = append(routes, roomRoutes{s.Listeners, s.History, followed}.routes()...)
 	return namespaces.Namespace{
 		Name:    "/",
 		Routes:  routes,
@@ -41,6 +45,7 @@ func New(s Services) namespaces.Namespace {
 				s.Widgets.Disconnect(widgetSession{session, rooms}, widgetID)
 				return
 			}
+			followed.drop(session, room)
 			rooms.expel(session, string(room))
 			aiChat.left(session, room)
 		},
@@ -48,8 +53,20 @@ func New(s Services) namespaces.Namespace {
 			aiChat.forget(session)
 			s.Widgets.Forget(widgetSession{session, rooms})
 			rooms.forget(session)
+			followed.forget(session)
 		},
+		Save:    keeper.save,
+		Restore: keeper.restore,
 	}
+}
+
+// epoch is that of all offsets. Without services, as the test of the contract
+// makes the namespace, there is none.
+func (s Services) epoch() string {
+	if s.History == nil {
+		return ""
+	}
+	return s.History.Epoch()
 }
 
 // sameUser refuses payloads that name another user than the one who is signed

@@ -1,7 +1,6 @@
 package root
 
 import (
-	"math"
 	"sync"
 
 	"github.com/roomcast/roomcast/events"
@@ -17,54 +16,40 @@ import (
 // The events of a session are handled one at a time, so the places of one are
 // not changed concurrently; the mutex is for the map.
 type runRooms struct {
+	followed *followed
+
 	mu     sync.Mutex
 	places map[namespaces.Session]map[string]*runPlace // by run
 }
 
 type runPlace struct {
-	joined  bool   // by workflow_run_join
-	widgets int    // that show the run
-	from    uint64 // what was published up to this offset the client has not got
+	joined  bool // by workflow_run_join
+	widgets int  // that show the run
 }
 
-func newRunRooms() *runRooms {
-	return &runRooms{places: make(map[namespaces.Session]map[string]*runPlace)}
+func newRunRooms(f *followed) *runRooms {
+	return &runRooms{followed: f, places: make(map[namespaces.Session]map[string]*runPlace)}
 }
 
-// join puts a session into the room of a run, with all that has happened.
-// snapshot emits what was published after after, up to until, and returns the
-// offset it got to.
-func (r *runRooms) join(s namespaces.Session, runID string, snapshot func(after, until uint64) (uint64, error)) error {
+// join puts a session into the room of a run, with all that has happened after
+// since: see [followed.follow].
+func (r *runRooms) join(s namespaces.Session, runID string, since uint64, read func(after, until uint64) (uint64, error)) (through uint64, err error) {
 	p := r.place(s, runID)
-	if p.joined {
-		return nil
-	}
-	err := s.Follow(events.RunRoom(runID), 0, func(after uint64) (uint64, error) {
-		until := p.from
-		if after >= until { // nothing was published to the session before this
-			until = math.MaxUint64
-		}
-		through, err := snapshot(after, until)
-		return min(through, until), err
-	})
-	p.from = 0 // if it failed, the client has got nobody knows what: all comes again
+	through, err = r.followed.follow(s, events.RunRoom(runID), since, read)
 	if err != nil {
 		r.tidy(s, runID)
-		return err
+		return 0, err
 	}
 	p.joined = true
-	return nil
+	return through, nil
 }
 
-// enter is join for a widget, which needs only what comes after from.
-func (r *runRooms) enter(s namespaces.Session, runID string, from uint64, snapshot func(after uint64) (uint64, error)) error {
+// enter is join for a widget.
+func (r *runRooms) enter(s namespaces.Session, runID string, since uint64, read func(after, until uint64) (uint64, error)) error {
 	p := r.place(s, runID)
-	if !p.joined && p.widgets == 0 {
-		if err := s.Follow(events.RunRoom(runID), from, snapshot); err != nil {
-			r.tidy(s, runID)
-			return err
-		}
-		p.from = from
+	if _, err := r.followed.follow(s, events.RunRoom(runID), since, read); err != nil {
+		r.tidy(s, runID)
+		return err
 	}
 	p.widgets++
 	return nil
@@ -101,6 +86,7 @@ func (r *runRooms) tidy(s namespaces.Session, runID string) {
 		return
 	}
 	s.Leave(events.RunRoom(runID))
+	r.followed.drop(s, events.RunRoom(runID))
 	delete(r.places[s], runID)
 	if len(r.places[s]) == 0 {
 		delete(r.places, s)
@@ -131,8 +117,8 @@ type widgetSession struct {
 var _ bridge.Session = widgetSession{}
 
 // EnterRun implements [bridge.Session].
-func (s widgetSession) EnterRun(runID string, from uint64, snapshot func(after uint64) (uint64, error)) error {
-	return s.rooms.enter(s.Session, runID, from, snapshot)
+func (s widgetSession) EnterRun(runID string, since uint64, read func(after, until uint64) (uint64, error)) error {
+	return s.rooms.enter(s.Session, runID, since, read)
 }
 
 // LeaveRun implements [bridge.Session].

@@ -39,14 +39,14 @@ type stage struct {
 }
 
 func newStage() *stage {
-	return &stage{runRooms: newRunRooms(), s: &hearer{table: rooms.New[*hearer]()}}
+	return &stage{runRooms: newRunRooms(newFollowed()), s: &hearer{table: rooms.New(rooms.Options[*hearer]{})}}
 }
 
 func (st *stage) happen(times int) {
 	for range times {
 		st.n++
 		n := st.n
-		st.s.table.Publish("r", n, func(h *hearer) { h.got = append(h.got, n) })
+		st.s.table.Publish("r", rooms.Numbered(n, func(h *hearer) { h.got = append(h.got, n) }))
 	}
 }
 
@@ -58,11 +58,13 @@ func (st *stage) tell(after, until uint64) (uint64, error) {
 	return st.n, nil
 }
 
-func (st *stage) join() { st.runRooms.join(st.s, "r", st.tell) }
+func (st *stage) join() { st.joinSince(0) }
+
+func (st *stage) joinSince(since uint64) { st.runRooms.join(st.s, "r", since, st.tell) }
 
 // enter lets a widget show the run from where it is.
 func (st *stage) enter() {
-	st.runRooms.enter(st.s, "r", st.n, func(after uint64) (uint64, error) { return st.tell(after, st.n) })
+	st.runRooms.enter(st.s, "r", st.n, st.tell)
 }
 
 func (st *stage) leave() { st.runRooms.leave(st.s, "r") }
@@ -102,6 +104,28 @@ func TestJoinsAndWidgetsShareARoom(t *testing.T) {
 		"the client joins twice": {
 			func(st *stage) { st.happen(1); st.join(); st.join(); st.happen(1) }, []uint64{1, 2},
 		},
+		"the client has some already": {
+			func(st *stage) { st.happen(3); st.joinSince(2); st.happen(1) }, []uint64{3, 4},
+		},
+		"the client has some, and asks for more": {
+			func(st *stage) {
+				st.happen(3)
+				st.joinSince(2)
+				st.happen(1)
+				st.joinSince(1)
+				st.join()
+				st.happen(1)
+			}, []uint64{3, 4, 2, 1, 5},
+		},
+		"the client asks again for what it has": {
+			func(st *stage) { st.happen(3); st.joinSince(1); st.happen(1); st.joinSince(3); st.happen(1) }, []uint64{2, 3, 4, 5},
+		},
+		"a widget, then a client that has some": {
+			func(st *stage) { st.happen(3); st.enter(); st.happen(1); st.joinSince(1); st.happen(1) }, []uint64{4, 2, 3, 5},
+		},
+		"the client has some, then a widget subscribes": {
+			func(st *stage) { st.happen(3); st.joinSince(2); st.enter(); st.happen(1) }, []uint64{3, 4},
+		},
 		"two widgets, of which one goes": {
 			func(st *stage) { st.enter(); st.enter(); st.happen(1); st.leave(); st.happen(1) }, []uint64{1, 2},
 		},
@@ -114,7 +138,7 @@ func TestJoinsAndWidgetsShareARoom(t *testing.T) {
 				st.enter()
 				st.happen(1)
 				first := true
-				st.runRooms.join(st.s, "r", func(after, until uint64) (uint64, error) {
+				st.runRooms.join(st.s, "r", 0, func(after, until uint64) (uint64, error) {
 					through, err := st.tell(after, until)
 					if first {
 						st.happen(100) // more than is kept on hold
@@ -131,8 +155,9 @@ func TestJoinsAndWidgetsShareARoom(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, st.s.got, tt.want)
 		}
 		st.forget(st.s)
-		if len(st.places) != 0 {
-			t.Errorf("%s: left %v", name, st.places)
+		st.followed.forget(st.s)
+		if len(st.places)+len(st.followed.from) != 0 {
+			t.Errorf("%s: left %v %v", name, st.places, st.followed.from)
 		}
 	}
 }
@@ -154,7 +179,7 @@ func TestJoinFails(t *testing.T) {
 		if widget {
 			st.enter()
 		}
-		if err := st.runRooms.join(st.s, "r", fail); err != boom {
+		if _, err := st.runRooms.join(st.s, "r", 0, fail); err != boom {
 			t.Fatal(err)
 		}
 		if in := len(st.s.table.Rooms(st.s)) == 1; in != widget {

@@ -18,7 +18,7 @@ func (s Services) mayStay(ctx context.Context, id *auth.Identity, room events.Ro
 		return err == nil && id.MayBeIn("widget", tenant, ""), err
 	}
 	if strings.Contains(name, ":") {
-		found, err := roomRoutes{s.Listeners}.find(ctx, id, name)
+		found, err := roomRoutes{listeners: s.Listeners}.find(ctx, id, name)
 		return found == room && err == nil, unlessNotFound(err)
 	}
 	run, err := s.Workflows.Run(ctx, id, auth.ReadRuns, name)

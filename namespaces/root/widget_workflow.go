@@ -12,6 +12,7 @@ import (
 
 type widgetWorkflow struct {
 	widgets *bridge.Service
+	epoch   string
 	rooms   *runRooms
 }
 
@@ -26,6 +27,7 @@ func (w widgetWorkflow) routes() []namespaces.Route {
 
 type widgetConnect struct {
 	WidgetID   string            `json:"widgetID"`
+	Since      *events.Since     `json:"since,omitempty"`
 	WorkflowID string            `json:"workflowID,omitempty"`
 	InstanceID string            `json:"instanceID,omitempty"`
 	Mode       events.WidgetMode `json:"mode,omitempty"`
@@ -59,19 +61,24 @@ type widgetBound struct {
 	InstanceID string `json:"instanceID"`
 }
 
+type widgetConnected struct {
+	widgetBound
+	resumption // of the run
+}
+
 // connect binds a widget to a run.
-func (w widgetWorkflow) connect(ctx context.Context, s namespaces.Session, in widgetConnect) (widgetBound, error) {
+func (w widgetWorkflow) connect(ctx context.Context, s namespaces.Session, in widgetConnect) (widgetConnected, error) {
 	if err := sameUser(s.Identity(), in.FirebaseID); err != nil {
-		return widgetBound{}, err
+		return widgetConnected{}, err
 	}
 	if err := widgetID(in.WidgetID); err != nil {
-		return widgetBound{}, err
+		return widgetConnected{}, err
 	}
-	runID, err := w.widgets.Connect(ctx, widgetSession{s, w.rooms}, bridge.Connect{
+	done, err := w.widgets.Connect(ctx, widgetSession{s, w.rooms}, bridge.Connect{
 		WidgetID: in.WidgetID, WorkflowID: in.WorkflowID, InstanceID: in.InstanceID,
-		TenantID: in.TenantID, Mode: in.Mode, Input: in.input(),
+		TenantID: in.TenantID, Mode: in.Mode, Input: in.input(), Since: in.Since,
 	})
-	return widgetBound{in.WidgetID, runID}, err
+	return widgetConnected{widgetBound{in.WidgetID, done.RunID}, resume(w.epoch, in.Since, done.Gap, done.Through)}, err
 }
 
 // widgetID makes sure that a widget's id is one: it becomes part of the name
@@ -110,8 +117,8 @@ func (w widgetWorkflow) refresh(ctx context.Context, s namespaces.Session, in wi
 	if err := widgetID(in.WidgetID); err != nil {
 		return widgetBound{}, err
 	}
-	runID, err := w.widgets.Refresh(ctx, widgetSession{s, w.rooms}, in.WidgetID, in.TenantID, in.InputParams)
-	return widgetBound{in.WidgetID, runID}, err
+	done, err := w.widgets.Refresh(ctx, widgetSession{s, w.rooms}, in.WidgetID, in.TenantID, in.InputParams)
+	return widgetBound{in.WidgetID, done.RunID}, err
 }
 
 type widgetDisconnect struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/namespaces"
 )
@@ -101,7 +102,7 @@ func (h *handler) publish(arg json.RawMessage) {
 		return
 	}
 	for range max(p.Count, 1) {
-		h.server.PublishRaw("/", p.Room, 0, p.Event, p.Payload)
+		h.server.PublishRaw("/", p.Room, cluster.Position{}, p.Event, p.Payload)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/telemetry"
@@ -172,7 +173,7 @@ func (g *group) round(t *testing.T, n int, before func(i int)) []time.Duration {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.s.server.PublishRaw("/", room, 0, "e", payload)
+		g.s.server.PublishRaw("/", room, cluster.Position{}, "e", payload)
 	}
 	all.Wait()
 	return slices.Concat(latencies...)

@@ -23,6 +23,12 @@ import (
 // readers is how many queries run at once.
 const readers = 4
 
+// Transactions that write begin as such, so one waits for the other.
+var dialect = store.Dialect{
+	Migrations: goose.DialectSQLite3,
+	Now:        `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
+}
+
 // Open opens the database in a file, which is made with its folder if it does
 // not exist.
 func Open(ctx context.Context, path string) (*store.DB, error) {
@@ -45,7 +51,7 @@ func Open(ctx context.Context, path string) (*store.DB, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return store.Open(ctx, goose.DialectSQLite3, write, read, nil)
+	return store.Open(ctx, dialect, write, read)
 }
 
 func open(path, options string) (*sql.DB, error) {

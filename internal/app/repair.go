@@ -1,0 +1,160 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/history"
+	"github.com/roomcast/roomcast/internal/socketio"
+	"github.com/roomcast/roomcast/internal/workflow"
+)
+
+// Missed is a publication that somebody has missed.
+type Missed struct {
+	Event    string
+	Payload  json.RawMessage // with its offset
+	Position cluster.Position
+}
+
+// repair reads what rooms published, whichever service keeps it: rooms of runs
+// and conversations are bare ids, all others have a colon in their names.
+type repair struct {
+	workflows *workflow.Service
+	chat      *chat.Service
+	history   *history.Service
+}
+
+// kept reports whether a room's history is in the history service.
+func kept(room events.Room) bool { return strings.Contains(string(room), ":") }
+
+// Missed returns what a room of "/" published after an offset, up to another.
+// A gap, which comes before that, is what is gone.
+func (r repair) Missed(ctx context.Context, room events.Room, after, until uint64) ([]Missed, *events.Gap, error) {
+	if kept(room) {
+		return r.missedHistory(ctx, room, after, until)
+	}
+	updates, isRun, err := r.workflows.Published(ctx, string(room), after, until)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []Missed
+	for _, u := range updates {
+		if all, err = r.add(all, u.Payload, u.Position()); err != nil {
+			return nil, nil, err
+		}
+	}
+	if isRun {
+		return all, nil, nil
+	}
+	answers, err := r.chat.Published(ctx, string(room), after, until)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, m := range answers {
+		if all, err = r.add(all, m.Payload, m.Position); err != nil {
+			return nil, nil, err
+		}
+	}
+	return all, nil, nil
+}
+
+func (r repair) add(all []Missed, p events.Payload, pos cluster.Position) ([]Missed, error) {
+	payload, err := events.Encode(events.Numbered{Payload: p, Offset: pos.Offset})
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", p.EventName(), err)
+	}
+	pos.Epoch = r.history.Epoch()
+	return append(all, Missed{p.EventName(), payload, pos}), nil
+}
+
+// missedPage is how many publications are read at once.
+const missedPage = 256
+
+func (r repair) missedHistory(ctx context.Context, room events.Room, after, until uint64) (all []Missed, gap *events.Gap, err error) {
+	start := after
+	for after < until {
+		entries, missing, _, err := r.history.Since(ctx, room, "", after, missedPage)
+		if err != nil {
+			return nil, nil, err
+		}
+		if missing != nil { // in the middle if it was trimmed meanwhile: then all up to there is given up
+			all, gap = nil, &events.Gap{Room: room, From: start + 1, To: min(missing.To, until), Reason: missing.Reason}
+		}
+		for _, e := range entries {
+			if e.Offset > until {
+				break
+			}
+			all = append(all, Missed{e.Event, events.WithOffset(e.Data, e.Offset), r.history.Position(e.Offset)})
+		}
+		if len(entries) == 0 {
+			break
+		}
+		after = entries[len(entries)-1].Offset
+	}
+	return all, gap, nil
+}
+
+// Heads returns the offsets of what rooms of "/" published last. Rooms without
+// a history are left out. That of a run may be a little higher, when it waits.
+func (r repair) Heads(ctx context.Context, rooms []events.Room) (map[events.Room]uint64, error) {
+	var others []events.Room
+	var ids []string
+	for _, room := range rooms {
+		if kept(room) {
+			others = append(others, room)
+		} else {
+			ids = append(ids, string(room))
+		}
+	}
+	heads, err := r.history.Heads(ctx, others)
+	if err != nil {
+		return nil, err
+	}
+	for _, of := range []func(context.Context, []string) (map[string]uint64, error){r.workflows.Heads, r.chat.Heads} {
+		found, err := of(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		for id, offset := range found {
+			heads[events.Room(id)] = offset
+		}
+	}
+	return heads, nil
+}
+
+// roomHistory is what rooms published as the Socket.IO server needs it.
+type roomHistory struct {
+	repair
+	log *slog.Logger
+}
+
+var _ socketio.History = roomHistory{}
+
+// Missed implements [socketio.History]. What cannot be read is told as a gap.
+func (h roomHistory) Missed(ctx context.Context, _ string, room events.Room, after, until uint64) []socketio.Publication {
+	missed, gap, err := h.repair.Missed(ctx, room, after, until)
+	if err != nil {
+		h.log.Error("missed publications cannot be read", "room", room, "after", after, "until", until, "error", err)
+		missed, gap = nil, &events.Gap{Room: room, From: after + 1, To: until, Reason: events.GapBus}
+	}
+	var all []socketio.Publication
+	if gap != nil {
+		payload, _ := events.Encode(*gap)
+		all = append(all, socketio.Publication{Event: gap.EventName(), Payload: payload})
+	}
+	for _, m := range missed {
+		all = append(all, socketio.Publication{Event: m.Event, Payload: m.Payload, At: m.Position})
+	}
+	return all
+}
+
+// Heads implements [socketio.History].
+func (h roomHistory) Heads(ctx context.Context, _ string, rooms []events.Room) (map[events.Room]uint64, error) {
+	return h.repair.Heads(ctx, rooms)
+}

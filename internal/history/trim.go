@@ -1,0 +1,38 @@
+package history
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	trimInterval = 5 * time.Second
+	trimBatch    = 1000 // entries of one room in one transaction
+)
+
+// Run trims histories until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(trimInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if err := s.Trim(ctx); err != nil && ctx.Err() == nil {
+				s.opts.Logger.Error("histories were not trimmed", "error", err)
+			}
+		}
+	}
+}
+
+// Trim removes what is beyond the limits, in small transactions, so that those
+// who publish need not wait for it.
+func (s *Service) Trim(ctx context.Context) error {
+	for {
+		n, err := s.opts.Store.Trim(ctx, s.opts.Count, s.opts.Now().Add(-s.opts.Age), trimBatch)
+		if n == 0 || err != nil {
+			return err
+		}
+	}
+}
