@@ -159,7 +159,6 @@ func (b *Bus) Run(ctx context.Context) error {
 			wait = minWait
 		}
 		b.log.Warn("redis is away", "error", err, "retry", wait)
-		b.status.set(false, err.Error())
 		pause(ctx, wait)
 		wait = min(2*wait, b.opts.MaxWait)
 	}
@@ -197,9 +196,9 @@ func (b *Bus) live(ctx context.Context) error {
 		l.fail(err)
 	}
 	err = context.Cause(l.ctx)
-	b.status.set(false, err.Error())
 	l.running.Wait()
 	b.out.disconnect()
+	b.status.set(false, err.Error())
 	return err
 }
 
