@@ -59,6 +59,7 @@ type Service struct {
 	opts  Options
 	lost  []func()
 	sweep []func(ctx context.Context) error
+	gone  []func(ids []string)
 
 	now chan struct{} // asks for a sweep
 
@@ -104,6 +105,11 @@ func (s *Service) OnLost(fn func()) { s.lost = append(s.lost, fn) }
 // OnSweep calls fn at the start and with every heartbeat, to take over what
 // belongs to nobody. It must be called before Run.
 func (s *Service) OnSweep(fn func(ctx context.Context) error) { s.sweep = append(s.sweep, fn) }
+
+// OnGone calls fn with the ids of instances that have fallen silent, in the one
+// instance that has removed them. What those stored last they may not have had
+// the time to publish. fn must not block, and be set before Run.
+func (s *Service) OnGone(fn func(ids []string)) { s.gone = append(s.gone, fn) }
 
 // Sweep asks for what OnSweep has set to be done now, as when another instance
 // has said that it stops. It does not wait.

@@ -240,8 +240,13 @@ func TestDeath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		m.Register(t.Context(), "dead/1", 10*time.Second)
-		b, stop := start(t, m, "b")
-		defer stop()
+		b := New(Options{Store: m, Name: "b", Logger: slog.New(slog.DiscardHandler)})
+		gone := make(chan []string, 10)
+		b.OnGone(func(ids []string) { gone <- ids })
+		if err := b.Register(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer run(t, b)()
 		time.Sleep(9 * time.Second)
 		if ids, _ := b.Alive(t.Context()); len(ids) != 2 {
 			t.Errorf("too early: %v", ids)
@@ -249,6 +254,9 @@ func TestDeath(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		if ids, _ := b.Alive(t.Context()); len(ids) != 1 || b.Stats().Removed != 1 {
 			t.Errorf("too late: %v", ids)
+		}
+		if ids := <-gone; len(gone) != 0 || !slices.Equal(ids, []string{"dead/1"}) {
+			t.Errorf("gone are %v", ids)
 		}
 	})
 }

@@ -136,9 +136,15 @@ func (s *Service) removeSilent(ctx context.Context) {
 	for _, id := range gone {
 		s.opts.Logger.Warn("an instance is gone without a word", "gone", id)
 	}
+	if len(gone) == 0 {
+		return
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.stats.Removed += int64(len(gone))
+	s.mu.Unlock()
+	for _, fn := range s.gone {
+		fn(gone)
+	}
 }
 
 func (s *Service) complain(ctx context.Context, message string, err error) {
