@@ -133,6 +133,7 @@ func (a *App) build(ctx context.Context) error {
 	a.newServices(out, contract)
 	a.newSocket(contract)
 	out.server = a.socket
+	a.hearInstances()
 	if a.opts.Dev {
 		if err := addSamples(ctx, a.db.Workflows()); err != nil {
 			return err

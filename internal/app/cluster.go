@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/peers"
@@ -54,6 +55,17 @@ func (a *App) newInstances() {
 		Store: a.db.Instances(), Name: name, Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
 		Alone: c.Store.Driver == config.SQLite, Logger: a.log,
 	})
+}
+
+// noteStopped says that an instance has stopped, and what it owned is free.
+const noteStopped = "instance.stopped"
+
+// hearInstances makes this server do what the end of another one asks for.
+func (a *App) hearInstances() {
+	a.instances.OnGone(func([]string) { a.socket.CatchUp() })
+	if a.bus != nil {
+		a.bus.Listen(noteStopped, func(cluster.Note) { a.instances.Sweep() })
+	}
 }
 
 // workflowPeers are the other instances as runs need them, nil if there is no
