@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/bridge"
@@ -30,6 +28,7 @@ import (
 	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
@@ -74,7 +73,8 @@ type App struct {
 	listeners *listener.Service
 	history   *history.Service
 	socket    *socketio.Server
-	bus       cluster.Bus // nil if this server is alone
+	bus       cluster.Bus // nil if this server is alone, as are peers
+	peers     *peers.Service
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -126,6 +126,10 @@ func (a *App) build(ctx context.Context) error {
 	if out.epoch, err = a.db.History().Epoch(ctx); err != nil {
 		return fmt.Errorf("reading the epoch of histories: %w", err)
 	}
+	if err := a.newBus(); err != nil {
+		return err
+	}
+	a.newInstances()
 	a.newServices(out, contract)
 	a.newSocket(contract)
 	out.server = a.socket
@@ -162,18 +166,17 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 
 func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
-	a.instances = instances.New(instances.Options{
-		Store: a.db.Instances(), Name: uuid.NewString(), Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
-		Alone: c.Store.Driver == config.SQLite, Logger: a.log,
-	})
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
 		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
-		Owner: a.instances.ID,
+		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
 	})
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
+	if a.peers != nil {
+		a.peers.Handle(workflow.Method, a.workflows.Serve)
+	}
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,

@@ -28,6 +28,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { a.instances.Run(background) })
+	if a.bus != nil {
+		running.Go(func() { a.bus.Run(background) })
+	}
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })

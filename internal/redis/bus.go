@@ -106,7 +106,12 @@ func (b *Bus) Open(namespaces []string, r cluster.Receiver) {
 // not published.
 func (b *Bus) Publish(m *cluster.Message) {
 	stream, echo := b.adapter.place(m)
-	b.out.put(&item{message: m, size: size(m), stream: stream, echo: echo})
+	if echo {
+		own := *m
+		own.From = b.self
+		m = &own
+	}
+	b.out.put(&item{message: m, size: size(m), stream: stream, echo: echo && b.open[m.Namespace]})
 }
 
 // size is about how much memory a message takes.

@@ -30,6 +30,33 @@ type Publication struct {
 	At      cluster.Position
 }
 
+// Reached tells all servers how far the numbers of a room have got: those that
+// have missed something fetch it without waiting for the next.
+func (s *Server) Reached(namespace string, room events.Room, offset uint64) {
+	head := roomHead{namespace, room, offset}
+	s.reached(head)
+	if s.opts.Bus == nil {
+		return
+	}
+	if data, err := json.Marshal(head); err == nil {
+		s.opts.Bus.Send(cluster.Note{Topic: noteReached, Data: data})
+	}
+}
+
+const noteReached = "room.reached"
+
+type roomHead struct {
+	Namespace string      `json:"namespace"`
+	Room      events.Room `json:"room"`
+	Offset    uint64      `json:"offset"`
+}
+
+func (s *Server) reached(h roomHead) {
+	if sp := s.spaces[h.Namespace]; sp != nil {
+		sp.rooms.Refetch(string(h.Room), h.Offset)
+	}
+}
+
 // self is what the cluster calls this server.
 func (s *Server) self() string {
 	if s.opts.Bus == nil {
@@ -60,6 +87,12 @@ func (s *Server) joinCluster() {
 		}
 	}
 	s.opts.Bus.Open(names, receiver{s})
+	s.opts.Bus.Listen(noteReached, func(n cluster.Note) {
+		var h roomHead
+		if json.Unmarshal(n.Data, &h) == nil {
+			s.reached(h)
+		}
+	})
 	s.recovery.listen()
 }
 
