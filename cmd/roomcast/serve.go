@@ -52,7 +52,7 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	if err := o.check(c); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
 	a, err := app.New(ctx, app.Options{Config: c, Dev: o.dev, Log: cmd.ErrOrStderr()})
 	if err != nil {
@@ -61,7 +61,6 @@ func serve(cmd *cobra.Command, o serveOptions) error {
 	if err := o.announce(cmd.OutOrStdout(), a, c); err != nil {
 		return err
 	}
-	go forceOnSecondSignal(ctx)
 	gcfloor.Set()
 	return a.Run(ctx)
 }
@@ -83,13 +82,31 @@ func (o serveOptions) check(c config.Config) error {
 	return nil
 }
 
-// forceOnSecondSignal ends the process at once when somebody asks twice.
-func forceOnSecondSignal(ctx context.Context) {
-	<-ctx.Done()
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
-	<-again
-	os.Exit(1)
+// untilSignal returns a context that ends when somebody asks the process to
+// end. Who asks twice ends it at once.
+func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	over := make(chan struct{})
+	go func() {
+		for range 2 {
+			select {
+			case <-signals:
+			case <-over:
+				return
+			}
+			if ctx.Err() != nil {
+				os.Exit(1)
+			}
+			cancel()
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(over)
+		cancel()
+	}
 }
 
 // announcement is what `--json` prints.

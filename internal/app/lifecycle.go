@@ -7,17 +7,21 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/namespaces/monitor"
+	"github.com/roomcast/roomcast/namespaces/root"
 )
 
 // Run serves until ctx ends, then stops everything in order: readiness,
-// sessions, listeners, services, store. The whole stop has one deadline.
+// sessions, which are sent elsewhere, listeners, services, store. The whole stop
+// has one deadline.
 func (a *App) Run(ctx context.Context) error {
 	defer a.closeData()
 	// What runs beside requests outlives them: it is stopped last.
@@ -77,12 +81,17 @@ func (a *App) serve(l net.Listener) error {
 // stop ends what Run began. Each step has what the ones before have left of
 // the time; clients that take none of theirs cannot use up that of the others.
 func (a *App) stop() error {
-	limit := a.opts.Config.Server.ShutdownTimeout
+	c := a.opts.Config.Server
+	limit := c.ShutdownTimeout
 	a.ready.Store(false)
 	a.log.Info("server is stopping", "limit", limit)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	clients, cancelClients := context.WithTimeout(ctx, limit/2)
+	time.Sleep(c.DrainDelay) // at most half of the limit
+	draining, cancelDraining := context.WithTimeout(ctx, limit*6/10-c.DrainDelay)
+	defer cancelDraining()
+	a.socket.Drain(draining, socketio.DrainOptions{Window: c.DrainWindow, Busy: a.answering}) // else Close ends them
+	clients, cancelClients := context.WithTimeout(ctx, limit/5)
 	defer cancelClients()
 	errs := []error{
 		a.socket.Close(clients),  // polls that wait are answered, and new ones refused
@@ -99,6 +108,12 @@ func (a *App) stop() error {
 		return fmt.Errorf("stopping: %w", err)
 	}
 	return nil
+}
+
+// answering reports whether an answer of the assistant is under way to one of
+// some rooms.
+func (a *App) answering(namespace string, rooms []events.Room) bool {
+	return namespace == root.Name && slices.ContainsFunc(rooms, func(r events.Room) bool { return a.chat.Answering(string(r)) })
 }
 
 // publishToMonitor must not log: what it logged would be published.

@@ -106,6 +106,14 @@ func NewService(opts Options) *Service {
 	return s
 }
 
+// Answering reports whether messages of a room wait for an answer of this
+// instance.
+func (s *Service) Answering(roomID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rooms[roomID] != nil
+}
+
 // history is how much of a conversation a joining client gets.
 const history = 50
 

@@ -16,6 +16,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
 
@@ -367,4 +368,22 @@ func TestIdentityMayEndWhileWaiting(t *testing.T) {
 	if got := <-f.said; !strings.Contains(got, "has been revoked") {
 		t.Errorf("answered with %q", got)
 	}
+}
+
+// A room is being answered from when a message is stored until its answer has
+// been given.
+func TestAnswering(t *testing.T) {
+	goOn := make(chan struct{})
+	f := newFixture(t, chat.Options{}, func(context.Context, chat.Turn) (chat.Reply, error) {
+		<-goOn
+		return chat.Reply{Text: "yes"}, nil
+	})
+	room, other := f.room(ada), f.room(ada)
+	f.say(room, "are you there?", chat.None)
+	if !f.svc.Answering(room) || f.svc.Answering(other) {
+		t.Error("it does not know whom it answers")
+	}
+	close(goOn)
+	<-f.said
+	eventually.True(t, func() bool { return !f.svc.Answering(room) })
 }

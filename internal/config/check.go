@@ -66,6 +66,11 @@ func (c Config) Check() (problems []string) {
 			add(key, "%v is not a positive duration", d)
 		}
 	}
+	if d := c.Server.DrainDelay + c.Server.DrainWindow; c.Server.DrainDelay < 0 || c.Server.DrainWindow < 0 {
+		add("server.drainDelay and server.drainWindow", "are negative: 0s is none")
+	} else if d > c.Server.ShutdownTimeout/2 {
+		add("server.shutdownTimeout", "%v is less than twice server.drainDelay and server.drainWindow together, %v: what is under way needs time too", c.Server.ShutdownTimeout, d)
+	}
 	if c.Socket.Recovery.Window < 0 {
 		add("socket.recovery.window", "%v is negative: 0s is off", c.Socket.Recovery.Window)
 	}

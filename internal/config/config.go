@@ -35,6 +35,8 @@ type Server struct {
 	AllowedHosts    []string      `mapstructure:"allowedHosts" yaml:"allowedHosts"`
 	TrustedProxies  []string      `mapstructure:"trustedProxies" yaml:"trustedProxies"`
 	MaxBody         Size          `mapstructure:"maxBody" yaml:"maxBody"`
+	DrainDelay      time.Duration `mapstructure:"drainDelay" yaml:"drainDelay"`
+	DrainWindow     time.Duration `mapstructure:"drainWindow" yaml:"drainWindow"`
 	ShutdownTimeout time.Duration `mapstructure:"shutdownTimeout" yaml:"shutdownTimeout"`
 }
 
@@ -112,7 +114,7 @@ func Default() Config {
 	return Config{
 		Server: Server{
 			Addr: []string{"127.0.0.1:3000"}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{}, TrustedProxies: []string{},
-			MaxBody: 1 << 20, ShutdownTimeout: 15 * time.Second,
+			MaxBody: 1 << 20, DrainWindow: 5 * time.Second, ShutdownTimeout: 15 * time.Second,
 		},
 		Store: Store{
 			Driver: SQLite, MaxConns: 16, MaxIdle: 4, MaxLifetime: time.Hour, ConnectTimeout: 5 * time.Second, Timeout: 10 * time.Second,

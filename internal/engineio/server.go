@@ -31,6 +31,7 @@ type Server struct {
 	leaving map[string]*Conn // ended, but for a last answer to a poll
 	opened  int64
 	closed  map[Reason]int64
+	refuses bool
 	closing bool
 }
 
@@ -62,12 +63,27 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
+// Refuse lets no new connections in from now on: their handshakes are answered
+// with 503, after which clients try again, elsewhere if a proxy lets them. Those
+// there are stay.
+func (s *Server) Refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuses = true
+}
+
+func (s *Server) refusing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refuses
+}
+
 // Close refuses new connections, closes those there are and waits until
 // their sessions know and their work is done. When ctx ends it waits for
 // clients no longer, and it is an error if work is not done even then.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
-	s.closing = true
+	s.refuses, s.closing = true, true
 	conns := make([]*Conn, 0, len(s.conns))
 	for _, c := range s.conns {
 		conns = append(conns, c)
@@ -221,6 +237,9 @@ func (s *Server) find(sid string) *Conn {
 
 // handshake opens a connection.
 func (s *Server) handshake(w http.ResponseWriter, r *http.Request, transport string) *refusal {
+	if s.refusing() { // before a WebSocket is opened: a client that got one would wait for its first packet
+		return stopping
+	}
 	query := r.URL.Query()
 	c := &Conn{srv: s, id: newID()}
 	switch query.Get("EIO") {
@@ -278,11 +297,11 @@ func (c *Conn) openPacket(upgrades []string) []byte {
 	return control(packetOpen, string(b))
 }
 
-// register makes a connection known, unless the server is closing.
+// register makes a connection known, unless the server lets none in.
 func (s *Server) register(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.refuses {
 		return false
 	}
 	s.conns[c.id] = c

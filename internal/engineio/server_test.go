@@ -916,10 +916,19 @@ func TestShutdown(t *testing.T) {
 		}
 	}
 	f.expect(503, "", "EIO=4&transport=polling")
-	c = f.mustDial("EIO=4")
-	if e := c.expectClose(); e == nil || e.Code != websocket.StatusGoingAway {
-		t.Errorf("late WebSocket closed with %v", e)
-	}
+	f.expect(503, "", "EIO=4&transport=websocket")
+}
+
+// A server that refuses goes on serving those it has.
+func TestRefuse(t *testing.T) {
+	f := newFixture(t, Options{})
+	c := f.mustDial("EIO=4")
+	c.ReadMessage() // the open packet
+	f.srv.Refuse()
+	f.expect(503, "", "EIO=4&transport=polling")
+	f.expect(503, "", "EIO=4&transport=websocket")
+	c.send("4hello")
+	c.expect("4hello")
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -210,8 +210,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.engine.Run(ctx)
 }
 
-// Close ends all connections and waits until their handlers have returned, or
-// ctx ends.
+// Close ends all connections and waits until their handlers have returned and
+// their sessions have been saved, or ctx ends.
 func (s *Server) Close(ctx context.Context) error { return s.engine.Close(ctx) }
 
 // Publish sends an event to every session in a room, on all servers. at numbers

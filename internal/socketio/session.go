@@ -131,7 +131,7 @@ func (s *Session) bind(sp *space, id string, identity *auth.Identity, r *resumpt
 	defer s.mu.Unlock()
 	if s.state == stateEnded {
 		if r != nil {
-			go sp.srv.recovery.keep(r.pid, r.saved)
+			s.link.conn.Go(func() { sp.srv.recovery.keep(r.pid, r.saved) })
 		}
 		return false
 	}
@@ -212,7 +212,7 @@ func (s *Session) end(cut bool) {
 	switch {
 	case !bound:
 	case departing:
-		go s.depart(accepted) // this takes time
+		s.link.conn.Go(func() { s.depart(accepted) }) // this takes time
 	case accepted:
 		s.space.rooms.LeaveAll(s)
 		s.finish()

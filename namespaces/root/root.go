@@ -16,6 +16,9 @@ import (
 	"github.com/roomcast/roomcast/namespaces"
 )
 
+// Name is the name of the namespace.
+const Name = "/"
+
 // Services are what the namespace makes available to clients.
 type Services struct {
 	Chat      *chat.Service
@@ -36,7 +39,7 @@ func New(s Services) namespaces.Namespace {
 	routes = append(routes, widgetWorkflow{s.Widgets, s.epoch(), rooms}.routes()...)
 	routes = append(routes, roomRoutes{s.Listeners, s.History, followed}.routes()...)
 	return namespaces.Namespace{
-		Name:    "/",
+		Name:    Name,
 		Routes:  routes,
 		MayStay: s.mayStay,
 		Left: func(session namespaces.Session, room events.Room) {
