@@ -115,7 +115,7 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 		s.take(t, event{Event: Event{name, args, attachments, p.hasID}, id: p.id, size: size})
 		return nil
 	default:
-		return s.acknowledged(p)
+		return s.acknowledged(p, attachments)
 	}
 }
 

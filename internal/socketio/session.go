@@ -37,7 +37,7 @@ type Session struct {
 	resumption  *resumption   // until it is over, of a session that goes on
 	kept        chan struct{} // closed when the session has been saved, or will not be
 
-	held        []string      // rooms that are heard for a client that may come back
+	held []string // rooms that are heard for a client that may come back
 
 	trail trail
 
@@ -47,13 +47,13 @@ type Session struct {
 	accepted  bool           // the client is being told that it has entered
 	sock      *socket.Socket // set by open
 	queue     []event
-	queued    int                                  // bytes in queue
-	ready     bool                                 // Opened has returned: events may run
-	running   bool                                 // an event is being handled, or Opened
-	parts     [][]byte                             // attachments of a packet that is not complete
-	holding   bool                                 // the connection takes nothing in until the queue has room
-	closed    bool                                 // Closed has been called
-	acks      map[uint64]func(ack json.RawMessage) // that are waited for
+	queued    int                  // bytes in queue
+	ready     bool                 // Opened has returned: events may run
+	running   bool                 // an event is being handled, or Opened
+	parts     [][]byte             // attachments of a packet that is not complete
+	holding   bool                 // the connection takes nothing in until the queue has room
+	closed    bool                 // Closed has been called
+	acks      map[uint64]func(Ack) // that are waited for
 	nextAck   uint64
 	departing bool          // it is leaving its rooms
 	places    []rooms.Place // where it was then
