@@ -296,12 +296,12 @@ func (s *Server) ServerSideEmitWithAck(ctx context.Context, namespace, event str
 	return acks, err
 }
 
-// sweepInterval is how often what no client will ask for any more is dropped.
-const sweepInterval = 5 * time.Second
+// maxSweep is how long what no client will ask for any more may be kept.
+const maxSweep = 5 * time.Second
 
 // sweep drops it until ctx ends.
 func (s *Server) sweep(ctx context.Context) {
-	t := time.NewTicker(sweepInterval)
+	t := time.NewTicker(min(maxSweep, s.opts.Recovery.Window))
 	defer t.Stop()
 	for {
 		select {
