@@ -15,11 +15,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/canary"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/cluster"
@@ -30,6 +30,7 @@ import (
 	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
@@ -52,6 +53,8 @@ type Options struct {
 	Dev bool
 	// Log is where the log is written.
 	Log io.Writer
+	// Bus carries what is published to other servers; nil is none.
+	Bus cluster.Bus
 }
 
 // An App is the whole server.
@@ -74,11 +77,16 @@ type App struct {
 	listeners *listener.Service
 	history   *history.Service
 	socket    *socketio.Server
-	bus       cluster.Bus // nil if this server is alone
+	bus       cluster.Bus    // nil if this server is alone
+	peers     *peers.Service // nil without a bus
+	canary    *canary.Canary // nil if there is none
 	http      *http.Server
 	addrs     []net.Listener
 
 	revocations *identity.Revocations
+
+	instance     events.Instance // how others know this one
+	canarySecret string
 
 	ready atomic.Bool
 }
@@ -86,7 +94,7 @@ type App struct {
 // New builds the parts. Nothing runs before Run, but addresses are bound and
 // the database is open: Run must follow.
 func New(ctx context.Context, opts Options) (*App, error) {
-	a := &App{opts: opts, started: time.Now(), lines: logstream.New(opts.Config.Monitor.Lines)}
+	a := &App{opts: opts, started: time.Now(), bus: opts.Bus, lines: logstream.New(opts.Config.Monitor.Lines)}
 	a.log = slog.New(a.lines.Handler(logHandler(opts.Log, opts.Config.Log)))
 	if err := a.build(ctx); err != nil {
 		a.release()
@@ -134,6 +142,10 @@ func (a *App) build(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := a.listen(); err != nil {
+		return err
+	}
+	a.newCanary()
 	handler, err := a.routes()
 	if err != nil {
 		return err
@@ -145,7 +157,7 @@ func (a *App) build(ctx context.Context) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
-	return a.listen()
+	return nil
 }
 
 func (a *App) newContract() (*asyncapi.Contract, error) {
@@ -162,15 +174,19 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 
 func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
+	a.newPeers()
 	a.instances = instances.New(instances.Options{
-		Store: a.db.Instances(), Name: uuid.NewString(), Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
+		Store: a.db.Instances(), Name: a.instance.ID, Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
 		Alone: c.Store.Driver == config.SQLite, Logger: a.log,
 	})
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
 		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
-		Owner: a.instances.ID,
+		Owner: a.instances.ID, Peers: a.workflowPeers(),
 	})
+	if a.peers != nil {
+		a.peers.Handle(workflow.Method, a.workflows.Serve)
+	}
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
@@ -204,6 +220,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 			Contract: contract, Logger: a.log, Timeout: c.HandlerTimeout, Emitted: contract.Emitted,
 		}))})
 	}
+	served = append(served, a.canaryNamespace())
 	polling, websocket := transports(c.Transports)
 	a.socket = socketio.New(socketio.Options{
 		Engine: engineio.Options{

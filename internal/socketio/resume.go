@@ -36,6 +36,7 @@ func (sp *space) resume(ctx context.Context, s *Session, id *auth.Identity) *res
 		return nil
 	}
 	r, why := sp.find(ctx, back, id)
+	sp.srv.recovery.counts.asked(why)
 	if why != "" {
 		sp.srv.opts.Logger.Debug("session begins anew", "namespace", sp.Name, "reason", why)
 		return nil
@@ -47,22 +48,22 @@ func (sp *space) resume(ctx context.Context, s *Session, id *auth.Identity) *res
 func (sp *space) find(ctx context.Context, back returning, id *auth.Identity) (r *resumption, why string) {
 	found := sp.srv.recovery.take(ctx, back.PID, ownerOf(id))
 	if found == nil || found.Namespace != sp.Name {
-		return nil, "there is none"
+		return nil, refusedUnknown
 	}
 	r = &resumption{saved: found, pid: back.PID, after: found.First}
 	if back.Offset != "" {
 		var ok bool
 		if r.after, ok = cluster.ParseID(back.Offset); !ok {
-			return nil, "its offset is none"
+			return nil, refusedOffset
 		}
 	}
 	switch {
 	case !r.within():
-		return nil, "what the client lacks was not kept for it"
+		return nil, refusedTrimmed
 	case !sp.reaches(ctx, r):
-		return nil, "what was published meanwhile cannot be had"
+		return nil, refusedMissed
 	case !sp.mayBeIn(ctx, id, r.Places):
-		return nil, "it may not be in its rooms any more"
+		return nil, refusedForbidden
 	}
 	return r, ""
 }

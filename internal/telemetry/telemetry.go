@@ -22,6 +22,7 @@ type Sources struct {
 	LogsLost  func() int64
 	// Credentials returns how many were let in and refused; nil where none are.
 	Credentials func() (verified, refused int64)
+	Cluster
 }
 
 // Handler returns the http.Handler of /metrics.
@@ -62,36 +63,39 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{buildInfo, connections, opened, closed, queued, volatile, sessions, rooms, received, published, delivered, credentials, logsLost} {
 		ch <- d
 	}
+	c.describeCluster(ch)
+}
+
+// metrics are what a scrape gets.
+type metrics chan<- prometheus.Metric
+
+func (m metrics) gauge(d *prometheus.Desc, v int, labels ...string) {
+	m <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+}
+
+func (m metrics) count(d *prometheus.Desc, v int64, labels ...string) {
+	m <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 }
 
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v int, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
-	}
-	count := func(d *prometheus.Desc, v int64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	gauge(buildInfo, 1, c.Version)
+	m := metrics(ch)
+	m.gauge(buildInfo, 1, c.Version)
 	t := c.Transport()
 	for transport, n := range t.Connections {
-		gauge(connections, n, transport)
+		m.gauge(connections, n, transport)
 	}
 	for reason, n := range t.Closed {
-		count(closed, n, string(reason))
+		m.count(closed, n, string(reason))
 	}
-	count(opened, t.Opened)
-	gauge(queued, t.Queued)
-	count(volatile, t.VolatileDropped)
-	s := c.Sessions()
-	gauge(sessions, s.Sessions)
-	gauge(rooms, s.Rooms)
-	count(received, s.Received)
-	count(published, s.Published)
-	count(delivered, s.Delivered)
+	m.count(opened, t.Opened)
+	m.gauge(queued, t.Queued)
+	m.count(volatile, t.VolatileDropped)
+	c.collectSessions(m)
 	if c.Credentials != nil {
 		verified, refused := c.Credentials()
-		count(credentials, verified, "verified")
-		count(credentials, refused, "refused")
+		m.count(credentials, verified, "verified")
+		m.count(credentials, refused, "refused")
 	}
-	count(logsLost, c.LogsLost())
+	m.count(logsLost, c.LogsLost())
+	c.collectCluster(m)
 }
