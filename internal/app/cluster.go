@@ -9,9 +9,14 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
+
+// revokedTopic is of the notes that tell of a revocation, which is in the
+// database: who has them waits for nothing.
+const revokedTopic = "identity.revoked"
 
 // newPeers gives this server its name, and the way to the others if there may
 // be any.
@@ -26,6 +31,8 @@ func (a *App) newPeers() {
 		return
 	}
 	a.peers = peers.New(peers.Options{Notes: a.bus, Logger: a.log})
+	a.revocations.Announce(func() { a.bus.Send(cluster.Note{Topic: revokedTopic}) })
+	a.bus.Listen(revokedTopic, func(cluster.Note) { a.revocations.Wake() })
 }
 
 // workflowPeers are the peers as workflows need them.

@@ -243,7 +243,7 @@ func (l *link) wrote(b []byte) {
 			l.refuse(errRefusals)
 			return
 		}
-		settling.refused() // before the client knows, and may try again
+		settling.refused()     // before the client knows, and may try again
 		if settling.internal { // as the library says of namespaces that are not there
 			b = append(appendHeader(nil, typeConnectError, 0, settling.namespace, false, 0), `{"message":"Invalid namespace"}`...)
 		}
