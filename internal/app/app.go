@@ -77,8 +77,8 @@ type App struct {
 	listeners *listener.Service
 	history   *history.Service
 	socket    *socketio.Server
-	bus       cluster.Bus    // nil if this server is alone
-	peers     *peers.Service // nil without a bus
+	bus       cluster.Bus // nil if this server is alone, as are peers
+	peers     *peers.Service
 	canary    *canary.Canary // nil if there is none
 	http      *http.Server
 	addrs     []net.Listener
@@ -134,9 +134,14 @@ func (a *App) build(ctx context.Context) error {
 	if out.epoch, err = a.db.History().Epoch(ctx); err != nil {
 		return fmt.Errorf("reading the epoch of histories: %w", err)
 	}
+	if err := a.newBus(); err != nil {
+		return err
+	}
+	a.newInstances()
 	a.newServices(out, contract)
 	a.newSocket(contract)
 	out.server = a.socket
+	a.hearInstances()
 	if a.opts.Dev {
 		if err := addSamples(ctx, a.db.Workflows()); err != nil {
 			return err
@@ -174,22 +179,17 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 
 func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
-	a.newPeers()
-	a.instances = instances.New(instances.Options{
-		Store: a.db.Instances(), Name: a.instance.ID, Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
-		Alone: c.Store.Driver == config.SQLite, Logger: a.log,
-	})
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
 		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
-		Owner: a.instances.ID, Peers: a.workflowPeers(),
+		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
+	})
+	a.bridge = bridge.NewService(bridge.Options{
+		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
 	if a.peers != nil {
 		a.peers.Handle(workflow.Method, a.workflows.Serve)
 	}
-	a.bridge = bridge.NewService(bridge.Options{
-		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
-	})
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,

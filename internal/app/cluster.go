@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -10,37 +11,90 @@ import (
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/peers"
+	"github.com/roomcast/roomcast/internal/redis"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
 
-// revokedTopic is of the notes that tell of a revocation, which is in the
-// database: who has them waits for nothing.
-const revokedTopic = "identity.revoked"
+// noteRevoked tells of a revocation. It is in the database: who has the note
+// waits for nothing.
+const noteRevoked = "identity.revoked"
 
-// newPeers gives this server its name, and the way to the others if there may
-// be any.
-func (a *App) newPeers() {
-	a.instance = events.Instance{ID: uuid.NewString()}
-	a.instance.Host, _ = os.Hostname() // it is only for people
-	if a.bus != nil {
-		a.instance.ID = a.bus.Self()
+// newBus builds what carries messages between servers, if there is anything.
+func (a *App) newBus() error {
+	c := a.opts.Config.Redis
+	if a.bus == nil && c.Enabled() {
+		bus, err := redis.New(busOptions(c, a.log))
+		if err != nil {
+			return err
+		}
+		a.bus = bus
 	}
-	a.lines.Name(a.instance)
 	if a.bus == nil {
-		return
+		return nil
 	}
 	a.peers = peers.New(peers.Options{Notes: a.bus, Logger: a.log})
-	a.revocations.Announce(func() { a.bus.Send(cluster.Note{Topic: revokedTopic}) })
-	a.bus.Listen(revokedTopic, func(cluster.Note) { a.revocations.Wake() })
+	a.revocations.Announce(func() { a.bus.Send(cluster.Note{Topic: noteRevoked}) })
+	a.bus.Listen(noteRevoked, func(cluster.Note) { a.revocations.Wake() })
+	if a.opts.Config.Store.Driver == config.SQLite {
+		a.log.Warn("servers on one Redis should share a database: set store.driver to postgres, unless this is the only one of this program")
+	}
+	return nil
 }
 
-// workflowPeers are the peers as workflows need them.
+func busOptions(c config.Redis, log *slog.Logger) redis.Options {
+	return redis.Options{
+		URL: string(c.URL), Addrs: c.Addrs, Master: c.Master, Cluster: c.Cluster, DB: c.DB,
+		Username: c.Username, Password: string(c.Password), SentinelUsername: c.SentinelUsername, SentinelPassword: string(c.SentinelPassword),
+		TLS: redis.TLS(c.TLS), Adapter: c.Adapter, Prefix: c.Prefix,
+		Stream:  redis.Stream{Name: c.Stream.Name, MaxLen: int64(c.Stream.MaxLen), Count: c.Stream.Count},
+		Timeout: c.Timeout, DialTimeout: c.DialTimeout, MaxWait: c.MaxWait,
+		QueueLength: c.QueueLength, QueueBytes: int64(c.QueueBytes), Log: log,
+	}
+}
+
+// newInstances makes this server one of those that share the database.
+func (a *App) newInstances() {
+	c := a.opts.Config
+	a.instance = events.Instance{ID: uuid.NewString()}
+	if a.bus != nil {
+		a.instance.ID = a.bus.Self() // by which the others reach it
+	}
+	a.instance.Host, _ = os.Hostname() // it is only for people
+	a.lines.Name(a.instance)
+	a.instances = instances.New(instances.Options{
+		Store: a.db.Instances(), Name: a.instance.ID, Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
+		Alone: c.Store.Driver == config.SQLite, Logger: a.log,
+	})
+}
+
+// noteStopped says that an instance has stopped, and what it owned is free.
+const noteStopped = "instance.stopped"
+
+// hearInstances makes this server do what the end of another one asks for.
+func (a *App) hearInstances() {
+	a.instances.OnGone(func([]string) { a.socket.CatchUp() })
+	if a.bus != nil {
+		a.bus.Listen(noteStopped, func(cluster.Note) { a.instances.Sweep() })
+	}
+}
+
+// workflowPeers are the other instances as runs need them, nil if there is no
+// way to them.
 func (a *App) workflowPeers() workflow.Peers {
 	if a.peers == nil {
 		return nil
 	}
 	return a.peers
+}
+
+// resumed is told of every run that was taken over. What its owner before did
+// last may be known to nobody.
+func (a *App) resumed(run workflow.Run, through uint64) {
+	a.bridge.RunTouched(run.ID)
+	a.socket.Reached("/", events.RunRoom(run.ID), through)
 }
 
 // watchInterval is how often the bus is looked at.

@@ -30,12 +30,14 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.instances.Register(background); err != nil {
 		return err
 	}
-	var running sync.WaitGroup
+	owning, disown := context.WithCancel(background)
+	defer disown()
+	var owner, running sync.WaitGroup
+	owner.Go(func() { a.instances.Run(owning) })
 	if a.bus != nil {
 		running.Go(func() { a.bus.Run(background) })
 		running.Go(func() { a.watchBus(background) })
 	}
-	running.Go(func() { a.instances.Run(background) })
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
@@ -66,6 +68,11 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	silence()
 	err = errors.Join(err, a.stop())
+	disown()
+	owner.Wait()
+	if a.bus != nil {
+		a.bus.Send(cluster.Note{Topic: noteStopped})
+	}
 	stop()
 	running.Wait()
 	return err
@@ -98,6 +105,9 @@ func (a *App) stop() error {
 		a.http.Shutdown(clients), // listeners, and requests under way
 	}
 	a.http.Close()
+	if a.peers != nil {
+		a.peers.Close(ctx)
+	}
 	errs = append(errs, a.chat.Close(ctx), a.workflows.Close(ctx))
 	a.bridge.Close()
 	a.history.Close()

@@ -60,6 +60,7 @@ func (c Config) Check() (problems []string) {
 		"instance.heartbeat": c.Instance.Heartbeat, "instance.expiry": c.Instance.Expiry,
 		"history.age":          c.History.Age,
 		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
+		"redis.timeout": c.Redis.Timeout, "redis.dialTimeout": c.Redis.DialTimeout, "redis.maxWait": c.Redis.MaxWait,
 	} {
 		if d <= 0 {
 			add(key, "%v is not a positive duration", d)
@@ -83,7 +84,8 @@ func (c Config) Check() (problems []string) {
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
 		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
 		"history.count":       int64(c.History.Count),
-		"auth.failures.limit": int64(c.Auth.Failures.Limit),
+		"auth.failures.limit": int64(c.Auth.Failures.Limit), "redis.queueLength": int64(c.Redis.QueueLength),
+		"redis.queueBytes": int64(c.Redis.QueueBytes), "redis.stream.maxLen": int64(c.Redis.Stream.MaxLen), "redis.stream.count": int64(c.Redis.Stream.Count),
 	} {
 		if n <= 0 {
 			add(key, "%d is not a positive number", n)
@@ -97,11 +99,13 @@ func (c Config) Check() (problems []string) {
 		"contract.mode": {c.Contract.Mode, []string{"off", "report", "enforce"}},
 		"log.level":     {c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		"log.format":    {c.Log.Format, []string{"text", "json"}},
+		"redis.adapter": {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))
 		}
 	}
+	c.Redis.check(add)
 	slices.Sort(problems)
 	problems = append(problems, c.Store.check()...)
 	problems = append(problems, c.Instance.check()...)

@@ -25,6 +25,7 @@ type Config struct {
 	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
 	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
 	History  History  `mapstructure:"history" yaml:"history"`
+	Redis    Redis    `mapstructure:"redis" yaml:"redis"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -152,6 +153,7 @@ func Default() Config {
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
 		History:  History{Count: 1000, Age: 24 * time.Hour},
+		Redis:    defaultRedis(),
 	}
 }
 

@@ -48,7 +48,7 @@ type Options struct {
 	// Expiry is how long it is believed. Default 10 s.
 	Expiry time.Duration
 	// Alone says that no other process uses the store: what is registered
-	// there is left over.
+	// there is left over, and there is nobody to say anything to.
 	Alone  bool
 	Logger *slog.Logger
 }
@@ -59,6 +59,9 @@ type Service struct {
 	opts  Options
 	lost  []func()
 	sweep []func(ctx context.Context) error
+	gone  []func(ids []string)
+
+	now chan struct{} // asks for a sweep
 
 	mu    sync.Mutex
 	id    string    // "" while it is not there
@@ -85,8 +88,14 @@ func New(opts Options) *Service {
 	if opts.Expiry <= 0 {
 		opts.Expiry = 10 * time.Second
 	}
-	return &Service{opts: opts}
+	if opts.Alone {
+		opts.Expiry = always
+	}
+	return &Service{opts: opts, now: make(chan struct{}, 1)}
 }
+
+// always is how long an instance is there that is alone.
+const always = 100 * 365 * 24 * time.Hour
 
 // OnLost calls fn when what this instance owned may be taken over by others. fn
 // stops the work on it, without waiting for anything. It must be called before
@@ -96,6 +105,20 @@ func (s *Service) OnLost(fn func()) { s.lost = append(s.lost, fn) }
 // OnSweep calls fn at the start and with every heartbeat, to take over what
 // belongs to nobody. It must be called before Run.
 func (s *Service) OnSweep(fn func(ctx context.Context) error) { s.sweep = append(s.sweep, fn) }
+
+// OnGone calls fn with the ids of instances that have fallen silent, in the one
+// instance that has removed them. What those stored last they may not have had
+// the time to publish. fn must not block, and be set before Run.
+func (s *Service) OnGone(fn func(ids []string)) { s.gone = append(s.gone, fn) }
+
+// Sweep asks for what OnSweep has set to be done now, as when another instance
+// has said that it stops. It does not wait.
+func (s *Service) Sweep() {
+	select {
+	case s.now <- struct{}{}:
+	default: // it has been asked for already
+	}
+}
 
 // ID returns the id under which this process owns things now, "" if it must
 // not own any.

@@ -113,8 +113,7 @@ func sleep(d time.Duration) {
 func TestComingAndGoing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		m.Register(t.Context(), "left over", time.Hour)
-		a := New(Options{Store: m, Name: "a", Alone: true, Logger: slog.New(slog.DiscardHandler)})
+		a := New(Options{Store: m, Name: "a", Logger: slog.New(slog.DiscardHandler)})
 		if a.ID() != "" {
 			t.Error("it owns before it is registered")
 		}
@@ -134,6 +133,37 @@ func TestComingAndGoing(t *testing.T) {
 		stop()
 		if len(m.expires) != 0 || a.ID() != "" {
 			t.Errorf("left %v, %q", m.expires, a.ID())
+		}
+	})
+}
+
+// Who is alone removes what is left over, and needs to say nothing.
+func TestAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.Register(t.Context(), "left over", time.Hour)
+		a := New(Options{Store: m, Name: "a", Alone: true, Logger: slog.New(slog.DiscardHandler)})
+		var swept atomic.Int32
+		a.OnSweep(func(context.Context) error { swept.Add(1); return nil })
+		if err := a.Register(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		stop := run(t, a)
+		synctest.Wait()
+		a.Sweep()
+		synctest.Wait()
+		if n := swept.Load(); n != 2 {
+			t.Errorf("swept %d times", n)
+		}
+		m.setAway(true)
+		sleep(time.Hour)
+		m.setAway(false)
+		if ids, _ := a.Alive(t.Context()); !slices.Equal(ids, []string{"a/1"}) || a.ID() != "a/1" || a.Stats().Lost != 0 {
+			t.Errorf("after an hour %v, %+v", ids, a.Stats())
+		}
+		stop()
+		if len(m.expires) != 0 {
+			t.Errorf("left %v", m.expires)
 		}
 	})
 }
@@ -210,8 +240,13 @@ func TestDeath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		m.Register(t.Context(), "dead/1", 10*time.Second)
-		b, stop := start(t, m, "b")
-		defer stop()
+		b := New(Options{Store: m, Name: "b", Logger: slog.New(slog.DiscardHandler)})
+		gone := make(chan []string, 10)
+		b.OnGone(func(ids []string) { gone <- ids })
+		if err := b.Register(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer run(t, b)()
 		time.Sleep(9 * time.Second)
 		if ids, _ := b.Alive(t.Context()); len(ids) != 2 {
 			t.Errorf("too early: %v", ids)
@@ -219,6 +254,9 @@ func TestDeath(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		if ids, _ := b.Alive(t.Context()); len(ids) != 1 || b.Stats().Removed != 1 {
 			t.Errorf("too late: %v", ids)
+		}
+		if ids := <-gone; len(gone) != 0 || !slices.Equal(ids, []string{"dead/1"}) {
+			t.Errorf("gone are %v", ids)
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 func (s *Service) Run(ctx context.Context) error {
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.keepSweeping(ctx) })
-	for wait(ctx, s.opts.Heartbeat) {
+	for !s.opts.Alone && wait(ctx, s.opts.Heartbeat) {
 		s.beat(ctx)
 	}
 	sweeping.Wait()
@@ -90,6 +90,7 @@ func (s *Service) lose(ctx context.Context, id string, err error) {
 		cancel()
 		if err == nil {
 			s.opts.Logger.Info("this instance is there again", "instance", s.ID(), "before", id)
+			s.Sweep()
 			return
 		}
 		s.opts.Logger.Warn("this instance could not come back", "error", err)
@@ -100,26 +101,49 @@ func (s *Service) lose(ctx context.Context, id string, err error) {
 // keepSweeping takes over what is nobody's, at the start and with every
 // heartbeat.
 func (s *Service) keepSweeping(ctx context.Context) {
-	for first := true; first || wait(ctx, s.opts.Heartbeat); first = false {
-		if s.ID() == "" {
-			continue
+	beat := time.NewTicker(s.opts.Heartbeat)
+	defer beat.Stop()
+	for {
+		if s.ID() != "" {
+			s.sweepOnce(ctx)
 		}
-		gone, err := s.opts.Store.RemoveSilent(ctx)
-		if err != nil {
-			s.complain(ctx, "instances that are gone could not be removed", err)
-			continue
+		select {
+		case <-beat.C:
+		case <-s.now:
+		case <-ctx.Done():
+			return
 		}
-		for _, id := range gone {
-			s.opts.Logger.Warn("an instance is gone without a word", "gone", id)
+	}
+}
+
+func (s *Service) sweepOnce(ctx context.Context) {
+	if !s.opts.Alone {
+		s.removeSilent(ctx)
+	}
+	for _, fn := range s.sweep {
+		if err := fn(ctx); err != nil {
+			s.complain(ctx, "what belongs to nobody could not be taken over", err)
 		}
-		s.mu.Lock()
-		s.stats.Removed += int64(len(gone))
-		s.mu.Unlock()
-		for _, fn := range s.sweep {
-			if err := fn(ctx); err != nil {
-				s.complain(ctx, "what belongs to nobody could not be taken over", err)
-			}
-		}
+	}
+}
+
+func (s *Service) removeSilent(ctx context.Context) {
+	gone, err := s.opts.Store.RemoveSilent(ctx)
+	if err != nil {
+		s.complain(ctx, "instances that are gone could not be removed", err)
+		return
+	}
+	for _, id := range gone {
+		s.opts.Logger.Warn("an instance is gone without a word", "gone", id)
+	}
+	if len(gone) == 0 {
+		return
+	}
+	s.mu.Lock()
+	s.stats.Removed += int64(len(gone))
+	s.mu.Unlock()
+	for _, fn := range s.gone {
+		fn(gone)
 	}
 }
 

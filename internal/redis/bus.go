@@ -106,7 +106,12 @@ func (b *Bus) Open(namespaces []string, r cluster.Receiver) {
 // not published.
 func (b *Bus) Publish(m *cluster.Message) {
 	stream, echo := b.adapter.place(m)
-	b.out.put(&item{message: m, size: size(m), stream: stream, echo: echo})
+	if echo {
+		own := *m
+		own.From = b.self
+		m = &own
+	}
+	b.out.put(&item{message: m, size: size(m), stream: stream, echo: echo && b.open[m.Namespace]})
 }
 
 // size is about how much memory a message takes.
@@ -154,7 +159,6 @@ func (b *Bus) Run(ctx context.Context) error {
 			wait = minWait
 		}
 		b.log.Warn("redis is away", "error", err, "retry", wait)
-		b.status.set(false, err.Error())
 		pause(ctx, wait)
 		wait = min(2*wait, b.opts.MaxWait)
 	}
@@ -192,9 +196,9 @@ func (b *Bus) live(ctx context.Context) error {
 		l.fail(err)
 	}
 	err = context.Cause(l.ctx)
-	b.status.set(false, err.Error())
 	l.running.Wait()
 	b.out.disconnect()
+	b.status.set(false, err.Error())
 	return err
 }
 

@@ -3,8 +3,10 @@ package redis
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -205,4 +207,22 @@ func (m *member) sayAll(list []string) {
 	for _, s := range list {
 		m.Publish(say(s))
 	}
+}
+
+// Nothing runs on when Run has ended.
+func TestEnd(t *testing.T) {
+	s := redistest.Start(t, redistest.Options{})
+	before := runtime.NumGoroutine()
+	for _, a := range adapters {
+		m := join(t, settings(s, a))
+		m.Publish(say("x"))
+		m.link.Load().fail(errors.New("told to"))
+		m.await("it came back", func() bool { st := m.Status(); return st.Up && st.Reconnects == 1 })
+		m.stop()
+		m.Publish(say("late"))
+	}
+	eventually.True(t, func() bool { return runtime.NumGoroutine() <= before }, func() string {
+		all := make([]byte, 1<<20)
+		return string(all[:runtime.Stack(all, true)])
+	})
 }

@@ -1,12 +1,10 @@
 package redis
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/redis/redistest"
@@ -87,7 +85,8 @@ func TestOutage(t *testing.T) {
 				if got := texts(b.got()); slices.ContainsFunc(got, func(s string) bool { return s == "volatile" }) || len(slices.Compact(slices.Sorted(slices.Values(got)))) != len(got) {
 					t.Errorf("doubled or volatile: %q", got)
 				}
-				if st := a.Status(); st.Reconnects != 1 || st.Waiting != 0 || st.Error != "" {
+				a.await("all is sent", func() bool { return a.Status().Waiting == 0 })
+				if st := a.Status(); st.Reconnects != 1 || st.Error != "" {
 					t.Errorf("%+v", st)
 				}
 			})
@@ -305,16 +304,3 @@ func TestMalformed(t *testing.T) {
 		}
 	})
 }
-
-func mustParse(id string) cluster.ID {
-	parsed, ok := cluster.ParseID(id)
-	if !ok {
-		panic(id)
-	}
-	return parsed
-}
-
-var (
-	_ = json.RawMessage(nil)
-	_ = time.Second
-)

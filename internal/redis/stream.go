@@ -55,27 +55,21 @@ func (r *reader) catchUp(l *link) error {
 	if err != nil {
 		return err
 	}
-	oldest, _ := cluster.ParseID(info.FirstEntry.ID)
-	switch {
-	case newest.Compare(r.last) < 0:
-		err = r.restart(l, node)
-	case lost && oldest.Compare(r.last) <= 0: // it lost its end and went on
-		err = node.Do(l.ctx, r.bus.streams.mark(r.number, "*").args...).Err()
-	}
-	if err != nil {
-		return err
+	if oldest, _ := cluster.ParseID(info.FirstEntry.ID); lost && oldest.Compare(r.last) <= 0 || newest.Compare(r.last) < 0 {
+		if err := r.restart(l, node, newest); err != nil {
+			return err
+		}
 	}
 	if lost {
 		r.bus.in.resync()
 	}
 	for {
-		entries, err := r.after(l, node, r.last)
+		entries, err := node.XRangeN(l.ctx, r.name, "("+r.last.String(), "+", readCount).Result()
 		if err != nil {
 			return err
 		}
-		r.entries(entries)
-		if len(entries) < readCount {
-			return nil
+		if more, err := r.entries(l, node, entries); !more || err != nil {
+			return err
 		}
 	}
 }
@@ -96,23 +90,20 @@ func (r *reader) has(l *link, node *goredis.Client, id cluster.ID) (bool, error)
 	return len(entries) > 0, err
 }
 
-func (r *reader) after(l *link, node *goredis.Client, id cluster.ID) ([]goredis.XMessage, error) {
-	return node.XRangeN(l.ctx, r.name, "("+id.String(), "+", readCount).Result()
-}
-
 // restart deals with a stream that lost its end, or everything: those who have
 // not read what was lost must know, and IDs must not begin again.
-func (r *reader) restart(l *link, node *goredis.Client) error {
-	above := cluster.ID{Ms: r.last.Ms, Seq: r.last.Seq + 1}
-	mark := r.bus.streams.mark(r.number, above.String())
-	err := node.Do(l.ctx, mark.args...).Err()
-	if err != nil && !strings.Contains(err.Error(), "equal or smaller") {
+func (r *reader) restart(l *link, node *goredis.Client, newest cluster.ID) error {
+	id := "*"
+	if newest.Compare(r.last) < 0 {
+		id = cluster.ID{Ms: r.last.Ms, Seq: r.last.Seq + 1}.String()
+	}
+	err := node.Do(l.ctx, r.bus.streams.mark(r.number, id).args...).Err()
+	if err != nil && !strings.Contains(err.Error(), "equal or smaller") { // another server was first
 		return err
 	}
 	// What servers of this program added meanwhile is known by its number.
-	from := "-"
-	for {
-		entries, err := node.XRangeN(l.ctx, r.name, from, r.last.String(), readCount).Result()
+	for from := "-"; ; {
+		entries, err := node.XRangeN(l.ctx, r.name, from, r.last.String(), sinceCount).Result()
 		if err != nil {
 			return err
 		}
@@ -121,7 +112,7 @@ func (r *reader) restart(l *link, node *goredis.Client) error {
 				r.entry(e, cluster.ID{})
 			}
 		}
-		if len(entries) < readCount {
+		if len(entries) < sinceCount {
 			return nil
 		}
 		from = "(" + entries[len(entries)-1].ID
@@ -135,39 +126,39 @@ func (r *reader) follow(l *link) error {
 		return err
 	}
 	for l.ctx.Err() == nil {
-		before := r.last
-		streams, err := node.XRead(l.ctx, &goredis.XReadArgs{Streams: []string{r.name, before.String()}, Count: readCount, Block: readBlock}).Result()
+		streams, err := node.XRead(l.ctx, &goredis.XReadArgs{Streams: []string{r.name, r.last.String()}, Count: readCount, Block: readBlock}).Result()
 		if errors.Is(err, goredis.Nil) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		entries := streams[0].Messages
-		r.entries(entries)
-		// Who is so far behind may have been overtaken by the end that is cut off.
-		if len(entries) == readCount && !before.IsZero() {
-			there, err := r.has(l, node, before)
-			if err != nil {
-				return err
-			}
-			if !there {
-				r.bus.in.resync()
-			}
+		if _, err := r.entries(l, node, streams[0].Messages); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r *reader) entries(entries []goredis.XMessage) {
+// entries delivers what follows the last entry. It reports whether there may be
+// more; then it may also be that the end that is cut off has overtaken this
+// reader.
+func (r *reader) entries(l *link, node *goredis.Client, entries []goredis.XMessage) (more bool, err error) {
+	before := r.last
 	for _, e := range entries {
-		id, ok := cluster.ParseID(e.ID)
-		if !ok {
-			continue
+		if id, ok := cluster.ParseID(e.ID); ok {
+			r.last = id
+			r.entry(e, id)
 		}
-		r.last = id
-		r.entry(e, id)
 	}
+	if len(entries) < readCount || before.IsZero() {
+		return len(entries) == readCount, nil
+	}
+	there, err := r.has(l, node, before)
+	if err == nil && !there {
+		r.bus.in.resync()
+	}
+	return true, err
 }
 
 // entry delivers one entry.
@@ -187,7 +178,7 @@ func (r *reader) entry(e goredis.XMessage, id cluster.ID) {
 		seq, _ := stamp(mark).parse()
 		if m := r.bus.out.readBack(r.number, seq); m != nil {
 			own := *m
-			own.From, own.ID = from, r.raise(id)
+			own.ID = r.raise(id)
 			r.bus.in.own(&own)
 		}
 		r.bus.out.settleAfter(r.number)

@@ -30,6 +30,54 @@ type Publication struct {
 	At      cluster.Position
 }
 
+// Reached tells all servers how far the numbers of a room have got: those that
+// have missed something fetch it without waiting for the next.
+func (s *Server) Reached(namespace string, room events.Room, offset uint64) {
+	head := roomHead{namespace, room, offset}
+	s.reached(head)
+	if s.opts.Bus == nil {
+		return
+	}
+	if data, err := json.Marshal(head); err == nil {
+		s.opts.Bus.Send(cluster.Note{Topic: noteReached, Data: data})
+	}
+}
+
+// The notes about rooms.
+const (
+	noteReached = "room.reached"
+	noteCatchUp = "room.catchup"
+)
+
+// CatchUp makes all servers fetch what their rooms have missed, because
+// somebody who stored publications may not have had the time to publish them.
+func (s *Server) CatchUp() {
+	s.catchUp()
+	if s.opts.Bus != nil {
+		s.opts.Bus.Send(cluster.Note{Topic: noteCatchUp})
+	}
+}
+
+func (s *Server) catchUp() {
+	for _, sp := range s.spaces {
+		if s.opts.History != nil && !sp.Local {
+			go sp.resync()
+		}
+	}
+}
+
+type roomHead struct {
+	Namespace string      `json:"namespace"`
+	Room      events.Room `json:"room"`
+	Offset    uint64      `json:"offset"`
+}
+
+func (s *Server) reached(h roomHead) {
+	if sp := s.spaces[h.Namespace]; sp != nil {
+		sp.rooms.Refetch(string(h.Room), h.Offset)
+	}
+}
+
 // self is what the cluster calls this server.
 func (s *Server) self() string {
 	if s.opts.Bus == nil {
@@ -66,13 +114,23 @@ func (s *Server) joinCluster() {
 		}
 	}
 	s.opts.Bus.Open(names, receiver{s})
+	s.opts.Bus.Listen(noteCatchUp, func(cluster.Note) { s.catchUp() })
+	s.opts.Bus.Listen(noteReached, func(n cluster.Note) {
+		var h roomHead
+		if json.Unmarshal(n.Data, &h) == nil {
+			s.reached(h)
+		}
+	})
 	s.recovery.listen()
 }
 
 // receiver is the server as the bus sees it.
 type receiver struct{ srv *Server }
 
-var _ cluster.Receiver = receiver{}
+var (
+	_ cluster.Receiver = receiver{}
+	_ cluster.Enterer  = receiver{}
+)
 
 // Receive implements [cluster.Receiver].
 func (r receiver) Receive(m *cluster.Message) {
@@ -124,13 +182,17 @@ func (r receiver) Respond(_ string, a *cluster.Response) { r.srv.requests.answer
 func (r receiver) Resync() {
 	r.srv.resyncs.Add(1)
 	for _, sp := range r.srv.spaces {
-		if !sp.shared() {
-			continue
+		if sp.shared() {
+			sp.recent.lost()
 		}
-		sp.recent.lost()
-		if r.srv.opts.History != nil {
-			go sp.resync()
-		}
+	}
+	r.srv.catchUp()
+}
+
+// Entered implements [cluster.Enterer].
+func (r receiver) Entered(namespace, room string) {
+	if sp := r.srv.spaces[namespace]; sp != nil && r.srv.opts.History != nil {
+		go sp.resyncRooms([]events.Room{events.Room(room)})
 	}
 }
 
@@ -139,13 +201,17 @@ const historyTime = 10 * time.Second
 
 // resync brings every room to the latest that was published.
 func (sp *space) resync() {
-	ctx, cancel := context.WithTimeout(context.Background(), historyTime)
-	defer cancel()
 	heads := sp.rooms.Heads()
 	names := make([]events.Room, 0, len(heads))
 	for name := range heads {
 		names = append(names, events.Room(name))
 	}
+	sp.resyncRooms(names)
+}
+
+func (sp *space) resyncRooms(names []events.Room) {
+	ctx, cancel := context.WithTimeout(context.Background(), historyTime)
+	defer cancel()
 	latest, err := sp.srv.opts.History.Heads(ctx, sp.Name, names)
 	if err != nil {
 		sp.srv.opts.Logger.Error("rooms were not brought up to date", "namespace", sp.Name, "error", err)

@@ -38,6 +38,17 @@ type saved struct {
 	State     json.RawMessage `json:"state,omitempty"` // of the namespace
 	Server    string          `json:"server,omitempty"`
 	until     time.Time
+	// held are rooms of space that are heard for it.
+	space *space
+	held  []string
+}
+
+// unhold ends that.
+func (s *saved) unhold() {
+	if s.space != nil {
+		s.space.interest.releaseAll(s.held)
+		s.held = nil
+	}
 }
 
 func (s *saved) bytes() int {
@@ -119,6 +130,7 @@ func (r *recovery) keep(pid string, s *saved) {
 	shared := r.shared() && r.share(pid, s) == nil
 	r.counts.saved(r.shared(), shared)
 	if shared {
+		s.unhold()
 		return
 	}
 	// Else its client may still come back to this server.
@@ -156,7 +168,9 @@ func (r *recovery) share(pid string, s *saved) error {
 func (r *recovery) dropLocked() {
 	pid := r.order[0]
 	r.order = r.order[1:]
-	r.takeLocked(pid)
+	if s := r.takeLocked(pid); s != nil {
+		s.unhold()
+	}
 }
 
 func (r *recovery) takeLocked(pid string) *saved {

@@ -47,25 +47,33 @@ func (sp *space) resume(ctx context.Context, s *Session, id *auth.Identity) *res
 // find returns the session that a client comes back to, or why it cannot.
 func (sp *space) find(ctx context.Context, back returning, id *auth.Identity) (r *resumption, why string) {
 	found := sp.srv.recovery.take(ctx, back.PID, ownerOf(id))
-	if found == nil || found.Namespace != sp.Name {
+	switch {
+	case found == nil:
+		return nil, refusedUnknown
+	case found.Namespace != sp.Name:
+		found.unhold()
 		return nil, refusedUnknown
 	}
 	r = &resumption{saved: found, pid: back.PID, after: found.First}
 	if back.Offset != "" {
 		var ok bool
 		if r.after, ok = cluster.ParseID(back.Offset); !ok {
+			found.unhold()
 			return nil, refusedOffset
 		}
 	}
 	switch {
 	case !r.within():
-		return nil, refusedTrimmed
+		why = refusedTrimmed
 	case !sp.reaches(ctx, r):
-		return nil, refusedMissed
+		why = refusedMissed
 	case !sp.mayBeIn(ctx, id, r.Places):
-		return nil, refusedForbidden
+		why = refusedForbidden
+	default:
+		return r, ""
 	}
-	return r, ""
+	found.unhold()
+	return nil, why
 }
 
 // within reports whether what the client lacks can be told from what was
@@ -197,6 +205,7 @@ func (s *Session) takeUp(r *resumption) {
 	for _, p := range r.Places {
 		s.space.rooms.Return(s, p)
 	}
+	r.unhold()
 }
 
 // replayPage is how much of what a client has missed is sent before it must
@@ -312,8 +321,10 @@ func (s *Session) letGo() {
 	defer close(s.kept)
 	defer s.space.srv.recovery.leave(s)
 	if !on {
+		s.space.interest.releaseAll(s.held)
 		return
 	}
+	keep.space, keep.held = s.space, s.held
 	if keep.Owner = ownerOf(s.Identity()); s.resumption != nil {
 		keep.State = s.resumption.State // it has not been taken up
 	} else {

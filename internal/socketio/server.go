@@ -132,6 +132,7 @@ type space struct {
 	sessions registry
 	rooms    *rooms.Table[*Session]
 	recent   *recent
+	interest *interest // nil if no bus carries the namespace
 	paces    map[string]*pace
 	serving  serving
 	// wide is held while a broadcast to several rooms reaches their members.
@@ -190,8 +191,10 @@ func newSpace(s *Server, ns Namespace) *space {
 	sp.recent = newRecent(window, s.opts.Recovery.MaxBytes, sp.shared() && s.opts.Bus.Ordered())
 	table := rooms.Options[*Session]{Now: sp.recent.now}
 	if sp.shared() {
-		table.Entered = func(room string) { s.opts.Bus.Enter(ns.Name, room) }
-		table.Vacated = func(room string) { s.opts.Bus.Exit(ns.Name, room) }
+		sp.interest = newInterest(
+			func(room string) { s.opts.Bus.Enter(ns.Name, room) },
+			func(room string) { s.opts.Bus.Exit(ns.Name, room) })
+		table.Entered, table.Vacated = sp.interest.hold, sp.interest.release
 	}
 	if s.opts.History != nil {
 		table.Missed = sp.missed

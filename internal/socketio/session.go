@@ -38,6 +38,8 @@ type Session struct {
 	resumption  *resumption   // until it is over, of a session that goes on
 	kept        chan struct{} // closed when the session has been saved, or will not be
 
+	held []string // rooms that are heard for a client that may come back
+
 	trail trail
 
 	mu        sync.Mutex
@@ -226,6 +228,8 @@ func (s *Session) end(cut bool) {
 // depart leaves the rooms of a session whose client may come back, with all
 // that was on its way there.
 func (s *Session) depart(accepted bool) {
+	s.held = s.space.rooms.Rooms(s) // what is published there goes on being heard
+	s.space.interest.holdAll(s.held)
 	s.space.wide.Lock()
 	places := s.space.rooms.Depart(s)
 	s.space.wide.Unlock()

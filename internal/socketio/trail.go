@@ -54,8 +54,8 @@ func (o own) bytes() int {
 // What is kept for each client. Beyond it the oldest is dropped, and a client
 // that lacks it begins anew.
 const (
-	maxOwn      = 512
-	maxOwnBytes = 256 << 10
+	maxOwn      = 4096
+	maxOwnBytes = 512 << 10
 )
 
 // start begins a trail for a client that has got nothing after an ID.

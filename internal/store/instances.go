@@ -24,7 +24,7 @@ func (s Instances) Register(ctx context.Context, id string, ttl time.Duration) e
 
 // Renew implements [instances.Store].
 func (s Instances) Renew(ctx context.Context, id string, ttl time.Duration) error {
-	res, err := s.db.exec(ctx, `UPDATE instances SET expires_at = `+s.db.dialect.Now+` + ? WHERE id = ?`, ttl.Microseconds(), id)
+	res, err := s.db.exec(ctx, `UPDATE instances SET expires_at = `+s.db.dialect.Now+` + ? WHERE id = ? AND expires_at <> 0`, ttl.Microseconds(), id)
 	return affected(res, err, instances.ErrGone)
 }
 
@@ -61,13 +61,14 @@ func (db *DB) ownerGone(table string) string {
 }
 
 // take gives rows of a dead owner to another, or those of none: exactly one of
-// many who try succeeds. It makes sure that the dead owner stays dead.
+// many who try succeeds. The row of the dead owner is marked with 0, so that it
+// cannot come back, and left to RemoveSilent.
 func (db *DB) take(ctx context.Context, table, from, to, where string, key ...any) (taken bool, err error) {
 	err = db.tx(ctx, func(tx transaction) error {
-		if _, err := tx.exec(`DELETE FROM instances WHERE id = ? AND expires_at <= `+db.dialect.Now, from); err != nil {
+		if _, err := tx.exec(`UPDATE instances SET expires_at = 0 WHERE id = ? AND expires_at <= `+db.dialect.Now, from); err != nil {
 			return err
 		}
-		res, err := tx.exec(`UPDATE `+table+` SET owner = ? WHERE owner = ? AND NOT EXISTS (SELECT 1 FROM instances WHERE id = ?) AND `+where,
+		res, err := tx.exec(`UPDATE `+table+` SET owner = ? WHERE owner = ? AND NOT EXISTS (SELECT 1 FROM instances WHERE id = ? AND expires_at <> 0) AND `+where,
 			append([]any{to, from, from}, key...)...)
 		if err != nil {
 			return err

@@ -45,10 +45,10 @@ var (
 	roomsRefetched = desc("rooms_refetched_total", "Publications that were then brought from the history.")
 	roomsGaps      = desc("rooms_gaps_total", "How often they could not be, and clients were told of a gap.")
 
-	instanceRegistered = desc("instance_registered", "Whether other servers count on this one.")
-	instanceFailures   = desc("instance_renewal_failures_total", "How often this server could not say in the database that it is there.")
-	instanceLost       = desc("instance_lost_total", "How often this server was silent for so long that others may have taken over its work.")
-	instanceRemoved    = desc("instance_removed_total", "Servers that were gone without a word, removed by this one.")
+	instancePresent  = desc("instance_present", "Whether other servers count on this one.")
+	instanceFailures = desc("instance_renewal_failures_total", "How often this server could not say in the database that it is there.")
+	instanceLost     = desc("instance_lost_total", "How often this server was silent for so long that others may have taken over its work.")
+	instanceRemoved  = desc("instance_removed_total", "Servers that were gone without a word, removed by this one.")
 
 	peersSent       = desc("peers_sent_total", "Requests to other servers.")
 	peersUnanswered = desc("peers_unanswered_total", "Of those, that got no answer.")
@@ -61,7 +61,7 @@ func (c collector) describeCluster(ch chan<- *prometheus.Desc) {
 		busUp, busWaiting, busLost, busSent, busReceived, busReconnects, canarySent, canaryLost, canaryReordered, canaryLatency,
 		recoverySaved, recoveryAlone, recoveryRecovered, recoveryRefused, historyPublished, historyTrimmed,
 		roomsResyncs, roomsRefetches, roomsRefetched, roomsGaps,
-		instanceRegistered, instanceFailures, instanceLost, instanceRemoved, peersSent, peersUnanswered, peersReceived, peersRefused,
+		instancePresent, instanceFailures, instanceLost, instanceRemoved, peersSent, peersUnanswered, peersReceived, peersRefused,
 	} {
 		ch <- d
 	}
@@ -92,7 +92,7 @@ func (c collector) collectCluster(m metrics) {
 	}
 	if c.Instances != nil {
 		s := c.Instances()
-		m.gauge(instanceRegistered, number(s.ID != ""))
+		m.gauge(instancePresent, number(s.ID != ""))
 		m.count(instanceFailures, s.Failures)
 		m.count(instanceLost, s.Lost)
 		m.count(instanceRemoved, s.Removed)

@@ -1,7 +1,8 @@
 -- +goose Up
 -- The servers that share the database and are there. A row goes when its server
 -- stops; others remove it when it is older than expires_at, by the clock of the
--- database. An id never comes back.
+-- database, and mark it with 0 before, when they take over something of it. An
+-- id never comes back.
 CREATE TABLE instances (
     id         TEXT PRIMARY KEY,
     started_at BIGINT NOT NULL,

@@ -51,7 +51,32 @@ func Open(ctx context.Context, path string) (*store.DB, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return store.Open(ctx, dialect, write, read)
+	db, err := store.Open(ctx, dialect, write, read)
+	if err != nil {
+		return nil, err
+	}
+	if err := warm(ctx, read); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// warm opens all connections of a pool and what files they need, so that the
+// first queries do not wait for it, and a server at rest has as many files
+// open as one that has been busy.
+func warm(ctx context.Context, pool *sql.DB) error {
+	for range readers {
+		conn, err := pool.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if _, err := conn.ExecContext(ctx, `SELECT COUNT(*) FROM instances`); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func open(path, options string) (*sql.DB, error) {

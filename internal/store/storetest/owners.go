@@ -87,6 +87,11 @@ func ownedRuns(t *testing.T, db *store.DB) {
 	take(r.ID, one, two, true)
 	take(r.ID, one, two, false)
 	is(t, db.Instances().Renew(ctx, one, time.Hour), instances.ErrGone)
+	gone, err := db.Instances().RemoveSilent(ctx)
+	check(t, err)
+	if !slices.Contains(gone, one) {
+		t.Errorf("removed %v", gone)
+	}
 	is(t, s.Append(ctx, r.ID, one, []workflow.Entry{entry(2, workflow.NodeDispatched, "")}, nil), workflow.ErrLost)
 	check(t, s.Append(ctx, r.ID, two, []workflow.Entry{entry(2, workflow.NodeDispatched, "")}, nil))
 	log, err := s.Log(ctx, r.ID, 1)
