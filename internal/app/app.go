@@ -17,7 +17,9 @@ import (
 
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/canary"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/cluster"
@@ -51,6 +53,8 @@ type Options struct {
 	Dev bool
 	// Log is where the log is written.
 	Log io.Writer
+	// Bus carries what is published to other servers; nil is none.
+	Bus cluster.Bus
 }
 
 // An App is the whole server.
@@ -75,10 +79,14 @@ type App struct {
 	socket    *socketio.Server
 	bus       cluster.Bus // nil if this server is alone, as are peers
 	peers     *peers.Service
+	canary    *canary.Canary // nil if there is none
 	http      *http.Server
 	addrs     []net.Listener
 
 	revocations *identity.Revocations
+
+	instance     events.Instance // how others know this one
+	canarySecret string
 
 	ready atomic.Bool
 }
@@ -86,7 +94,7 @@ type App struct {
 // New builds the parts. Nothing runs before Run, but addresses are bound and
 // the database is open: Run must follow.
 func New(ctx context.Context, opts Options) (*App, error) {
-	a := &App{opts: opts, started: time.Now(), lines: logstream.New(opts.Config.Monitor.Lines)}
+	a := &App{opts: opts, started: time.Now(), bus: opts.Bus, lines: logstream.New(opts.Config.Monitor.Lines)}
 	a.log = slog.New(a.lines.Handler(logHandler(opts.Log, opts.Config.Log)))
 	if err := a.build(ctx); err != nil {
 		a.release()
@@ -139,6 +147,10 @@ func (a *App) build(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := a.listen(); err != nil {
+		return err
+	}
+	a.newCanary()
 	handler, err := a.routes()
 	if err != nil {
 		return err
@@ -150,7 +162,7 @@ func (a *App) build(ctx context.Context) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
-	return a.listen()
+	return nil
 }
 
 func (a *App) newContract() (*asyncapi.Contract, error) {
@@ -208,6 +220,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 			Contract: contract, Logger: a.log, Timeout: c.HandlerTimeout, Emitted: contract.Emitted,
 		}))})
 	}
+	served = append(served, a.canaryNamespace())
 	polling, websocket := transports(c.Transports)
 	a.socket = socketio.New(socketio.Options{
 		Engine: engineio.Options{

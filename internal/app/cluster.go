@@ -1,8 +1,11 @@
 package app
 
 import (
+	"context"
 	"log/slog"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -15,18 +18,26 @@ import (
 	"github.com/roomcast/roomcast/internal/workflow"
 )
 
+// noteRevoked tells of a revocation. It is in the database: who has the note
+// waits for nothing.
+const noteRevoked = "identity.revoked"
+
 // newBus builds what carries messages between servers, if there is anything.
 func (a *App) newBus() error {
 	c := a.opts.Config.Redis
-	if !c.Enabled() {
+	if a.bus == nil && c.Enabled() {
+		bus, err := redis.New(busOptions(c, a.log))
+		if err != nil {
+			return err
+		}
+		a.bus = bus
+	}
+	if a.bus == nil {
 		return nil
 	}
-	bus, err := redis.New(busOptions(c, a.log))
-	if err != nil {
-		return err
-	}
-	a.bus = bus
-	a.peers = peers.New(peers.Options{Notes: bus, Logger: a.log})
+	a.peers = peers.New(peers.Options{Notes: a.bus, Logger: a.log})
+	a.revocations.Announce(func() { a.bus.Send(cluster.Note{Topic: noteRevoked}) })
+	a.bus.Listen(noteRevoked, func(cluster.Note) { a.revocations.Wake() })
 	if a.opts.Config.Store.Driver == config.SQLite {
 		a.log.Warn("servers on one Redis should share a database: set store.driver to postgres, unless this is the only one of this program")
 	}
@@ -47,12 +58,14 @@ func busOptions(c config.Redis, log *slog.Logger) redis.Options {
 // newInstances makes this server one of those that share the database.
 func (a *App) newInstances() {
 	c := a.opts.Config
-	name := uuid.NewString()
+	a.instance = events.Instance{ID: uuid.NewString()}
 	if a.bus != nil {
-		name = a.bus.Self() // by which the others reach it
+		a.instance.ID = a.bus.Self() // by which the others reach it
 	}
+	a.instance.Host, _ = os.Hostname() // it is only for people
+	a.lines.Name(a.instance)
 	a.instances = instances.New(instances.Options{
-		Store: a.db.Instances(), Name: name, Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
+		Store: a.db.Instances(), Name: a.instance.ID, Heartbeat: c.Instance.Heartbeat, Expiry: c.Instance.Expiry,
 		Alone: c.Store.Driver == config.SQLite, Logger: a.log,
 	})
 }
@@ -82,6 +95,45 @@ func (a *App) workflowPeers() workflow.Peers {
 func (a *App) resumed(run workflow.Run, through uint64) {
 	a.bridge.RunTouched(run.ID)
 	a.socket.Reached("/", events.RunRoom(run.ID), through)
+}
+
+// watchInterval is how often the bus is looked at.
+const watchInterval = 500 * time.Millisecond
+
+// watchBus logs, and so tells in /monitor, when the bus goes down or comes up.
+func (a *App) watchBus(ctx context.Context) {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	up := true // so that one that never comes up is told
+	for began := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s := a.bus.Status()
+		if s.Up == up || time.Since(began) < watchInterval { // it may still be connecting
+			continue
+		}
+		up = s.Up
+		if up {
+			a.log.Info("the bus is up: this server is one of the cluster again", "since", s.Since, "lost", s.Lost)
+		} else {
+			a.log.Error("the bus is down: this server goes on alone", "since", s.Since, "reason", s.Error, "waiting", s.Waiting)
+		}
+	}
+}
+
+func (a *App) busStats() events.BusStats {
+	if a.bus == nil {
+		return events.BusStats{Status: events.BusNone}
+	}
+	s := a.bus.Status()
+	stats := events.BusStats{Status: events.BusDown, Since: s.Since.UnixMilli()}
+	if s.Up {
+		stats.Status = events.BusUp
+	}
+	return stats
 }
 
 // arrived is told of every numbered publication of another server.

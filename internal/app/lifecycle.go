@@ -36,6 +36,7 @@ func (a *App) Run(ctx context.Context) error {
 	owner.Go(func() { a.instances.Run(owning) })
 	if a.bus != nil {
 		running.Go(func() { a.bus.Run(background) })
+		running.Go(func() { a.watchBus(background) })
 	}
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() { a.auth.Run(background) })
@@ -46,11 +47,16 @@ func (a *App) Run(ctx context.Context) error {
 		a.lines.Run(background, func(l logstream.Line) { monitor.PublishLine(a.publishToMonitor, l) })
 	})
 	running.Go(func() {
-		monitor.RunStats(background, a.opts.Config.Monitor.StatsInterval, a.publishStats, a.stats)
+		monitor.RunStats(background, a.opts.Config.Monitor.StatsInterval, a.publishStats, a.Stats)
 	})
 	failed := make(chan error, len(a.addrs))
 	for _, l := range a.addrs {
 		running.Go(func() { failed <- a.serve(l) })
+	}
+	singing, silence := context.WithCancel(background)
+	defer silence()
+	if a.canary != nil {
+		running.Go(func() { a.canary.Run(singing) })
 	}
 	a.ready.Store(true)
 	a.log.Info("server is ready", "addresses", a.Addrs(), "version", Version)
@@ -60,6 +66,7 @@ func (a *App) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	silence()
 	err = errors.Join(err, a.stop())
 	disown()
 	owner.Wait()
@@ -125,11 +132,13 @@ func (a *App) publishStats(room events.Room, p events.Payload) {
 	a.socket.PublishVolatile(monitor.Name, room, p)
 }
 
-func (a *App) stats() events.Stats {
+// Stats returns the numbers of now.
+func (a *App) Stats() events.Stats {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	s := a.socket.Stats()
 	return events.Stats{
+		Instance: a.instance, Bus: a.busStats(),
 		Connections: s.Connections, Sessions: s.Sessions, Rooms: s.Rooms,
 		Events:     events.EventStats{Received: s.Received, Published: s.Published, Delivered: s.Delivered, LogsDropped: a.lines.Dropped()},
 		Memory:     events.MemoryStats{Heap: mem.HeapAlloc, Stack: mem.StackInuse, Total: mem.Sys},

@@ -14,7 +14,7 @@ import (
 func (a *App) metrics() http.Handler {
 	handler := telemetry.Handler(telemetry.Sources{
 		Version: Version, Sessions: a.socket.Stats, Transport: a.socket.TransportStats, LogsLost: a.lines.Dropped,
-		Credentials: a.auth.Counts, Instance: a.instances.Stats,
+		Credentials: a.auth.Counts, Cluster: a.clusterSources(),
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if local(r) {
@@ -32,6 +32,17 @@ func (a *App) metrics() http.Handler {
 		}
 		handler.ServeHTTP(w, r)
 	})
+}
+
+func (a *App) clusterSources() telemetry.Cluster {
+	c := telemetry.Cluster{History: a.history.Stats, Instances: a.instances.Stats}
+	if a.bus != nil {
+		c.Bus, c.Peers = a.bus.Status, a.peers.Stats
+	}
+	if a.canary != nil {
+		c.Canary = a.canary.Stats
+	}
+	return c
 }
 
 // local reports whether a request began on this machine.

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -56,36 +54,6 @@ func (a *App) serveContract(mux *http.ServeMux) error {
 	mux.Handle("GET /asyncapi/socket-events.yaml", yaml)
 	mux.Handle("GET /asyncapi.json", file("application/json", asJSON))
 	return nil
-}
-
-// live says that the process is there.
-func (a *App) live(w http.ResponseWriter, _ *http.Request) {
-	sendHealth(w, http.StatusOK, map[string]any{"status": "live", "version": Version})
-}
-
-// readiness says whether the process can do its work.
-func (a *App) readiness(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	checks := map[string]string{"server": "ok", "store": "ok"}
-	status, word := http.StatusOK, "ready"
-	if !a.ready.Load() {
-		checks["server"], status, word = "starting or stopping", http.StatusServiceUnavailable, "not ready"
-	}
-	if err := a.db.Ping(ctx); err != nil {
-		checks["store"], status, word = "does not answer", http.StatusServiceUnavailable, "not ready"
-	}
-	if a.instances.ID() == "" {
-		checks["instance"], status, word = "was silent for too long", http.StatusServiceUnavailable, "not ready"
-	}
-	sendHealth(w, status, map[string]any{"status": word, "version": Version, "checks": checks})
-}
-
-func sendHealth(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body)
 }
 
 // requestTime bounds how long a client may take to send a request, and to read

@@ -7,6 +7,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/app"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/servertest"
 	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
 )
@@ -22,9 +23,7 @@ func TestServerOnPostgres(t *testing.T) {
 	const list = "/api/v1/tenants/" + app.DevTenant + "/workflows"
 	expect := func(when string, ready, listed int) {
 		t.Helper()
-		if got := s.Do("", "GET", "/health/ready", nil, nil); got != ready {
-			t.Errorf("%s readiness answers %d", when, got)
-		}
+		eventually.True(t, func() bool { return s.Do("", "GET", "/health/ready", nil, nil) == ready }, func() string { return when })
 		if got := s.Do(token, "GET", list, nil, nil); got != listed {
 			t.Errorf("%s workflows answer %d", when, got)
 		}

@@ -46,10 +46,14 @@ func TestComingBack(t *testing.T) {
 		recovered   int64
 	}{
 		"recovered": {JitterOptions{}, []connection{
-			{[]string{hello, `40{"sid":"a","pid":"p"}`, `431[]`, `42["e",{"seq":0,"at":1},"1-0"]`, "2", `42["e",{"seq":1,"at":1},"1-1"]`},
-				[]string{`40`, `421["bench:join","bench-jitter"]`, "3"}},
-			{[]string{hello, `42["e",{"seq":2,"at":1},"1-2"]`, `40{"sid":"a","pid":"p"}`, `42["e",{"seq":3,"at":1},"1-3"]`},
-				[]string{`40{"offset":"1-1","pid":"p"}`}},
+			{
+				[]string{hello, `40{"sid":"a","pid":"p"}`, `431[]`, `42["e",{"seq":0,"at":1},"1-0"]`, "2", `42["e",{"seq":1,"at":1},"1-1"]`},
+				[]string{`40`, `421["bench:join","bench-jitter"]`, "3"},
+			},
+			{
+				[]string{hello, `42["e",{"seq":2,"at":1},"1-2"]`, `40{"sid":"a","pid":"p"}`, `42["e",{"seq":3,"at":1},"1-3"]`},
+				[]string{`40{"offset":"1-1","pid":"p"}`},
+			},
 			{[]string{hello, `40{"sid":"a","pid":"p"}`}, []string{`40{"offset":"1-3","pid":"p"}`}},
 		}, 4, 2},
 		"not recovered": {JitterOptions{Token: "t"}, []connection{
@@ -59,10 +63,14 @@ func TestComingBack(t *testing.T) {
 		}, 0, 0},
 		"since": {JitterOptions{Since: true, NoRecovery: true}, []connection{
 			{[]string{hello, `40{"sid":"a","pid":"p"}`, `431[{"ok":true,"epoch":"e","offset":7}]`}, []string{`40`, `421["bench:join","bench-jitter"]`}},
-			{[]string{hello, `40{"sid":"b"}`, `42["e",{"seq":0,"at":1,"offset":8}]`, `432[{"ok":true,"epoch":"e","offset":9}]`},
-				[]string{`40`, `422["bench:join",{"room":"bench-jitter","since":{"epoch":"e","offset":7}}]`}},
-			{[]string{hello, `40{"sid":"c"}`, `433[{"ok":true,"epoch":"e","offset":9}]`, `42["e",{"seq":1,"at":1,"offset":9}]`},
-				[]string{`40`, `423["bench:join",{"room":"bench-jitter","since":{"epoch":"e","offset":8}}]`}},
+			{
+				[]string{hello, `40{"sid":"b"}`, `42["e",{"seq":0,"at":1,"offset":8}]`, `432[{"ok":true,"epoch":"e","offset":9}]`},
+				[]string{`40`, `422["bench:join",{"room":"bench-jitter","since":{"epoch":"e","offset":7}}]`},
+			},
+			{
+				[]string{hello, `40{"sid":"c"}`, `433[{"ok":true,"epoch":"e","offset":9}]`, `42["e",{"seq":1,"at":1,"offset":9}]`},
+				[]string{`40`, `423["bench:join",{"room":"bench-jitter","since":{"epoch":"e","offset":8}}]`},
+			},
 		}, 2, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -71,6 +71,9 @@ func (c Config) Check() (problems []string) {
 	} else if d > c.Server.ShutdownTimeout/2 {
 		add("server.shutdownTimeout", "%v is less than twice server.drainDelay and server.drainWindow together, %v: what is under way needs time too", c.Server.ShutdownTimeout, d)
 	}
+	if c.Health.Canary.Limit < 0 {
+		add("health.canary.limit", "%v is negative: 0s is off", c.Health.Canary.Limit)
+	}
 	if c.Socket.Recovery.Window < 0 {
 		add("socket.recovery.window", "%v is negative: 0s is off", c.Socket.Recovery.Window)
 	}

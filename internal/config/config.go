@@ -13,6 +13,7 @@ import (
 // Config is the whole configuration. Packages get the parts they need.
 type Config struct {
 	Server   Server   `mapstructure:"server" yaml:"server"`
+	Health   Health   `mapstructure:"health" yaml:"health"`
 	Store    Store    `mapstructure:"store" yaml:"store"`
 	Instance Instance `mapstructure:"instance" yaml:"instance"`
 	Socket   Socket   `mapstructure:"socket" yaml:"socket"`
@@ -38,6 +39,17 @@ type Server struct {
 	DrainDelay      time.Duration `mapstructure:"drainDelay" yaml:"drainDelay"`
 	DrainWindow     time.Duration `mapstructure:"drainWindow" yaml:"drainWindow"`
 	ShutdownTimeout time.Duration `mapstructure:"shutdownTimeout" yaml:"shutdownTimeout"`
+}
+
+// Health is what makes the server ready.
+type Health struct {
+	RequireBus bool   `mapstructure:"requireBus" yaml:"requireBus"`
+	Canary     Canary `mapstructure:"canary" yaml:"canary"`
+}
+
+// Canary is how the server listens to itself.
+type Canary struct {
+	Limit time.Duration `mapstructure:"limit" yaml:"limit"`
 }
 
 // Socket is the Socket.IO endpoint.
@@ -116,6 +128,7 @@ func Default() Config {
 			Addr: []string{"127.0.0.1:3000"}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{}, TrustedProxies: []string{},
 			MaxBody: 1 << 20, DrainWindow: 5 * time.Second, ShutdownTimeout: 15 * time.Second,
 		},
+		Health: Health{Canary: Canary{Limit: 10 * time.Second}},
 		Store: Store{
 			Driver: SQLite, MaxConns: 16, MaxIdle: 4, MaxLifetime: time.Hour, ConnectTimeout: 5 * time.Second, Timeout: 10 * time.Second,
 		},

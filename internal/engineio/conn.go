@@ -18,6 +18,7 @@ type Conn struct {
 	id     string
 	remote string
 	proto  uint8
+	silent bool // guarded by the server's mutex
 	beat   beat
 
 	// ws is the WebSocket once there is one; until then poll is used.
@@ -61,6 +62,18 @@ func (c *Conn) Transport() string {
 		return "websocket"
 	}
 	return "polling"
+}
+
+// Uncount leaves the connection out of the numbers of the server: it is not a
+// client's.
+func (c *Conn) Uncount() {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	if !c.silent && c.srv.conns[c.id] == c {
+		c.silent = true
+		c.srv.silent++
+		c.srv.opened--
+	}
 }
 
 // Open reports whether output is still accepted.

@@ -31,6 +31,7 @@ type Server struct {
 	leaving map[string]*Conn // ended, but for a last answer to a poll
 	opened  int64
 	closed  map[Reason]int64
+	silent  int // of conns, left out of the numbers
 	refuses bool
 	closing bool
 }
@@ -128,7 +129,7 @@ const abortTime = 500 * time.Millisecond
 func (s *Server) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.conns)
+	return len(s.conns) - s.silent
 }
 
 // Stats are the numbers of a server. Those but Connections and Queued count
@@ -146,7 +147,9 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	conns := make([]*Conn, 0, len(s.conns))
 	for _, c := range s.conns {
-		conns = append(conns, c)
+		if !c.silent {
+			conns = append(conns, c)
+		}
 	}
 	stats := Stats{
 		Connections: map[string]int{"polling": 0, "websocket": 0},
@@ -318,7 +321,11 @@ func (s *Server) forget(c *Conn, reason Reason, farewell bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
-	s.closed[reason]++
+	if c.silent {
+		s.silent--
+	} else {
+		s.closed[reason]++
+	}
 	if farewell {
 		s.leaving[c.id] = c
 		s.work.add()

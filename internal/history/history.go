@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
@@ -54,6 +55,8 @@ type Limits struct {
 type Service struct {
 	opts    Options
 	writing sync.WaitGroup // the goroutine that writes
+
+	published, trimmed atomic.Int64
 
 	mu      sync.Mutex
 	waiting []*publication
@@ -156,6 +159,15 @@ func (s *Service) enqueue(all []*publication) {
 
 // Close waits until what is being published has been.
 func (s *Service) Close() { s.writing.Wait() }
+
+// Stats count publications since the start.
+type Stats struct {
+	Published int64 // that were stored and published here
+	Trimmed   int64 // that this server removed because of their number or age
+}
+
+// Stats returns the numbers of now.
+func (s *Service) Stats() Stats { return Stats{s.published.Load(), s.trimmed.Load()} }
 
 // Epoch returns the name of the numbering.
 func (s *Service) Epoch() string { return s.opts.Epoch }

@@ -31,6 +31,7 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) Trim(ctx context.Context) error {
 	for {
 		n, err := s.opts.Store.Trim(ctx, s.opts.Count, s.opts.Now().Add(-s.opts.Age), trimBatch)
+		s.trimmed.Add(int64(n))
 		if n == 0 || err != nil {
 			return err
 		}

@@ -29,6 +29,7 @@ func (s *Service) write() {
 		s.store(batch)
 		for _, p := range batch {
 			if p.err == nil {
+				s.published.Add(1)
 				s.opts.Publisher.PublishRaw(p.Room, p.pos, p.Event, events.WithOffset(p.Data, p.pos.Offset))
 			}
 			p.done.Done()

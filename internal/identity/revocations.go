@@ -61,6 +61,9 @@ type Revocations struct {
 	store RevocationStore
 	log   *slog.Logger
 
+	wake     chan struct{}
+	announce func()
+
 	pulling sync.Mutex // held while the store is read, so that its order is kept
 
 	mu     sync.RWMutex
@@ -71,11 +74,23 @@ type Revocations struct {
 
 // NewRevocations returns what is in a store, once it is pulled.
 func NewRevocations(store RevocationStore, log *slog.Logger) *Revocations {
-	return &Revocations{store: store, log: log, byKind: make(map[RevocationKind]map[string]Revocation)}
+	return &Revocations{store: store, log: log, wake: make(chan struct{}, 1), announce: func() {}, byKind: make(map[RevocationKind]map[string]Revocation)}
 }
 
 // Observe calls fn for every revocation from now on. It is set before Run.
 func (r *Revocations) Observe(fn func(Revocation)) { r.notify = fn }
+
+// Announce calls fn after every revocation that is made here, so that it can
+// tell other servers to Wake. It is set before Run, and must not block.
+func (r *Revocations) Announce(fn func()) { r.announce = fn }
+
+// Wake has Run look at once what is new. It does not block.
+func (r *Revocations) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
 
 // Revoked reports whether a credential is shut out.
 func (r *Revocations) Revoked(id *auth.Identity) bool {
@@ -118,6 +133,7 @@ func (r *Revocations) Revoke(ctx context.Context, rev Revocation) (Revocation, e
 	if err := r.store.AddRevocation(ctx, rev); err != nil {
 		return Revocation{}, fmt.Errorf("storing revocation: %w", err)
 	}
+	r.announce()
 	return rev, r.Pull(ctx)
 }
 
@@ -158,7 +174,8 @@ func (r *Revocations) apply(rev Revocation) {
 	r.seq = rev.Seq
 }
 
-// Run takes in what other processes revoke until ctx ends.
+// Run takes in what other processes revoke until ctx ends: when it is woken, and
+// every so often in case nobody could tell.
 func (r *Revocations) Run(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -167,9 +184,10 @@ func (r *Revocations) Run(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := r.Pull(ctx); err != nil && ctx.Err() == nil {
-				r.log.Error("revocations are not up to date", "error", err)
-			}
+		case <-r.wake:
+		}
+		if err := r.Pull(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("revocations are not up to date", "error", err)
 		}
 	}
 }

@@ -19,7 +19,9 @@ import (
 
 // A Line is one line of the log.
 type Line struct {
-	Seq     uint64 // from 1
+	Seq     uint64 // from 1, in the stream
+	Own     uint64 // from 1, among those of this server; 0 of another's
+	From    events.Instance
 	Time    time.Time
 	Level   slog.Level
 	Tenant  string      // whom it is about, "" if no single one
@@ -29,7 +31,7 @@ type Line struct {
 
 // Payload returns the line as watchers get it.
 func (l Line) Payload() events.Log {
-	return events.Log{RoutingKey: routingKey(l.Level), Content: l.Content, Timestamp: l.Time.UnixMilli()}
+	return events.Log{Instance: l.From, RoutingKey: routingKey(l.Level), Content: l.Content, Timestamp: l.Time.UnixMilli()}
 }
 
 func routingKey(level slog.Level) string {
@@ -52,6 +54,8 @@ type Stream struct {
 	mu   sync.Mutex
 	ring []Line
 	seq  uint64 // of the latest line
+	own  uint64 // of the latest of this server
+	self events.Instance
 }
 
 // New returns a stream that keeps the latest size lines.
@@ -59,9 +63,22 @@ func New(size int) *Stream {
 	return &Stream{ring: make([]Line, max(size, 1)), wake: make(chan struct{}, 1)}
 }
 
-// add puts a line into the ring.
-func (s *Stream) add(l Line) {
+// Name says whose log it is. It is set before anybody watches.
+func (s *Stream) Name(self events.Instance) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.self = self
+}
+
+// add puts a line of this server into the ring.
+func (s *Stream) add(l Line) { s.put(l, true) }
+
+func (s *Stream) put(l Line, own bool) {
+	s.mu.Lock()
+	if own {
+		s.own++
+		l.Own = s.own
+	}
 	s.seq++
 	l.Seq = s.seq
 	s.ring[l.Seq%uint64(len(s.ring))] = l
@@ -81,7 +98,11 @@ func (s *Stream) Since(after uint64) (lines []Line, lost uint64) {
 		lost, after = oldest-after, oldest
 	}
 	for n := after + 1; n <= s.seq; n++ {
-		lines = append(lines, s.ring[n%uint64(len(s.ring))])
+		l := s.ring[n%uint64(len(s.ring))]
+		if l.Own > 0 {
+			l.From = s.self
+		}
+		lines = append(lines, l)
 	}
 	return lines, lost
 }
@@ -103,7 +124,7 @@ func (s *Stream) Run(ctx context.Context, publish func(Line)) error {
 		lines, lost := s.Since(at)
 		if lost > 0 {
 			s.dropped.Add(int64(lost))
-			publish(droppedLine(at+lost, lost))
+			publish(s.droppedLine(at+lost, lost))
 		}
 		for _, l := range lines {
 			publish(l)
@@ -118,7 +139,13 @@ func (s *Stream) Run(ctx context.Context, publish func(Line)) error {
 }
 
 // droppedLine tells that lines are missing.
-func droppedLine(seq, n uint64) Line {
+func (s *Stream) droppedLine(seq, n uint64) Line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Line{Seq: seq, From: s.self, Time: time.Now(), Level: slog.LevelWarn, Shared: true, Content: dropped(n)}
+}
+
+func dropped(n uint64) events.JSON {
 	content, _ := json.Marshal(map[string]any{"message": "log lines were dropped", "dropped": n})
-	return Line{Seq: seq, Time: time.Now(), Level: slog.LevelWarn, Shared: true, Content: content}
+	return content
 }

@@ -58,7 +58,23 @@ type Service struct {
 	mu      sync.Mutex
 	waiting map[string]chan answer // by request
 	running int
+	stats   Stats
 	closed  bool
+}
+
+// Stats count requests since the start.
+type Stats struct {
+	Sent       int64 // to other instances
+	Unanswered int64 // of those, that got no answer
+	Received   int64 // from other instances
+	Refused    int64 // of those, because too many were being carried out, or at the end
+}
+
+// Stats returns the numbers of now.
+func (s *Service) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
 }
 
 type request struct {
@@ -120,6 +136,7 @@ func (s *Service) Call(ctx context.Context, instance, method string, payload []b
 	came := make(chan answer, 1)
 	s.mu.Lock()
 	s.waiting[r.ID] = came
+	s.stats.Sent++
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
@@ -137,6 +154,9 @@ func (s *Service) Call(ctx context.Context, instance, method string, payload []b
 		}
 		return a.Payload, nil
 	case <-ctx.Done():
+		s.mu.Lock()
+		s.stats.Unanswered++
+		s.mu.Unlock()
 		return nil, fmt.Errorf("%s of instance %s: %w: %w", method, instance, ErrNoAnswer, ctx.Err())
 	}
 }
@@ -165,7 +185,10 @@ func (s *Service) requested(n cluster.Note) {
 	}
 	s.mu.Lock()
 	busy := s.closed || s.running >= s.opts.Parallel
-	if !busy {
+	s.stats.Received++
+	if busy {
+		s.stats.Refused++
+	} else {
 		s.running++
 		s.working.Add(1)
 	}

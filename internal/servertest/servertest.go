@@ -14,6 +14,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/app"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
 )
 
@@ -35,6 +36,8 @@ type Options struct {
 	Data string
 	// Change may change the configuration.
 	Change func(*config.Config)
+	// Bus connects it to other servers; nil is alone.
+	Bus cluster.Bus
 }
 
 // Start starts a server in development mode.
@@ -51,7 +54,7 @@ func Start(t testing.TB, opts Options) *Server {
 	}
 	s := &Server{Data: c.Server.Data, Log: &Log{}, t: t}
 	var err error
-	if s.App, err = app.New(t.Context(), app.Options{Config: c, Dev: true, Log: s.Log}); err != nil {
+	if s.App, err = app.New(t.Context(), app.Options{Config: c, Dev: true, Log: s.Log, Bus: opts.Bus}); err != nil {
 		t.Fatal(err)
 	}
 	s.URL = "http://" + s.App.Addrs()[0]

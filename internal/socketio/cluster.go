@@ -94,6 +94,12 @@ func (s *Server) recovers(namespace string, protocol int) bool {
 	return s.opts.Recovery.Window > 0 && protocol == 4 && sp != nil && sp.Restore != nil
 }
 
+// internal reports whether a namespace is the server's own.
+func (s *Server) internal(namespace string) bool {
+	sp := s.spaces[namespace]
+	return sp != nil && sp.Internal != nil
+}
+
 // shared reports whether a namespace is one of the cluster.
 func (sp *space) shared() bool { return sp.srv.opts.Bus != nil && !sp.Local }
 
@@ -175,6 +181,7 @@ func (r receiver) Respond(_ string, a *cluster.Response) { r.srv.requests.answer
 
 // Resync implements [cluster.Receiver].
 func (r receiver) Resync() {
+	r.srv.resyncs.Add(1)
 	for _, sp := range r.srv.spaces {
 		if sp.shared() {
 			sp.recent.lost()
@@ -221,7 +228,13 @@ func (sp *space) missed(room string, after, until uint64) []rooms.Publication[*S
 	ctx, cancel := context.WithTimeout(context.Background(), historyTime)
 	defer cancel()
 	var all []rooms.Publication[*Session]
+	sp.srv.refetches.Add(1)
 	for _, p := range sp.srv.opts.History.Missed(ctx, sp.Name, events.Room(room), after, until) {
+		if p.At.Offset > 0 {
+			sp.srv.refetched.Add(1)
+		} else {
+			sp.srv.gaps.Add(1)
+		}
 		b := newBroadcast(sp.Name, packetOf(p.Event, []json.RawMessage{p.Payload}, nil).Args, nil)
 		b.room, b.position = room, p.At
 		all = append(all, rooms.Publication[*Session]{

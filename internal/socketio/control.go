@@ -115,6 +115,10 @@ func (sp *space) admit(sock *socket.Socket, next func(*socket.ExtendedError)) {
 		next(socket.NewExtendedError("server is shutting down", nil))
 		return
 	}
+	if s.internal && !sp.Internal(s.handshake) {
+		next(socket.NewExtendedError("Invalid namespace", nil))
+		return
+	}
 	identity, err := sp.srv.identify(sp, s)
 	if err != nil {
 		next(refusal(err))
@@ -127,8 +131,15 @@ func (sp *space) admit(sock *socket.Socket, next func(*socket.ExtendedError)) {
 	next(nil)
 }
 
+// itself is the identity of the server's own sessions. It has no rights.
+var itself = &auth.Identity{User: "server"}
+
 // identify verifies the credential of a session and asks the namespace.
 func (srv *Server) identify(sp *space, s *Session) (*auth.Identity, error) {
+	if s.internal {
+		s.link.conn.Uncount()
+		return itself, nil
+	}
 	request := s.link.credential
 	if !s.credential.IsZero() {
 		request = s.credential

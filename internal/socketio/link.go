@@ -107,7 +107,9 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 		if err != nil {
 			return err
 		}
-		l.srv.received.Add(1)
+		if !s.internal {
+			l.srv.received.Add(1)
+		}
 		size := len(p.data)
 		for _, a := range attachments {
 			size += len(a)
@@ -188,6 +190,7 @@ func (l *link) find(namespace []byte) *Session {
 func (l *link) begin(namespace string, data []byte) *Session {
 	s := newSession(l, namespace, bytes.Clone(data))
 	s.recoverable = l.srv.recovers(namespace, l.conn.Protocol())
+	s.internal = l.srv.internal(namespace)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
@@ -240,7 +243,10 @@ func (l *link) wrote(b []byte) {
 			l.refuse(errRefusals)
 			return
 		}
-		settling.refused() // before the client knows, and may try again
+		settling.refused()     // before the client knows, and may try again
+		if settling.internal { // as the library says of namespaces that are not there
+			b = append(appendHeader(nil, typeConnectError, 0, settling.namespace, false, 0), `{"message":"Invalid namespace"}`...)
+		}
 	}
 	l.conn.Reply(nil, b)
 }

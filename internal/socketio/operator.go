@@ -69,7 +69,9 @@ func (o Operator) Emit(event string, args []json.RawMessage, attachments [][]byt
 	if err != nil {
 		return err
 	}
-	o.srv.published.Add(1)
+	if sp.Internal == nil {
+		o.srv.published.Add(1)
+	}
 	m := o.message(cluster.Broadcast)
 	m.Packet = packetOf(event, args, attachments)
 	if bus != nil && bus.Ordered() && !o.volatile {

@@ -92,6 +92,7 @@ type recovery struct {
 	bytes int
 
 	asking asking
+	counts recoveryCounts
 }
 
 func newRecovery(srv *Server) *recovery {
@@ -127,13 +128,13 @@ const saveTime = 2 * time.Second
 
 // keep saves a session that has lost its connection, after its last event.
 func (r *recovery) keep(pid string, s *saved) {
-	if r.shared() {
-		if err := r.share(pid, s); err == nil {
-			s.unhold()
-			return
-		}
-		// Its client may still come back to this server.
+	shared := r.shared() && r.share(pid, s) == nil
+	r.counts.saved(r.shared(), shared)
+	if shared {
+		s.unhold()
+		return
 	}
+	// Else its client may still come back to this server.
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.until = time.Now().Add(r.srv.opts.Recovery.Window)

@@ -38,6 +38,7 @@ func (sp *space) resume(ctx context.Context, s *Session, id *auth.Identity) *res
 		return nil
 	}
 	r, why := sp.find(ctx, back, id)
+	sp.srv.recovery.counts.asked(why)
 	if why != "" {
 		sp.srv.opts.Logger.Debug("session begins anew", "namespace", sp.Name, "reason", why)
 		return nil
@@ -50,26 +51,26 @@ func (sp *space) find(ctx context.Context, back returning, id *auth.Identity) (r
 	found := sp.srv.recovery.take(ctx, back.PID, ownerOf(id))
 	switch {
 	case found == nil:
-		return nil, "there is none"
+		return nil, refusedUnknown
 	case found.Namespace != sp.Name:
 		found.unhold()
-		return nil, "it is of another namespace"
+		return nil, refusedUnknown
 	}
 	r = &resumption{saved: found, pid: back.PID, after: found.First}
 	if back.Offset != "" {
 		var ok bool
 		if r.after, ok = cluster.ParseID(back.Offset); !ok {
 			found.unhold()
-			return nil, "its offset is none"
+			return nil, refusedOffset
 		}
 	}
 	switch {
 	case !r.within():
-		why = "what the client lacks was not kept for it"
+		why = refusedTrimmed
 	case !sp.reaches(ctx, r):
-		why = "what was published meanwhile cannot be had"
+		why = refusedMissed
 	case !sp.mayBeIn(ctx, id, r.Places):
-		why = "it may not be in its rooms any more"
+		why = refusedForbidden
 	default:
 		return r, ""
 	}

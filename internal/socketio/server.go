@@ -56,6 +56,10 @@ type Options struct {
 type Namespace struct {
 	namespaces.Namespace
 	Handler Handler
+	// Internal makes it one that the server itself connects to, and nobody
+	// else: it decides by the payload of the CONNECT packet who is that. For
+	// others the namespace does not exist, and it is in no numbers.
+	Internal func(handshake json.RawMessage) bool
 }
 
 // A Handler handles the events of a namespace: one at a time for each session,
@@ -116,7 +120,8 @@ type Server struct {
 	requests requests
 
 	// Counters since the server started.
-	received, published, delivered atomic.Int64
+	received, published, delivered      atomic.Int64
+	resyncs, refetches, refetched, gaps atomic.Int64
 }
 
 // space is a namespace and who is in it.
@@ -254,10 +259,16 @@ func (s *Server) encode(namespace string, p events.Payload) (json.RawMessage, er
 	return payload, nil
 }
 
-// Stats are the numbers of a server. The last three count since it was made.
+// Stats are the numbers of a server. Those but the first three count since it
+// was made.
 type Stats struct {
 	Connections, Sessions, Rooms   int
 	Received, Published, Delivered int64
+	// Resyncs is how often everything had to be looked after, Refetches how
+	// often something was missing in a room, Refetched how many publications
+	// were brought from the history then, and Gaps how often they were gone.
+	Resyncs, Refetches, Refetched, Gaps int64
+	Recovery                            RecoveryStats
 }
 
 // Stats returns the numbers of now.
@@ -267,8 +278,16 @@ func (s *Server) Stats() Stats {
 		Received:    s.received.Load(),
 		Published:   s.published.Load(),
 		Delivered:   s.delivered.Load(),
+		Resyncs:     s.resyncs.Load(),
+		Refetches:   s.refetches.Load(),
+		Refetched:   s.refetched.Load(),
+		Gaps:        s.gaps.Load(),
+		Recovery:    s.recovery.counts.stats(),
 	}
 	for _, sp := range s.spaces {
+		if sp.Internal != nil {
+			continue
+		}
 		stats.Sessions += sp.sessions.len()
 		stats.Rooms += sp.rooms.Len()
 	}

@@ -72,12 +72,12 @@ func newFixture(t *testing.T, opts Options, root namespaces.Namespace, h handler
 	t.Helper()
 	f := &fixture{t: t, log: &syncBuffer{}}
 	root.Name = "/"
-	opts.Namespaces = []Namespace{{root, Routed(h)}, {namespaces.Namespace{Name: "/admin", Admit: func(id *auth.Identity) error {
+	opts.Namespaces = []Namespace{{Namespace: root, Handler: Routed(h)}, {Namespace: namespaces.Namespace{Name: "/admin", Admit: func(id *auth.Identity) error {
 		if id.User != "admin" {
 			return events.Errorf(events.CodePermissionDenied, "administrators only")
 		}
 		return nil
-	}}, Routed(handlerFunc(echo))}}
+	}}, Handler: Routed(handlerFunc(echo))}}
 	opts.Logger = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	opts.Outbound = func(string, string, []byte) error { return nil }
 	opts.Authenticate = func(_ context.Context, c auth.Credential) (*auth.Identity, error) {

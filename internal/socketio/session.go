@@ -20,6 +20,7 @@ import (
 type Session struct {
 	link      *link
 	namespace string
+	internal  bool // see Namespace.Internal
 	// handshake and credential are what the CONNECT packet brought; they are
 	// dropped once the session is open.
 	handshake  json.RawMessage

@@ -106,7 +106,7 @@ func (t *trail) confirm(before time.Time) {
 
 // emit sends an event to this client alone.
 func (s *Session) emit(event string, args []json.RawMessage, attachments [][]byte) error {
-	s.space.srv.delivered.Add(1)
+	s.count()
 	packet := appendEvent(nil, s.namespace, event, args, len(attachments))
 	t := &s.trail
 	t.mu.Lock()
@@ -124,9 +124,16 @@ func (s *Session) emit(event string, args []json.RawMessage, attachments [][]byt
 	return nil
 }
 
+// count counts an event that is sent.
+func (s *Session) count() {
+	if !s.internal {
+		s.space.srv.delivered.Add(1)
+	}
+}
+
 // deliver sends a broadcast.
 func (s *Session) deliver(b *broadcast, late bool) {
-	s.space.srv.delivered.Add(1)
+	s.count()
 	t := &s.trail
 	if !s.recoverable {
 		s.link.conn.Send(b.frame(false))
@@ -173,7 +180,7 @@ func (s *Session) deliverLocked(b *broadcast) {
 
 // deliverVolatile sends a broadcast that the client can do without.
 func (s *Session) deliverVolatile(b *broadcast) {
-	s.space.srv.delivered.Add(1)
+	s.count()
 	s.link.conn.SendVolatile(b.frame(false))
 }
 

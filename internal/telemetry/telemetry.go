@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/roomcast/roomcast/internal/engineio"
-	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/socketio"
 )
 
@@ -23,9 +22,7 @@ type Sources struct {
 	LogsLost  func() int64
 	// Credentials returns how many were let in and refused; nil where none are.
 	Credentials func() (verified, refused int64)
-	// Instance tells of this server among those that share its database; nil
-	// where there is no database.
-	Instance func() instances.Stats
+	Cluster
 }
 
 // Handler returns the http.Handler of /metrics.
@@ -57,58 +54,48 @@ var (
 	delivered   = desc("events_delivered_total", "Events that were sent, each to one client.")
 	credentials = desc("credentials_total", "Credentials that were verified: one for each namespace that a client enters, renewal and HTTP request.", "result")
 	logsLost    = desc("monitor_log_lines_dropped_total", "Log lines that no monitor saw.")
-
-	instancePresent  = desc("instance_present", "Whether this server is one of those that share its database: 1 or 0.")
-	instanceLost     = desc("instance_lost_total", "How often this server was silent for too long, so that others could take over.")
-	instanceFailures = desc("instance_renewal_failures_total", "Heartbeats that the database did not take.")
 )
 
 // collector asks the sources for every scrape.
 type collector struct{ Sources }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{buildInfo, connections, opened, closed, queued, volatile, sessions, rooms, received, published, delivered, credentials, instancePresent, instanceLost, instanceFailures, logsLost} {
+	for _, d := range []*prometheus.Desc{buildInfo, connections, opened, closed, queued, volatile, sessions, rooms, received, published, delivered, credentials, logsLost} {
 		ch <- d
 	}
+	c.describeCluster(ch)
+}
+
+// metrics are what a scrape gets.
+type metrics chan<- prometheus.Metric
+
+func (m metrics) gauge(d *prometheus.Desc, v int, labels ...string) {
+	m <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+}
+
+func (m metrics) count(d *prometheus.Desc, v int64, labels ...string) {
+	m <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 }
 
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v int, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
-	}
-	count := func(d *prometheus.Desc, v int64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	gauge(buildInfo, 1, c.Version)
+	m := metrics(ch)
+	m.gauge(buildInfo, 1, c.Version)
 	t := c.Transport()
 	for transport, n := range t.Connections {
-		gauge(connections, n, transport)
+		m.gauge(connections, n, transport)
 	}
 	for reason, n := range t.Closed {
-		count(closed, n, string(reason))
+		m.count(closed, n, string(reason))
 	}
-	count(opened, t.Opened)
-	gauge(queued, t.Queued)
-	count(volatile, t.VolatileDropped)
-	s := c.Sessions()
-	gauge(sessions, s.Sessions)
-	gauge(rooms, s.Rooms)
-	count(received, s.Received)
-	count(published, s.Published)
-	count(delivered, s.Delivered)
+	m.count(opened, t.Opened)
+	m.gauge(queued, t.Queued)
+	m.count(volatile, t.VolatileDropped)
+	c.collectSessions(m)
 	if c.Credentials != nil {
 		verified, refused := c.Credentials()
-		count(credentials, verified, "verified")
-		count(credentials, refused, "refused")
+		m.count(credentials, verified, "verified")
+		m.count(credentials, refused, "refused")
 	}
-	if c.Instance != nil {
-		i, present := c.Instance(), 0
-		if i.ID != "" {
-			present = 1
-		}
-		gauge(instancePresent, present)
-		count(instanceLost, i.Lost)
-		count(instanceFailures, i.Failures)
-	}
-	count(logsLost, c.LogsLost())
+	m.count(logsLost, c.LogsLost())
+	c.collectCluster(m)
 }

@@ -21,7 +21,8 @@ type Client struct {
 	buf []byte
 }
 
-// Dial connects to a ws:// or http:// address. A refusal of the server is
+// Dial connects to a ws:// or http:// address. A Host in header is the name
+// that the server is asked for. A refusal of the server is
 // returned as an error together with its response, whose body can be read.
 func Dial(ctx context.Context, address string, header http.Header) (*Client, *http.Response, error) {
 	u, err := url.Parse(address)
@@ -42,6 +43,9 @@ func Dial(ctx context.Context, address string, header http.Header) (*Client, *ht
 	}}
 	for name, values := range header {
 		req.Header[name] = values
+	}
+	if host := header.Get("Host"); host != "" {
+		req.Host = host
 	}
 	c := &Client{Conn: nc, r: bufio.NewReaderSize(nc, 4096)}
 	res, err := c.handshake(req)

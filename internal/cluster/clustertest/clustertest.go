@@ -31,7 +31,7 @@ func New(ordered bool) *Net {
 func (n *Net) Bus() *Bus {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	b := &Bus{net: n, self: "server" + strconv.Itoa(len(n.buses)+1), topics: make(map[string]func(cluster.Note)), up: true}
+	b := &Bus{net: n, self: "server" + strconv.Itoa(len(n.buses)+1), topics: make(map[string]func(cluster.Note)), up: true, since: time.Now()}
 	b.wake = sync.NewCond(&n.mu)
 	n.buses = append(n.buses, b)
 	return b
@@ -47,6 +47,7 @@ type Bus struct {
 	queue    []func()
 	waiting  []*cluster.Message // while down
 	up       bool
+	since    time.Time // when up changed
 	over     bool
 }
 
@@ -57,7 +58,7 @@ var _ cluster.Bus = (*Bus)(nil)
 func (b *Bus) SetUp(up bool) {
 	b.net.mu.Lock()
 	defer b.net.mu.Unlock()
-	b.up = up
+	b.up, b.since = up, time.Now()
 	if !up {
 		return
 	}
@@ -179,7 +180,7 @@ func (b *Bus) Run(ctx context.Context) error {
 func (b *Bus) Status() cluster.Status {
 	b.net.mu.Lock()
 	defer b.net.mu.Unlock()
-	return cluster.Status{Up: b.up, Waiting: len(b.waiting)}
+	return cluster.Status{Up: b.up, Since: b.since, Waiting: len(b.waiting)}
 }
 
 // Send implements [cluster.Notes].
