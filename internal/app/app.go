@@ -27,6 +27,7 @@ import (
 	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
@@ -73,6 +74,7 @@ type App struct {
 	bridge    *bridge.Service
 	listeners *listener.Service
 	history   *history.Service
+	once      *once.Service
 	socket    *socketio.Server
 	http      *http.Server
 	addrs     []net.Listener
@@ -176,13 +178,16 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 		Check:  func(event string, data []byte) error { return contract.Outbound("/", event, data) },
 		Limits: history.Limits{Count: c.History.Count, Age: c.History.Age},
 	})
+	a.once = once.New(once.Options{
+		Store: a.db.Once(), Logger: a.log, Keep: c.Once.Keep, Lease: onceLease(c.Socket.HandlerTimeout), Harmless: changedNothing,
+	})
 	a.listeners = listener.NewService(a.db.Listeners(), a.history)
 }
 
 func (a *App) newSocket(contract *asyncapi.Contract) {
 	c := a.opts.Config.Socket
 	spaces := []namespaces.Namespace{
-		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners, History: a.history}),
+		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners, History: a.history, Once: a.once}),
 		monitor.New(a.lines),
 	}
 	var served []socketio.Namespace

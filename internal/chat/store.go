@@ -23,6 +23,8 @@ type Message struct {
 	Text    string
 	Action  Action
 	At      time.Time
+	// Key is unique in the room; "" is none. It is only written.
+	Key string
 }
 
 // Speaker is who said something.
@@ -65,6 +67,8 @@ type Store interface {
 	BindRoom(ctx context.Context, id, tenant string) (Room, error)
 	// Append numbers a message and stores it.
 	Append(ctx context.Context, m Message) (Message, error)
+	// Said returns the message of a room that was stored with a key.
+	Said(ctx context.Context, roomID, key string) (Message, error)
 	// Messages returns the latest of a room, oldest first.
 	Messages(ctx context.Context, roomID string, limit int) ([]Message, error)
 	// Answers returns the assistant's messages after a number, up to another.

@@ -22,6 +22,7 @@ type Config struct {
 	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
 	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
 	History  History  `mapstructure:"history" yaml:"history"`
+	Once     Once     `mapstructure:"once" yaml:"once"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -97,6 +98,11 @@ type History struct {
 	Age   time.Duration `mapstructure:"age" yaml:"age"`
 }
 
+// Once is how long it is remembered what was asked for with an id.
+type Once struct {
+	Keep time.Duration `mapstructure:"keep" yaml:"keep"`
+}
+
 // Default returns the configuration without file, environment and flags.
 func Default() Config {
 	return Config{
@@ -123,6 +129,7 @@ func Default() Config {
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
 		History:  History{Count: 1000, Age: 24 * time.Hour},
+		Once:     Once{Keep: 24 * time.Hour},
 	}
 }
 

@@ -52,8 +52,8 @@ func (s Chats) Append(ctx context.Context, m chat.Message) (chat.Message, error)
 			return err
 		}
 		m.Seq = uint64(last.Int64) + 1
-		_, err := tx.ExecContext(ctx, s.db.rebind(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at) VALUES (?, ?, ?, ?, ?, ?, ?)`),
-			m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At))
+		_, err := tx.ExecContext(ctx, s.db.rebind(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at, once_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
+			m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At), m.Key)
 		return err
 	})
 	return m, err
@@ -67,6 +67,15 @@ func scanMessage(roomID string) func(row scanner) (chat.Message, error) {
 		m.Seq, m.At = uint64(seq), fromMicros(at)
 		return m, err
 	}
+}
+
+// Said implements [chat.Store].
+func (s Chats) Said(ctx context.Context, roomID, key string) (chat.Message, error) {
+	m, err := scanMessage(roomID)(s.db.row(ctx, `SELECT seq, speaker, user_id, text, action, at FROM chat_messages WHERE room_id = ? AND once_key = ? AND once_key <> ''`, roomID, key))
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Message{}, chat.ErrNotFound
+	}
+	return m, err
 }
 
 // Messages implements [chat.Store].

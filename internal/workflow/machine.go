@@ -21,6 +21,7 @@ type machine struct {
 	seq    uint64
 	shown  uint64 // the latest entry that clients see, and prev the one before
 	prev   uint64
+	inputs map[string]bool // of widgets, by their key
 	begun  bool // a node has been dispatched, or more
 	ended  *ending
 	failed string // the first failure that nothing handled
@@ -110,9 +111,24 @@ func (m *machine) apply(e Entry) {
 	case SystemSet:
 		a := decode[assignment](e)
 		m.vars[a.Key] = whole(a.Value)
+		if input, ok := a.Value.(map[string]any); ok {
+			m.note(input)
+		}
 	case RunEnded:
 		end := decode[ending](e)
 		m.ended = &end
+	}
+}
+
+// note keeps the key of a widget's input, if it has one.
+func (m *machine) note(input map[string]any) {
+	key, ok := input[InputKey].(string)
+	switch {
+	case !ok:
+	case m.inputs == nil:
+		m.inputs = map[string]bool{key: true}
+	default:
+		m.inputs[key] = true
 	}
 }
 

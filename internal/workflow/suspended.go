@@ -163,6 +163,10 @@ func (x *execution) awaiting(requestID string) (*nodeState, error) {
 	return nil, events.Errorf(events.CodeNotFound, "the request %s does not exist, or was answered, or has expired", requestID)
 }
 
+// InputKey is the name of the part of a widget's input that tells it apart from
+// others: of two with the same key the second does nothing.
+const InputKey = "inputKey"
+
 // WidgetInput makes what a person did in a widget readable by later nodes as
 // __widgetInput. A form also answers the oldest request of the run, if there
 // is one. The caller has asked whether the user may.
@@ -175,6 +179,9 @@ func (s *Service) WidgetInput(ctx context.Context, run Run, value map[string]any
 	defer x.mu.Unlock()
 	if x.over() {
 		return s.notRunning(ctx, run)
+	}
+	if key, _ := value[InputKey].(string); x.machine.inputs[key] {
+		return nil
 	}
 	set, err := newEntry(SystemSet, "", assignment{"__widgetInput", value})
 	if err != nil {
