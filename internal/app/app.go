@@ -28,6 +28,7 @@ import (
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
 	"github.com/roomcast/roomcast/internal/once"
+	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
@@ -75,6 +76,7 @@ type App struct {
 	listeners *listener.Service
 	history   *history.Service
 	once      *once.Service
+	publish   *publish.Service
 	socket    *socketio.Server
 	http      *http.Server
 	addrs     []net.Listener
@@ -180,6 +182,10 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	})
 	a.once = once.New(once.Options{
 		Store: a.db.Once(), Logger: a.log, Keep: c.Once.Keep, Lease: onceLease(c.Socket.HandlerTimeout), Harmless: changedNothing,
+	})
+	a.publish = publish.New(publish.Options{
+		Contract: contract, Rooms: roomOwners{a.db}, History: a.history, Live: out, Once: a.once, Logger: a.log,
+		MaxBatch: c.Publish.MaxBatch, Wait: c.Socket.HandlerTimeout,
 	})
 	a.listeners = listener.NewService(a.db.Listeners(), a.history)
 }

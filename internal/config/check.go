@@ -56,7 +56,7 @@ func (c Config) Check() (problems []string) {
 		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout,
 		"auth.expiryWarning": c.Auth.ExpiryWarning, "auth.revocationInterval": c.Auth.RevocationInterval,
 		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
-		"history.age":          c.History.Age, "once.keep": c.Once.Keep,
+		"history.age": c.History.Age, "once.keep": c.Once.Keep,
 		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
 	} {
 		if d <= 0 {
@@ -68,7 +68,7 @@ func (c Config) Check() (problems []string) {
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
 		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
-		"history.count":       int64(c.History.Count),
+		"history.count":       int64(c.History.Count), "publish.maxBody": int64(c.Publish.MaxBody), "publish.maxBatch": int64(c.Publish.MaxBatch),
 		"auth.failures.limit": int64(c.Auth.Failures.Limit),
 	} {
 		if n <= 0 {

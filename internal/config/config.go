@@ -23,6 +23,7 @@ type Config struct {
 	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
 	History  History  `mapstructure:"history" yaml:"history"`
 	Once     Once     `mapstructure:"once" yaml:"once"`
+	Publish  Publish  `mapstructure:"publish" yaml:"publish"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -103,6 +104,12 @@ type Once struct {
 	Keep time.Duration `mapstructure:"keep" yaml:"keep"`
 }
 
+// Publish is what back ends may publish over HTTP.
+type Publish struct {
+	MaxBody  Size `mapstructure:"maxBody" yaml:"maxBody"`
+	MaxBatch int  `mapstructure:"maxBatch" yaml:"maxBatch"`
+}
+
 // Default returns the configuration without file, environment and flags.
 func Default() Config {
 	return Config{
@@ -130,6 +137,7 @@ func Default() Config {
 		Widgets:  Widgets{AutoRegister: true},
 		History:  History{Count: 1000, Age: 24 * time.Hour},
 		Once:     Once{Keep: 24 * time.Hour},
+		Publish:  Publish{MaxBody: 8 << 20, MaxBatch: 1000},
 	}
 }
 

@@ -42,10 +42,11 @@ func answerOf(out any) (answer, error) {
 var secret = map[string]bool{"POST " + apiKeys: true}
 
 // perform calls a handler, once if the request has a key. Publishing looks after
+// that itself, message by message. Publishing looks after
 // that itself, message by message.
 func (a *API) perform(pattern string, r *request, fn func(r *request) (any, error)) (answer, error) {
 	key := r.Header.Get(keyHeader)
-	if key == "" || r.Method != http.MethodPost {
+	if key == "" || r.Method != http.MethodPost || pattern == publishPattern {
 		out, err := fn(r)
 		if err != nil {
 			return answer{}, err

@@ -23,6 +23,7 @@ import (
 	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/once"
+	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
 
@@ -40,8 +41,10 @@ type Options struct {
 	// Timeout bounds those, and waiting for one that is being done. Default
 	// 10 s.
 	Timeout time.Duration
-	// MaxBody bounds a request's body in bytes.
-	MaxBody int64
+	Publish *publish.Service
+	// MaxBody bounds a request's body in bytes, MaxPublish that of what is
+	// published.
+	MaxBody, MaxPublish int64
 }
 
 // An API is the http.Handler of everything below /api/v1/.
@@ -61,6 +64,7 @@ func New(opts Options) *API {
 	a.runRoutes()
 	a.listenerRoutes()
 	a.identityRoutes()
+	a.handle(publishPattern, a.publish)
 	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, nil, events.Errorf(events.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
 	})
@@ -81,8 +85,11 @@ type request struct {
 // tenant is the tenant in the path.
 func (r *request) tenant() string { return r.PathValue("tenant") }
 
-// read reads the body.
+// read reads the body. One that says that it is too large is not read at all.
 func (r *request) read() ([]byte, error) {
+	if r.ContentLength > r.max {
+		return nil, events.Errorf(events.CodeTooLarge, "the body is larger than %d bytes", r.max)
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(r.w, r.Body, r.max))
 	var over *http.MaxBytesError
 	switch {

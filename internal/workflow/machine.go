@@ -22,7 +22,7 @@ type machine struct {
 	shown  uint64 // the latest entry that clients see, and prev the one before
 	prev   uint64
 	inputs map[string]bool // of widgets, by their key
-	begun  bool // a node has been dispatched, or more
+	begun  bool            // a node has been dispatched, or more
 	ended  *ending
 	failed string // the first failure that nothing handled
 }
