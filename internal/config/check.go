@@ -68,7 +68,7 @@ func (c Config) Check() (problems []string) {
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
 		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
-		"history.count":       int64(c.History.Count), "publish.maxBody": int64(c.Publish.MaxBody), "publish.maxBatch": int64(c.Publish.MaxBatch),
+		"history.count": int64(c.History.Count), "publish.maxBody": int64(c.Publish.MaxBody), "publish.maxBatch": int64(c.Publish.MaxBatch),
 		"auth.failures.limit": int64(c.Auth.Failures.Limit),
 	} {
 		if n <= 0 {
