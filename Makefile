@@ -3,7 +3,7 @@
 GO ?= go
 ARGS ?=
 
-.PHONY: help run build test setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader
+.PHONY: help run build test setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,3 +45,18 @@ prove-leaks: ## 20,000 clients that abort and 10,000 that fall silent leave noth
 
 prove-slow-reader: ## a client that never reads costs its limit, and nobody else anything
 	@$(GO) test -count 1 -v ./test/slowreader -full
+
+prove-jitter: ## clients whose connections are cut all the time, beside socket.io from npm; writes docs/jitter.md (DURATION=5m)
+	@$(GO) test -count 1 -v -timeout 2h ./test/jitter -full -duration $(or $(DURATION),5m) -out $(CURDIR)/docs/jitter.md
+
+prove-restart: ## three instances are restarted one after the other under load, and nothing is lost
+	@$(GO) test -count 1 -v -run RollingRestart ./test/faults -full
+
+prove-kill: ## an instance is killed under load, and nothing is lost without a word
+	@$(GO) test -count 1 -v -run Kill$$ ./test/faults -full
+
+prove-redis: ## Redis is killed, paused and failed over under load, and nothing is lost without a word
+	@$(GO) test -count 1 -v -run Redis -timeout 20m ./test/faults -full
+
+prove-payload: ## 1 MiB published over HTTP arrives; 33 MiB are refused and harm nobody
+	@$(GO) test -count 1 -v -run LargePayloads ./test/faults -full

@@ -2,6 +2,7 @@ package namespaces
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -25,6 +26,15 @@ type Namespace struct {
 	Opened func(ctx context.Context, s Session)
 	// Closed is called when a session has ended, after all of its events.
 	Closed func(s Session)
+	// Save returns what the namespace keeps about a session, as JSON, when its
+	// client has lost the connection and may come back; Restore takes it up for
+	// the session that goes on, when that is in its rooms again and has what it
+	// missed. Without Restore a client that comes back begins anew.
+	Save    func(s Session) json.RawMessage
+	Restore func(ctx context.Context, s Session, state json.RawMessage)
+	// Local namespaces are of one server: what is published in them does not
+	// reach the others.
+	Local bool
 }
 
 // A Session is one client in one namespace. Its methods may be called

@@ -29,7 +29,7 @@ func benchCommand() *cobra.Command {
 	for _, w := range bench.Workloads() {
 		workloads = append(workloads, workloadCommand(w))
 	}
-	cmd := group("bench", "Put load on any Socket.IO server", workloads...)
+	cmd := group("bench", "Put load on any Socket.IO server", append(workloads, jitterCommand())...)
 	cmd.Long = benchHelp
 	return cmd
 }

@@ -28,6 +28,9 @@ func configCheckCommand() *cobra.Command {
 				if err := app.CheckAuth(c.Auth); err != nil {
 					problems = append(problems, err.Error())
 				}
+				if err := app.CheckStore(c.Store); err != nil {
+					problems = append(problems, err.Error())
+				}
 			}
 			if !c.Auth.HasKey() {
 				fmt.Fprintln(cmd.OutOrStdout(), "note: auth: neither issuers nor apiKeys are set, so `roomcast serve` needs --dev or a key of `roomcast keys create`")

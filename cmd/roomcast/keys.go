@@ -19,7 +19,7 @@ import (
 )
 
 func keysCommand() *cobra.Command {
-	return group("keys", "Work with API keys, in the database of the data folder", keysCreateCommand(), keysListCommand(), keysDisableCommand())
+	return group("keys", "Work with API keys, in the database of the server", keysCreateCommand(), keysListCommand(), keysDisableCommand())
 }
 
 // keysOptions are the flags that these verbs share.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/roomcast/roomcast/internal/app"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
 )
 
 // in runs the program in a folder.
@@ -61,6 +62,32 @@ func TestKeysCommands(t *testing.T) {
 		if _, err := in(t, folder, "", append([]string{"keys"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)
 		}
+	}
+}
+
+// The verbs that open the database open the one that the server has.
+func TestKeysInPostgres(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("ROOMCAST_STORE_DRIVER", "postgres")
+	t.Setenv("ROOMCAST_STORE_URL", postgrestest.URL(t))
+	if out, err := in(t, folder, "", "keys", "create", "--name", "ci", "--user", "robot"); err != nil {
+		t.Fatal(err, out)
+	}
+	if out, err := in(t, folder, "", "keys", "list"); err != nil || !strings.Contains(out, "robot") {
+		t.Error(err, out)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "data")); err == nil {
+		t.Error("a data folder was made")
+	}
+	for url, want := range map[string]string{"": "store.url: is missing", "rubbish": "store.url: is not postgres://"} {
+		t.Setenv("ROOMCAST_STORE_URL", url)
+		if _, err := in(t, folder, "", "keys", "list"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+	t.Setenv("ROOMCAST_STORE_DRIVER", "oracle")
+	if _, err := in(t, folder, "", "keys", "list"); err == nil || !strings.Contains(err.Error(), "store.driver") {
+		t.Error(err)
 	}
 }
 

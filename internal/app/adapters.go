@@ -187,7 +187,7 @@ func (r runs) Input(ctx context.Context, run bridge.Run, value map[string]any, f
 // widgetUpdate is an update as widgets need it.
 func widgetUpdate(u workflow.Update) bridge.Update {
 	b := bridge.Update{
-		RunID: u.Run.ID, Offset: u.Offset, Status: u.Status, Context: u.Context, At: u.Entry.At,
+		RunID: u.Run.ID, Offset: u.Offset, Prev: u.Prev, Status: u.Status, Context: u.Context, At: u.Entry.At,
 		Payload: events.Numbered{Payload: u.Payload, Offset: u.Offset}, Size: u.Size(),
 	}
 	if n := u.Node; n != nil {

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -21,17 +20,19 @@ import (
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/identity"
+	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
 	"github.com/roomcast/roomcast/internal/once"
+	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 	"github.com/roomcast/roomcast/namespaces"
@@ -39,9 +40,6 @@ import (
 	"github.com/roomcast/roomcast/namespaces/renewal"
 	"github.com/roomcast/roomcast/namespaces/root"
 )
-
-// databaseFile is the name of the database in the data folder.
-const databaseFile = "roomcast.db"
 
 // Version is the version of the program.
 const Version = "0.1.0"
@@ -67,6 +65,7 @@ type App struct {
 
 	lock      *os.File
 	db        *store.DB
+	instances *instances.Service
 	auth      *auth.Authenticator
 	keys      *identity.Keys
 	sessions  *identity.Live
@@ -78,6 +77,8 @@ type App struct {
 	once      *once.Service
 	publish   *publish.Service
 	socket    *socketio.Server
+	bus       cluster.Bus // nil if this server is alone, as are peers
+	peers     *peers.Service
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -114,10 +115,12 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
-		return err
+	if a.opts.Config.Store.Driver == config.SQLite {
+		if a.lock, err = lockData(a.opts.Config.Server.Data); err != nil {
+			return err
+		}
 	}
-	if a.db, err = sqlite.Open(ctx, filepath.Join(a.opts.Config.Server.Data, databaseFile)); err != nil {
+	if a.db, err = openStore(ctx, a.opts.Config); err != nil {
 		return err
 	}
 	if err := a.newIdentity(ctx); err != nil {
@@ -127,9 +130,14 @@ func (a *App) build(ctx context.Context) error {
 	if out.epoch, err = a.db.History().Epoch(ctx); err != nil {
 		return fmt.Errorf("reading the epoch of histories: %w", err)
 	}
+	if err := a.newBus(); err != nil {
+		return err
+	}
+	a.newInstances()
 	a.newServices(out, contract)
 	a.newSocket(contract)
 	out.server = a.socket
+	a.hearInstances()
 	if a.opts.Dev {
 		if err := addSamples(ctx, a.db.Workflows()); err != nil {
 			return err
@@ -166,15 +174,23 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
 		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
+		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
 	})
 	a.bridge = bridge.NewService(bridge.Options{
-		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch,
+		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
+	if a.peers != nil {
+		a.peers.Handle(workflow.Method, a.workflows.Serve)
+	}
 	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
-		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds,
+		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID,
 	})
+	a.instances.OnLost(a.workflows.Lost)
+	a.instances.OnLost(a.chat.Lost)
+	a.instances.OnSweep(a.chat.Recover)
+	a.instances.OnSweep(a.workflows.Resume)
 	a.history = history.New(history.Options{
 		Store: a.db.History(), Publisher: out, Epoch: out.epoch, Logger: a.log,
 		Check:  func(event string, data []byte) error { return contract.Outbound("/", event, data) },
@@ -217,6 +233,10 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 		ConnectTimeout: c.ConnectTimeout,
 		QueueLen:       c.QueueLength,
 		QueueBytes:     int(c.QueueBytes),
+		Recovery:       socketio.RecoveryOptions{Window: c.Recovery.Window, MaxBytes: int(c.Recovery.MaxBytes)},
+		Bus:            a.bus,
+		History:        roomHistory{repair{a.workflows, a.chat, a.history}, a.log},
+		Arrived:        a.arrived,
 	})
 }
 

@@ -149,22 +149,27 @@ func DevIssuer(data string) (auth.Issuer, error) {
 	return issuer, nil
 }
 
+// newSecret makes the secret, unless another server that starts at the same
+// time with the same folder is faster, and returns what is in the file.
 func newSecret(path string) ([]byte, error) {
 	var b [32]byte
 	rand.Read(b[:])
-	secret := []byte(hex.EncodeToString(b[:]))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(path), "dev-secret-*") // only the owner can read it
 	if err != nil {
 		return nil, err
 	}
-	if _, err := f.Write(secret); err != nil {
-		f.Close()
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(hex.EncodeToString(b[:]))
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	return secret, f.Close()
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return os.ReadFile(path)
 }
 
 // DevTokens are what a developer signs in with.

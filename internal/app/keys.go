@@ -5,18 +5,16 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/identity"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
 
-// OpenKeys opens the API keys in the data folder, which a server may be using.
+// OpenKeys opens the API keys in the database, which servers may be using.
 // What is disabled there ends its sessions within auth.revocationInterval.
 func OpenKeys(ctx context.Context, c config.Config) (keys *identity.Keys, done func() error, err error) {
-	db, err := sqlite.Open(ctx, filepath.Join(c.Server.Data, databaseFile))
+	db, err := openStore(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}

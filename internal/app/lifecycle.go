@@ -23,13 +23,16 @@ func (a *App) Run(ctx context.Context) error {
 	// What runs beside requests outlives them: it is stopped last.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if err := a.chat.Recover(background); err != nil {
+	if err := a.instances.Register(background); err != nil {
 		return err
 	}
-	if err := a.workflows.Resume(background); err != nil {
-		return err
+	owning, disown := context.WithCancel(background)
+	defer disown()
+	var owner, running sync.WaitGroup
+	owner.Go(func() { a.instances.Run(owning) })
+	if a.bus != nil {
+		running.Go(func() { a.bus.Run(background) })
 	}
-	var running sync.WaitGroup
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
@@ -55,6 +58,11 @@ func (a *App) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	err = errors.Join(err, a.stop())
+	disown()
+	owner.Wait()
+	if a.bus != nil {
+		a.bus.Send(cluster.Note{Topic: noteStopped})
+	}
 	stop()
 	running.Wait()
 	return err
@@ -82,7 +90,11 @@ func (a *App) stop() error {
 		a.http.Shutdown(clients), // listeners, and requests under way
 	}
 	a.http.Close()
+	if a.peers != nil {
+		a.peers.Close(ctx)
+	}
 	errs = append(errs, a.chat.Close(ctx), a.workflows.Close(ctx))
+	a.bridge.Close()
 	a.history.Close()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)

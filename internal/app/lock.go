@@ -10,8 +10,9 @@ import (
 	"syscall"
 )
 
-// lockData makes sure that no other server uses the data folder: two would
-// take each other's runs for interrupted. The lock ends with the process,
+// lockData makes sure that no other server uses the database in the data
+// folder: it takes up at once what the one before left, without asking whether
+// that is gone. The lock ends with the process,
 // however it ends.
 func lockData(folder string) (*os.File, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {

@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/servertest"
 	"github.com/roomcast/roomcast/internal/websocket"
 )
@@ -44,11 +44,12 @@ func TestMetrics(t *testing.T) {
 		return res.StatusCode, string(b)
 	}
 	// The client sees the close frame before the server has seen its answer.
-	status, body := get("", "")
-	for end := time.Now().Add(10 * time.Second); strings.Contains(body, `{transport="websocket"} 2`) && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
+	var status int
+	var body string
+	eventually.True(t, func() bool {
 		status, body = get("", "")
-	}
+		return !strings.Contains(body, `{transport="websocket"} 2`)
+	})
 	for _, want := range []string{
 		`roomcast_connections{transport="websocket"} 1`, `roomcast_connections{transport="polling"} 0`, "roomcast_connections_opened_total 2",
 		`roomcast_connections_closed_total{reason="parse error"} 1`, "roomcast_send_queue_bytes 0", "roomcast_sessions 0", "go_goroutines",

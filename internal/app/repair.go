@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/history"
+	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
 
@@ -124,4 +126,35 @@ func (r repair) Heads(ctx context.Context, rooms []events.Room) (map[events.Room
 		}
 	}
 	return heads, nil
+}
+
+// roomHistory is what rooms published as the Socket.IO server needs it.
+type roomHistory struct {
+	repair
+	log *slog.Logger
+}
+
+var _ socketio.History = roomHistory{}
+
+// Missed implements [socketio.History]. What cannot be read is told as a gap.
+func (h roomHistory) Missed(ctx context.Context, _ string, room events.Room, after, until uint64) []socketio.Publication {
+	missed, gap, err := h.repair.Missed(ctx, room, after, until)
+	if err != nil {
+		h.log.Error("missed publications cannot be read", "room", room, "after", after, "until", until, "error", err)
+		missed, gap = nil, &events.Gap{Room: room, From: after + 1, To: until, Reason: events.GapBus}
+	}
+	var all []socketio.Publication
+	if gap != nil {
+		payload, _ := events.Encode(*gap)
+		all = append(all, socketio.Publication{Event: gap.EventName(), Payload: payload})
+	}
+	for _, m := range missed {
+		all = append(all, socketio.Publication{Event: m.Event, Payload: m.Payload, At: m.Position})
+	}
+	return all
+}
+
+// Heads implements [socketio.History].
+func (h roomHistory) Heads(ctx context.Context, _ string, rooms []events.Room) (map[events.Room]uint64, error) {
+	return h.repair.Heads(ctx, rooms)
 }

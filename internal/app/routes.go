@@ -76,6 +76,9 @@ func (a *App) readiness(w http.ResponseWriter, r *http.Request) {
 	if err := a.db.Ping(ctx); err != nil {
 		checks["store"], status, word = "does not answer", http.StatusServiceUnavailable, "not ready"
 	}
+	if a.instances.ID() == "" {
+		checks["instance"], status, word = "was silent for too long", http.StatusServiceUnavailable, "not ready"
+	}
 	sendHealth(w, status, map[string]any{"status": word, "version": Version, "checks": checks})
 }
 

@@ -32,11 +32,13 @@ func addSamples(ctx context.Context, s workflow.Store) error {
 		if err != nil {
 			return err
 		}
-		w := workflow.Workflow{ID: uuid.NewString(), Tenant: DevTenant, CreatedBy: "roomcast", CreatedAt: time.Now().UTC(), UpdatedAt: time.Now().UTC()}
+		id := uuid.NewSHA1(uuid.NameSpaceURL, []byte("roomcast:"+f.Name())).String()
+		w := workflow.Workflow{ID: id, Tenant: DevTenant, CreatedBy: "roomcast", CreatedAt: time.Now().UTC(), UpdatedAt: time.Now().UTC()}
 		if err := json.Unmarshal(raw, &w); err != nil {
 			return fmt.Errorf("sample %s: %w", f.Name(), err)
 		}
-		if err := s.CreateWorkflow(ctx, w); err != nil {
+		err = s.CreateWorkflow(ctx, w)
+		if _, taken := s.Workflow(ctx, id); err != nil && taken != nil { // not by a server that starts at the same time
 			return fmt.Errorf("sample %s: %w", f.Name(), err)
 		}
 	}

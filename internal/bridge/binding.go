@@ -1,6 +1,10 @@
 package bridge
 
-import "github.com/roomcast/roomcast/events"
+import (
+	"sync"
+
+	"github.com/roomcast/roomcast/events"
+)
 
 // binding is one widget of one session.
 type binding struct {
@@ -8,6 +12,12 @@ type binding struct {
 	widgetID string
 	run      Run
 	entered  bool // the room of the run; guarded by the service's mutex
+
+	mu      sync.Mutex
+	started bool   // it is known from where on it shows the run
+	touched bool   // the run, before it started
+	seen    uint64 // what happened up to here was sent, or is not for it
+	got     uint64 // and up to here the session has taken it
 }
 
 // bind makes a binding the session's for this widget, in place of the one

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/roomcast/roomcast/auth"
@@ -43,22 +44,34 @@ type Options struct {
 	// of the workflow; else widgets must be registered before.
 	AutoRegister bool
 	// Epoch is that of the offsets of runs.
-	Epoch string
+	Epoch  string
+	Logger *slog.Logger
 }
 
 // A Service keeps the bindings of this process. Its methods may be called
 // concurrently.
 type Service struct {
-	opts  Options
-	table *rooms.Table[*binding] // by run
+	opts    Options
+	table   *rooms.Table[*binding] // by run
+	ctx     context.Context        // of readers
+	cancel  context.CancelFunc
+	working sync.WaitGroup // readers
 
 	mu       sync.Mutex
 	sessions map[Session]map[string]*binding // by widget
+	readers  map[string]bool                 // by run; true of those that are to read again
+	closed   bool
 }
 
 // NewService returns a Service.
 func NewService(opts Options) *Service {
-	return &Service{opts: opts, table: rooms.New[*binding](), sessions: make(map[Session]map[string]*binding)}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{opts: opts, sessions: make(map[Session]map[string]*binding), readers: make(map[string]bool)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.table = rooms.New(rooms.Options[*binding]{Missed: s.missed})
+	return s
 }
 
 // A Connect is what a widget asks for.
@@ -121,7 +134,7 @@ func (s *Service) lookUp(ctx context.Context, id *auth.Identity, c Connect) (Run
 // admit checks that the widget is the tenant's and that the user may use it.
 func (s *Service) admit(ctx context.Context, id *auth.Identity, c Connect, tenant string) error {
 	notFound := events.NotFound("widget", c.WidgetID)
-	if !id.Can(auth.UseWidgets, tenant) || c.TenantID != "" && c.TenantID != tenant {
+	if !mayShow(id, tenant, tenant) || c.TenantID != "" && c.TenantID != tenant {
 		return notFound
 	}
 	var owner string
@@ -138,6 +151,11 @@ func (s *Service) admit(ctx context.Context, id *auth.Identity, c Connect, tenan
 		return fmt.Errorf("looking up widget: %w", err)
 	}
 	return nil
+}
+
+// mayShow reports whether a user may show a run in a widget that a tenant owns.
+func mayShow(id *auth.Identity, owner, tenant string) bool {
+	return owner == tenant && id.Can(auth.UseWidgets, tenant)
 }
 
 // execute starts a run for a widget. The widget is bound before the first node
@@ -161,6 +179,7 @@ func (s *Service) execute(ctx context.Context, session Session, c Connect) (Conn
 		return Connected{RunID: run.ID, Through: run.Through}, s.Rebind(ctx, session, c.WidgetID, run.ID)
 	}
 	b := s.bind(session, c.WidgetID, run)
+	b.start(run.Through, true)
 	s.table.Join(run.ID, b)
 	nothingYet := func(after, _ uint64) (uint64, error) { return after, nil }
 	if err := s.enter(b, run.Through, nothingYet); err != nil {

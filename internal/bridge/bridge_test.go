@@ -245,7 +245,6 @@ func TestSubscribeSince(t *testing.T) {
 	runs := &fakeRuns{history: map[string]History{"live": {
 		Updates: []Update{past("live", "a", 2), past("live", "b", 4)}, Through: 5, Status: events.RunRunning, Context: events.JSON(`{"a":1}`),
 	}}}
-	s := NewService(Options{Runs: runs, Widgets: owners{}, AutoRegister: true, Epoch: "e1"})
 	const connected = `workflow_connected live subscribe{"a":1}`
 	for _, tt := range []struct {
 		since events.Since
@@ -258,6 +257,7 @@ func TestSubscribeSince(t *testing.T) {
 		{events.Since{Epoch: "e0", Offset: 4}, true, []string{"gap", "context_update live a without context", "context_update live b"}},
 		{events.Since{Epoch: "e1", Offset: 9}, true, []string{"gap"}},
 	} {
+		s := NewService(Options{Runs: runs, Widgets: owners{}, AutoRegister: true, Epoch: "e1"})
 		a := newTab()
 		done, err := s.Connect(t.Context(), a, Connect{WidgetID: "x", InstanceID: "live", Mode: events.WidgetSubscribe, Since: &tt.since})
 		if err != nil || done.Gap != tt.gap || done.Through != 5 {
@@ -269,6 +269,7 @@ func TestSubscribeSince(t *testing.T) {
 			t.Errorf("%+v: got %q, want %q", tt.since, got, want)
 		}
 	}
+	s := NewService(Options{Runs: runs, Widgets: owners{}})
 	if _, err := s.Connect(t.Context(), newTab(), Connect{WidgetID: "x", WorkflowID: "w", Since: &events.Since{}}); err == nil {
 		t.Error("since was taken for execute")
 	}

@@ -5,14 +5,13 @@ import (
 	"slices"
 
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/internal/pace"
 )
 
 // subscribe binds a widget to a run that exists: it gets the context as it is,
 // and every update after that, or after what it has got already.
 func (s *Service) subscribe(ctx context.Context, session Session, c Connect, run Run) (done Connected, err error) {
 	ctx = context.WithoutCancel(ctx) // a client may take its time
-	out := pace.To(ctx, session)
+	out := newSender(ctx, session)
 	since, gap, err := s.resume(ctx, run, c.Since)
 	if err != nil {
 		return Connected{}, err
@@ -65,7 +64,7 @@ func (s *Service) resume(ctx context.Context, run Run, since *events.Since) (aft
 // follow brings a widget to where its run is, and lets it have what comes
 // after the offset that it returns. A widget that has got something already
 // gets what it has missed.
-func (s *Service) follow(ctx context.Context, b *binding, mode events.WidgetMode, out *pace.Sender, since *uint64, gap *events.Gap) (through uint64, err error) {
+func (s *Service) follow(ctx context.Context, b *binding, mode events.WidgetMode, out *sender, since *uint64, gap *events.Gap) (through uint64, err error) {
 	connected := false
 	var from uint64
 	if since != nil {
@@ -76,6 +75,7 @@ func (s *Service) follow(ctx context.Context, b *binding, mode events.WidgetMode
 		if err != nil {
 			return 0, err
 		}
+		defer func() { s.started(b, h.Through, out.accepted()) }()
 		if connected { // more came meanwhile than is kept
 			return h.Through, b.catchUp(out, h)
 		}
@@ -95,6 +95,14 @@ func (s *Service) follow(ctx context.Context, b *binding, mode events.WidgetMode
 	return through, err
 }
 
+// started lets a widget have what happens after an offset, and looks after
+// what has happened elsewhere meanwhile.
+func (s *Service) started(b *binding, through uint64, accepted bool) {
+	if b.start(through, accepted) {
+		s.wake(b.run.ID)
+	}
+}
+
 // updateFrame is about what an event takes besides its data.
 const updateFrame = 256
 
@@ -108,7 +116,7 @@ func (s *Service) replay(ctx context.Context, session Session, widgetID string, 
 	b := &binding{session: session, widgetID: widgetID, run: run}
 	connected := b.connected(events.WidgetReplay, h)
 	connected.WorkflowStatus = h.Status
-	out := pace.To(ctx, session)
+	out := newSender(ctx, session)
 	out.Emit(connected, len(h.Context))
 	return Connected{RunID: run.ID, Through: h.Through}, b.catchUp(out, h)
 }
@@ -124,7 +132,7 @@ func (b *binding) connected(mode events.WidgetMode, h History) events.WidgetWork
 // catchUp sends what has happened. Every update with all variables would make
 // a long run grow with its square: only the latest comes with them, unless the
 // end of the run, which always does, follows.
-func (b *binding) catchUp(out *pace.Sender, h History) error {
+func (b *binding) catchUp(out *sender, h History) error {
 	shown := slices.DeleteFunc(slices.Clone(h.Updates), func(u Update) bool { return b.event(u) == nil })
 	for i, u := range shown {
 		if i == len(shown)-1 && u.Context == nil {
@@ -133,6 +141,7 @@ func (b *binding) catchUp(out *pace.Sender, h History) error {
 		if err := out.Emit(b.event(u), u.Size+len(u.Context)); err != nil {
 			return err
 		}
+		b.reach(u.Offset, out.accepted())
 	}
 	return nil
 }

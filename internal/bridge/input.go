@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/internal/once"
 )
 
 // An Input is what a person did in a widget.
@@ -32,9 +31,6 @@ func (s *Service) Input(ctx context.Context, session Session, in Input) (runID s
 	}
 	value := map[string]any{
 		"widgetID": in.WidgetID, "inputType": in.Type, "data": in.Data, "timestamp": time.Now().UnixMilli(),
-	}
-	if key := once.Key(ctx, "input"); key != "" {
-		value["inputKey"] = key // see workflow.InputKey
 	}
 	form := in.Type == "form_submit" || in.Type == "form_submission"
 	if err := s.opts.Runs.Input(ctx, run, value, form); err != nil {

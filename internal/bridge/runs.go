@@ -53,6 +53,7 @@ type History struct {
 type Update struct {
 	RunID   string
 	Offset  uint64
+	Prev    uint64           // the offset of the update before it, 0 if there is none
 	Node    *Node            // of a node that has ended
 	Status  events.RunStatus // at the end of the run
 	Context events.JSON      // all variables; nil if they are not known

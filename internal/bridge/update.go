@@ -6,18 +6,10 @@ import (
 	"github.com/roomcast/roomcast/events"
 )
 
-// RunUpdated takes an update to the widgets that show its run. The updates of
-// one run must come one after the other.
-func (s *Service) RunUpdated(u Update) {
-	s.table.Publish(u.RunID, u.Offset, func(b *binding) { b.deliver(u) })
-}
-
-// deliver emits an update as widgets know it.
-func (b *binding) deliver(u Update) {
-	if p := b.event(u); p != nil {
-		b.session.Emit(p)
-	}
-}
+// RunUpdated takes an update of a run that goes on here to the widgets that
+// show it. The updates of one run must come one after the other. What widgets
+// have missed while the run went on elsewhere comes first.
+func (s *Service) RunUpdated(u Update) { s.publish(u) }
 
 // event is an update as widgets know it, nil if they do not.
 func (b *binding) event(u Update) events.Payload {

@@ -2,8 +2,9 @@
 //
 // A message is answered exactly once: it is stored, acknowledged and queued;
 // answers are given one at a time for each room, in order, and whatever goes
-// wrong, an answer says so. Messages that a dead process left without an
-// answer get one when the next begins.
+// wrong, an answer says so. A message is its instance's to answer; those that
+// an instance which is gone left without an answer get one from another, or
+// from the next process.
 package chat
 
 import (
@@ -13,6 +14,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -58,6 +61,9 @@ type Options struct {
 	// Holds reports whether the identity of a message that has waited still is
 	// good; the error is for the client. nil believes so.
 	Holds func(id *auth.Identity) error
+	// Owner returns the id under which this instance answers now, "" if it must
+	// not. nil is for a store that no other instance uses.
+	Owner func() string
 	// Timeout bounds one answer. Default 30 s.
 	Timeout time.Duration
 	// Waiting bounds the messages of a room that wait for an answer. Default 32.
@@ -67,11 +73,11 @@ type Options struct {
 // A Service keeps conversations. Its methods may be called concurrently.
 type Service struct {
 	opts    Options
-	ctx     context.Context // of answers
-	cancel  context.CancelFunc
 	working sync.WaitGroup // holds of queues
 
 	mu     sync.Mutex
+	ctx    context.Context // of answers
+	cancel context.CancelFunc
 	rooms  map[string]*queue // rooms with messages to answer
 	closed bool
 }
@@ -91,6 +97,10 @@ func NewService(opts Options) *Service {
 	}
 	if opts.Waiting <= 0 {
 		opts.Waiting = 32
+	}
+	if opts.Owner == nil {
+		alone := uuid.NewString()
+		opts.Owner = func() string { return alone }
 	}
 	s := &Service{opts: opts, rooms: make(map[string]*queue)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -172,9 +182,13 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, te
 	if err := ctx.Err(); err != nil {
 		return Message{}, err
 	}
+	owner := s.opts.Owner()
+	if owner == "" {
+		return Message{}, events.Errorf(events.CodeConflict, "the server has been away from its database: send it again in a moment")
+	}
 	// From here on it is answered: nothing may refuse what has been stored, or
 	// a client that says it again gets two answers.
-	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{RoomID: r.ID, Speaker: User, User: id.User, Text: text, Action: action, At: time.Now().UTC(), Key: key})
+	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{RoomID: r.ID, Speaker: User, User: id.User, Text: text, Action: action, At: time.Now().UTC(), Owner: owner, Key: key})
 	if err != nil {
 		return Message{}, fmt.Errorf("storing message: %w", err)
 	}
@@ -290,7 +304,9 @@ func (s *Service) Close(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+		s.mu.Lock()
 		s.cancel()
+		s.mu.Unlock()
 		return ctx.Err()
 	}
 }

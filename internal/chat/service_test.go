@@ -312,10 +312,16 @@ func TestBindingARoomTwice(t *testing.T) {
 func TestRecover(t *testing.T) {
 	f := newFixture(t, chat.Options{}, nil)
 	room := f.room(ada)
-	for _, speaker := range []chat.Speaker{chat.User, chat.Bot, chat.User, chat.User} {
-		if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: speaker, Text: "x"}); err != nil {
+	var said []chat.Message
+	for range 3 {
+		m, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"})
+		if err != nil {
 			t.Fatal(err)
 		}
+		said = append(said, m)
+	}
+	if _, err := f.store.Answer(t.Context(), said[0], chat.Message{RoomID: room, Speaker: chat.Bot, Text: "y"}, nil); err != nil {
+		t.Fatal(err)
 	}
 	for range 2 {
 		if err := f.svc.Recover(t.Context()); err != nil {

@@ -23,6 +23,8 @@ type Message struct {
 	Text    string
 	Action  Action
 	At      time.Time
+	// Owner is the instance that answers a message of a user, "" if none does.
+	Owner string
 	// Key is unique in the room; "" is none. It is only written.
 	Key string
 }
@@ -57,6 +59,10 @@ type Proposal struct {
 // ErrNotFound is returned by a [Store] for what it does not have.
 var ErrNotFound = errors.New("not found")
 
+// ErrAnswered is returned by [Store.Answer] for a message that is not, or no
+// longer, to be answered by its owner as the caller knows it.
+var ErrAnswered = errors.New("somebody else answers")
+
 // A Store keeps conversations. Its methods may be called concurrently; each is
 // atomic.
 type Store interface {
@@ -71,6 +77,17 @@ type Store interface {
 	Said(ctx context.Context, roomID, key string) (Message, error)
 	// Messages returns the latest of a room, oldest first.
 	Messages(ctx context.Context, roomID string, limit int) ([]Message, error)
+	// Answer numbers and stores the answer to a message of a user, unless that
+	// has one or another owner, and replaces the proposal of the room unless p
+	// is nil. If the owner has answered it already, the number is that of the
+	// first answer.
+	Answer(ctx context.Context, to, answer Message, p *Proposal) (Message, error)
+	// Abandoned returns messages of users that have no answer and whose owner
+	// is not there any more, at most limit; those of a room in order.
+	Abandoned(ctx context.Context, limit int) ([]Message, error)
+	// Take gives a message that has no answer to another owner, if the one
+	// before is not there any more, or "". Of many who try, one succeeds.
+	Take(ctx context.Context, m Message, to string) (taken bool, err error)
 	// Answers returns the assistant's messages after a number, up to another.
 	Answers(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
 	// AnswerBefore returns the number of the assistant's latest message before
@@ -79,10 +96,6 @@ type Store interface {
 	// LastAnswers returns the number of the assistant's latest message in each
 	// room that has one.
 	LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error)
-	// Unanswered returns, by room, how many messages of users have no answer.
-	Unanswered(ctx context.Context) (map[string]int, error)
-	// Propose replaces the proposal of a room.
-	Propose(ctx context.Context, roomID string, p Proposal) error
 	// Proposal returns the proposal of a room.
 	Proposal(ctx context.Context, roomID string) (Proposal, error)
 	// TakeProposal returns the proposal of a room and removes it: of two

@@ -111,6 +111,14 @@ type Receiver interface {
 	Resync()
 }
 
+// An Enterer is a [Receiver] that wants to know when what is published to a room
+// arrives: what was between [Bus.Enter] and Entered may have been missed. Only
+// buses that carry rooms on channels of their own call it. Others than Enterers
+// are told to Resync.
+type Enterer interface {
+	Entered(namespace, room string)
+}
+
 // A Bus carries messages between servers. Its methods may be called
 // concurrently and never wait for the network unless they take a context.
 type Bus interface {

@@ -56,20 +56,28 @@ func (c Config) Check() (problems []string) {
 		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout,
 		"auth.expiryWarning": c.Auth.ExpiryWarning, "auth.revocationInterval": c.Auth.RevocationInterval,
 		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
+		"store.maxLifetime": c.Store.MaxLifetime, "store.connectTimeout": c.Store.ConnectTimeout, "store.timeout": c.Store.Timeout,
+		"instance.heartbeat": c.Instance.Heartbeat, "instance.expiry": c.Instance.Expiry,
 		"history.age": c.History.Age, "once.keep": c.Once.Keep,
 		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
+		"redis.timeout": c.Redis.Timeout, "redis.dialTimeout": c.Redis.DialTimeout, "redis.maxWait": c.Redis.MaxWait,
 	} {
 		if d <= 0 {
 			add(key, "%v is not a positive duration", d)
 		}
 	}
+	if c.Socket.Recovery.Window < 0 {
+		add("socket.recovery.window", "%v is negative: 0s is off", c.Socket.Recovery.Window)
+	}
 	for key, n := range map[string]int64{
-		"server.maxBody": int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
+		"socket.recovery.maxBytes": int64(c.Socket.Recovery.MaxBytes),
+		"server.maxBody":           int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
 		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
 		"history.count": int64(c.History.Count), "publish.maxBody": int64(c.Publish.MaxBody), "publish.maxBatch": int64(c.Publish.MaxBatch),
-		"auth.failures.limit": int64(c.Auth.Failures.Limit),
+		"auth.failures.limit": int64(c.Auth.Failures.Limit), "redis.queueLength": int64(c.Redis.QueueLength),
+		"redis.queueBytes": int64(c.Redis.QueueBytes), "redis.stream.maxLen": int64(c.Redis.Stream.MaxLen), "redis.stream.count": int64(c.Redis.Stream.Count),
 	} {
 		if n <= 0 {
 			add(key, "%d is not a positive number", n)
@@ -79,15 +87,20 @@ func (c Config) Check() (problems []string) {
 		value   string
 		allowed []string
 	}{
+		"store.driver":  {c.Store.Driver, []string{SQLite, Postgres}},
 		"contract.mode": {c.Contract.Mode, []string{"off", "report", "enforce"}},
 		"log.level":     {c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		"log.format":    {c.Log.Format, []string{"text", "json"}},
+		"redis.adapter": {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))
 		}
 	}
+	c.Redis.check(add)
 	slices.Sort(problems)
+	problems = append(problems, c.Store.check()...)
+	problems = append(problems, c.Instance.check()...)
 	return append(problems, c.Auth.check()...)
 }
 

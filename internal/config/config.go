@@ -13,6 +13,8 @@ import (
 // Config is the whole configuration. Packages get the parts they need.
 type Config struct {
 	Server   Server   `mapstructure:"server" yaml:"server"`
+	Store    Store    `mapstructure:"store" yaml:"store"`
+	Instance Instance `mapstructure:"instance" yaml:"instance"`
 	Socket   Socket   `mapstructure:"socket" yaml:"socket"`
 	Auth     Auth     `mapstructure:"auth" yaml:"auth"`
 	Contract Contract `mapstructure:"contract" yaml:"contract"`
@@ -24,6 +26,7 @@ type Config struct {
 	History  History  `mapstructure:"history" yaml:"history"`
 	Once     Once     `mapstructure:"once" yaml:"once"`
 	Publish  Publish  `mapstructure:"publish" yaml:"publish"`
+	Redis    Redis    `mapstructure:"redis" yaml:"redis"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -52,6 +55,13 @@ type Socket struct {
 	SendLimit      Size          `mapstructure:"sendLimit" yaml:"sendLimit"`
 	QueueLength    int           `mapstructure:"queueLength" yaml:"queueLength"`
 	QueueBytes     Size          `mapstructure:"queueBytes" yaml:"queueBytes"`
+	Recovery       Recovery      `mapstructure:"recovery" yaml:"recovery"`
+}
+
+// Recovery is what is kept for clients that lose their connection.
+type Recovery struct {
+	Window   time.Duration `mapstructure:"window" yaml:"window"`
+	MaxBytes Size          `mapstructure:"maxBytes" yaml:"maxBytes"`
 }
 
 // Contract is what happens to messages that break the AsyncAPI document.
@@ -117,11 +127,16 @@ func Default() Config {
 			Addr: []string{"127.0.0.1:3000"}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{}, TrustedProxies: []string{},
 			MaxBody: 1 << 20, ShutdownTimeout: 15 * time.Second,
 		},
+		Store: Store{
+			Driver: SQLite, MaxConns: 16, MaxIdle: 4, MaxLifetime: time.Hour, ConnectTimeout: 5 * time.Second, Timeout: 10 * time.Second,
+		},
+		Instance: Instance{Heartbeat: 2 * time.Second, Expiry: 10 * time.Second},
 		Socket: Socket{
 			Path: "/socket.io/", Transports: []string{"polling", "websocket"}, AllowEIO3: true,
 			PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second,
 			UpgradeTimeout: 10 * time.Second, ConnectTimeout: 45 * time.Second, HandlerTimeout: 10 * time.Second,
 			MaxPayload: 1_000_000, SendLimit: 1 << 20, QueueLength: 256, QueueBytes: 1 << 20,
+			Recovery: Recovery{Window: 2 * time.Minute, MaxBytes: 32 << 20},
 		},
 		Auth: Auth{
 			Issuers: []Issuer{}, APIKeys: []APIKey{}, Leeway: 30 * time.Second,
@@ -138,6 +153,7 @@ func Default() Config {
 		History:  History{Count: 1000, Age: 24 * time.Hour},
 		Once:     Once{Keep: 24 * time.Hour},
 		Publish:  Publish{MaxBody: 8 << 20, MaxBatch: 1000},
+		Redis:    defaultRedis(),
 	}
 }
 

@@ -97,8 +97,12 @@ func TestRefusals(t *testing.T) {
 		{"", "ROOMCAST_AUTH_ISSUERS_0_SECRET=x", "ROOMCAST_AUTH_ISSUERS_0_SECRET: the file has no auth.issuers[0]"},
 		{"", "ROOMCAST_SERVER_DATA_FILE=/no/such/file", "ROOMCAST_SERVER_DATA_FILE: open /no/such/file"},
 		{"auth: {issuers: [{name: i, secret: a, secretFile: b}]}", "", "auth.issuers[0].secret and secretFile are both set"},
+		{"redis: {password: a, passwordFile: b}", "", "redis.password and passwordFile are both set"},
+		{"redis: {sentinelPasswordFile: /no/such/file}", "", "redis.sentinelPasswordFile: open /no/such/file"},
 		{"auth: {issuers: [{name: i, nextSecretFile: /no/such/file}]}", "", "auth.issuers[0].nextSecretFile: open /no/such/file"},
 		{"auth: {issuers: [{name: i, publicKeyFiles: [/no/such/file]}]}", "", "auth.issuers[0].publicKeyFiles: open /no/such/file"},
+		{"store: {url: 'postgres://h/d', urlFile: x}", "", "store.url and store.urlFile are both set"},
+		{"store: {urlFile: /no/such/file}", "", "store.urlFile: open /no/such/file"},
 		{"", "ROOMCAST_CHAT_WAITING=x", `ROOMCAST_CHAT_WAITING: "x" is not a whole number`},
 	} {
 		_, err := Load(Source{File: write(t, tt.file), Env: []string{tt.env}})
@@ -127,15 +131,57 @@ func TestCheck(t *testing.T) {
 	c.Auth.Issuers = []Issuer{{Name: "i", Audience: "a", Secret: "short", NextSecret: "brief"}, {}, {Name: "x"}}
 	c.Server.TrustedProxies = []string{"10.0.0.0/8", "::1", "proxy"}
 	c.Auth.Failures.Limit = 0
+	c.Store.Driver, c.Store.MaxConns, c.Store.MaxIdle, c.Store.Timeout = "oracle", 1, 4, 0
+	c.Instance.Heartbeat = 4 * time.Second
+	c.Redis.Adapter, c.Redis.Timeout, c.Redis.Stream.Count = "pigeon", 0, 0
 	got := strings.Join(c.Check(), "\n")
 	for _, want := range []string{
 		`server.addr: "nowhere" is not host:port`, `server.allowedOrigins: "app.example.com"`, `socket.transports: "pigeon"`,
 		"socket.path:", "socket.pingTimeout: 0s", "contract.mode:", "chat.waiting: -1",
 		"auth.issuers[0].secret: has 5 bytes", "auth.issuers[0].nextSecret: has 5 bytes", "auth.failures.limit: 0 is not",
 		`server.trustedProxies: "proxy" is not an address`, "auth.issuers[1].name: is missing", "auth.issuers[2].audience: is missing",
+		`store.driver: "oracle" is not one of sqlite, postgres`, "store.maxConns: 1 is too few", "store.maxIdle: 4 is not between 1 and store.maxConns",
+		"store.timeout: 0s", "instance.expiry: 10s is less than three times",
+		`redis.adapter: "pigeon" is not one of none, classic, sharded, streams`, "redis.timeout: 0s", "redis.stream.count: 0 is not", "redis.addrs: is empty",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no problem says %q in\n%s", want, got)
+		}
+	}
+	c = Default()
+	c.Store.Driver = Postgres
+	if got := strings.Join(c.Check(), "\n"); !strings.HasPrefix(got, "store.url: is missing") {
+		t.Error(got)
+	}
+	c.Store.Driver, c.Store.URL = SQLite, "postgres://h/d"
+	if got := strings.Join(c.Check(), "\n"); !strings.HasPrefix(got, "store.url: is for PostgreSQL") {
+		t.Error(got)
+	}
+}
+
+func TestCheckRedis(t *testing.T) {
+	for want, change := range map[string]func(*Redis){
+		"":                                  func(r *Redis) {},
+		" ":                                 func(r *Redis) { r.Addrs, r.URL = nil, "unix:///run/redis.sock" },
+		"redis.addrs: is empty":             func(r *Redis) { r.Addrs = nil },
+		`redis.addrs: "x" is not host:port`: func(r *Redis) { r.Addrs = []string{"x"} },
+		"redis.addrs: several":              func(r *Redis) { r.Addrs = []string{"a:1", "b:1"} },
+		"redis.url: redis.addrs is set too": func(r *Redis) { r.URL = "redis://x" },
+		"redis.url: is not redis://":        func(r *Redis) { r.Addrs, r.URL = nil, "http://:hush@x" },
+		"redis.master: a Redis Cluster has": func(r *Redis) { r.Master, r.Cluster = "m", true },
+		"redis.master: goes with":           func(r *Redis) { r.Master, r.URL, r.Addrs = "m", "redis://x", nil },
+		"redis.db: 1 is":                    func(r *Redis) { r.Cluster, r.DB = true, 1 },
+		"redis.tls.cert: cert and key":      func(r *Redis) { r.TLS.Enabled, r.TLS.Key = true, "k" },
+		"redis.tls.enabled: is false":       func(r *Redis) { r.TLS.ServerName = "x" },
+		`redis.prefix: "a#b"`:               func(r *Redis) { r.Prefix = "a#b" },
+		`redis.stream.name: ""`:             func(r *Redis) { r.Stream.Name = "" },
+	} {
+		c := Default()
+		c.Redis.Adapter, c.Redis.Addrs = "streams", []string{"127.0.0.1:6379"}
+		change(&c.Redis)
+		got := strings.Join(c.Check(), "\n")
+		if want = strings.TrimSpace(want); (want == "") != (got == "") || !strings.Contains(got, want) || strings.Contains(got, "hush") {
+			t.Errorf("%q: %s", want, got)
 		}
 	}
 }
@@ -146,14 +192,16 @@ func TestSecretsFromFiles(t *testing.T) {
 	c, err := Load(Source{
 		File: write(t, "auth: {issuers: [{name: i, secretFile: "+file+", publicKeyFiles: ["+file+"]}, {name: j}, {name: k}]}"),
 		Env: []string{
-			"ROOMCAST_AUTH_ISSUERS_1_SECRET_FILE=" + file, "ROOMCAST_AUTH_ISSUERS_2_NEXTSECRET=here", "ROOMCAST_SERVER_DATA_FILE=" + file,
+			"ROOMCAST_STORE_URL_FILE=" + file, "ROOMCAST_AUTH_ISSUERS_1_SECRET_FILE=" + file, "ROOMCAST_AUTH_ISSUERS_2_NEXTSECRET=here", "ROOMCAST_SERVER_DATA_FILE=" + file,
+			"ROOMCAST_REDIS_PASSWORD_FILE=" + file, "ROOMCAST_REDIS_SENTINELPASSWORDFILE=" + file, "ROOMCAST_REDIS_URL=redis://:here@x",
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := c.Auth.Issuers
-	if i[0].Secret != "from a file" || i[0].PublicKeys[0] != "from a file" || i[1].Secret != "from a file" || i[2].NextSecret != "here" || c.Server.Data != "from a file" {
+	if i[0].Secret != "from a file" || i[0].PublicKeys[0] != "from a file" || i[1].Secret != "from a file" || i[2].NextSecret != "here" || c.Store.URL != "from a file" || c.Server.Data != "from a file" ||
+		c.Redis.Password != "from a file" || c.Redis.SentinelPassword != "from a file" || c.Redis.URL != "redis://:here@x" {
 		t.Errorf("%+v", c)
 	}
 	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c.Auth.Issuers)} {

@@ -33,29 +33,41 @@ func readText(path string) (string, error) {
 	return strings.TrimRight(string(raw), "\r\n"), err
 }
 
+// A secretFile is a secret that a file may hold instead of the configuration.
+type secretFile struct {
+	key, path string
+	value     *Secret
+}
+
+// readSecrets reads the files that are named.
+func readSecrets(at string, files []secretFile) error {
+	for _, f := range files {
+		if f.path == "" {
+			continue
+		}
+		if *f.value != "" {
+			return fmt.Errorf("%s%s and %sFile are both set: keep one", at, f.key, f.key)
+		}
+		text, err := readText(f.path)
+		if err != nil {
+			return fmt.Errorf("%s%sFile: %w", at, f.key, err)
+		}
+		if text == "" {
+			return fmt.Errorf("%s%sFile: %s is empty", at, f.key, f.path)
+		}
+		*f.value = Secret(text)
+	}
+	return nil
+}
+
 // readFiles reads what the keys that end with File name.
 func (a *Auth) readFiles() error {
 	for n := range a.Issuers {
 		i := &a.Issuers[n]
 		at := fmt.Sprintf("auth.issuers[%d].", n)
-		for _, f := range []struct {
-			key, path string
-			value     *Secret
-		}{{"secret", i.SecretFile, &i.Secret}, {"nextSecret", i.NextSecretFile, &i.NextSecret}} {
-			if f.path == "" {
-				continue
-			}
-			if *f.value != "" {
-				return fmt.Errorf("%s%s and %sFile are both set: keep one", at, f.key, f.key)
-			}
-			text, err := readText(f.path)
-			if err != nil {
-				return fmt.Errorf("%s%sFile: %w", at, f.key, err)
-			}
-			if text == "" {
-				return fmt.Errorf("%s%sFile: %s is empty", at, f.key, f.path)
-			}
-			*f.value = Secret(text)
+		err := readSecrets(at, []secretFile{{"secret", i.SecretFile, &i.Secret}, {"nextSecret", i.NextSecretFile, &i.NextSecret}})
+		if err != nil {
+			return err
 		}
 		for _, path := range i.PublicKeyFiles {
 			text, err := readText(path)

@@ -191,8 +191,9 @@ func (c *Conn) Done() { c.srv.work.done() }
 
 // Hold stops taking in messages, after the current one, until as many calls
 // of Release: what the client sends waits in the network, and it is not
-// expected to answer pings, which nobody would hear. Hold may only be called
-// from within [Session.Message].
+// expected to answer pings, which nobody would hear. Called from elsewhere than
+// within [Session.Message], it may come too late for one message: that is still
+// taken in after Hold has returned.
 func (c *Conn) Hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -202,6 +203,9 @@ func (c *Conn) Hold() {
 	}
 	c.beat.stalled.Store(true)
 }
+
+// Answering reports whether the client is expected to answer pings.
+func (c *Conn) Answering() bool { return !c.beat.stalled.Load() }
 
 // Release ends one Hold.
 func (c *Conn) Release() {
@@ -328,8 +332,9 @@ func closeCode(reason Reason) websocket.Status {
 	return websocket.StatusNormal
 }
 
-// abort ends a connection whose client is not listening.
-func (c *Conn) abort(reason Reason) {
+// Abort ends the connection without a word: its client is not listening. The
+// session is told on another goroutine.
+func (c *Conn) Abort(reason Reason) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/eventually"
 )
 
 // A polling client that has said goodbye holds nothing up.
@@ -66,7 +68,7 @@ func TestNoMessageAfterClosed(t *testing.T) {
 		c.session = s
 		done := make(chan struct{})
 		go func() { f.do(q, body); close(done) }()
-		f.until(func() bool {
+		eventually.True(t, func() bool {
 			select {
 			case <-done: // it was quick
 				return true
@@ -78,7 +80,7 @@ func TestNoMessageAfterClosed(t *testing.T) {
 		})
 		c.Close(ReasonForcedClose)
 		<-done
-		f.until(s.closed.Load)
+		eventually.True(t, s.closed.Load)
 	}
 	if s.late.Load() {
 		t.Error("Message began after Closed")

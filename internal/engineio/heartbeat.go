@@ -102,7 +102,7 @@ func (w *wheel) turn() {
 		c.sendPacket(pingFrame)
 	}
 	for _, c := range dead {
-		c.abort(ReasonPingTimeout)
+		c.Abort(ReasonPingTimeout)
 	}
 }
 

@@ -186,7 +186,7 @@ func (c *Conn) abandoned(p *polling) {
 	upgraded := c.poll == nil
 	c.mu.Unlock()
 	if !upgraded {
-		c.abort(ReasonTransportClose)
+		c.Abort(ReasonTransportClose)
 	}
 }
 
@@ -251,7 +251,7 @@ func (c *Conn) takePost(w http.ResponseWriter, r *http.Request, octets bool) *re
 		c.Close(ReasonTooBig)
 		return tooBig
 	case err != nil:
-		c.abort(ReasonTransportError)
+		c.Abort(ReasonTransportError)
 		return badRequest
 	}
 	rc.SetReadDeadline(time.Time{}) // it would end a request that has to wait
@@ -265,7 +265,7 @@ func (c *Conn) takePost(w http.ResponseWriter, r *http.Request, octets bool) *re
 	})
 	if !c.await(r.Context()) && r.Context().Err() != nil {
 		// The client does not know what has been taken in, and may say it again.
-		c.abort(ReasonTransportClose)
+		c.Abort(ReasonTransportClose)
 		return nil
 	}
 	if err != nil || !legal {

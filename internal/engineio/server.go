@@ -49,6 +49,10 @@ func NewServer(opts Options) *Server {
 	}
 }
 
+// Silence is how long the client of an open connection can have said nothing:
+// within it a ping was sent and answered.
+func (s *Server) Silence() time.Duration { return s.opts.PingInterval + s.opts.PingTimeout }
+
 // Run keeps the heartbeats until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	var running sync.WaitGroup

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/websocket"
 )
 
@@ -360,7 +361,7 @@ func TestTwoPollsCloseTheConnection(t *testing.T) {
 		_, body := f.do(q)
 		first <- body
 	}()
-	f.until(func() bool { return c.pollWaiting() })
+	eventually.True(t, c.pollWaiting)
 	f.expect(400, "", q)
 	if got := <-first; got != "1" {
 		t.Errorf("the first poll got %q", got)
@@ -374,24 +375,14 @@ func (c *Conn) pollWaiting() bool {
 	return c.poll != nil && c.poll.waiting
 }
 
-// until waits for a condition that nothing signals.
-func (f *fixture) until(cond func() bool) {
-	f.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			f.t.Fatal("the condition never came")
-		}
-	}
-}
-
 func TestAbandonedPollEndsTheConnection(t *testing.T) {
 	f := newFixture(t, Options{})
 	q := f.poll("EIO=4")
 	s := <-f.sessions
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		f.until(s.c.pollWaiting)
-		cancel()
+		defer cancel()
+		eventually.True(t, s.c.pollWaiting)
 	}()
 	req, _ := http.NewRequestWithContext(ctx, "GET", f.url+"?"+q, nil)
 	if _, err := http.DefaultClient.Do(req); !errors.Is(err, context.Canceled) {
@@ -478,12 +469,18 @@ func TestPingTimeout(t *testing.T) {
 	f := newFixture(t, quick)
 	var clients sync.WaitGroup
 	for _, query := range []string{"EIO=4", "EIO=3"} {
+		q := f.poll(query)
+		s, late := <-f.sessions, time.After(500*time.Millisecond)
 		clients.Go(func() {
-			q := f.poll(query)
-			s := <-f.sessions
-			time.Sleep(500 * time.Millisecond)
-			f.expect(400, "", q)
-			if r := <-s.closed; r != ReasonPingTimeout {
+			var r Reason
+			select {
+			case r = <-s.closed:
+				f.expect(400, "", q)
+			case <-late: // it is gone, even if its session has not been told
+				f.expect(400, "", q)
+				r = <-s.closed
+			}
+			if r != ReasonPingTimeout {
 				t.Errorf("%s: closed with %q", query, r)
 			}
 		})
@@ -509,7 +506,7 @@ func TestClientCloses(t *testing.T) {
 			_, body := f.do(q)
 			got <- body
 		}()
-		f.until(s.c.pollWaiting)
+		eventually.True(t, s.c.pollWaiting)
 		f.expect(200, "ok", q, tt.post)
 		if body := <-got; body != tt.get {
 			t.Errorf("%s: the waiting poll got %q", tt.query, body)
@@ -597,7 +594,7 @@ func TestUpgradeDuringPost(t *testing.T) {
 		_, body := f.do(q, "4first\x1e4second")
 		posted <- body
 	}()
-	f.until(func() bool {
+	eventually.True(t, func() bool {
 		s.c.mu.Lock()
 		defer s.c.mu.Unlock()
 		return s.c.poll.posting
@@ -607,7 +604,7 @@ func TestUpgradeDuringPost(t *testing.T) {
 	c.expect("3probe")
 	c.send("5")
 	c.send("4third")
-	f.until(func() bool {
+	eventually.True(t, func() bool {
 		s.c.mu.Lock()
 		defer s.c.mu.Unlock()
 		return s.c.poll.upgrade != nil
@@ -698,7 +695,7 @@ func TestUpgradeEndsWaitingPoll(t *testing.T) {
 		_, body := f.do(q)
 		got <- body
 	}()
-	f.until(s.c.pollWaiting)
+	eventually.True(t, s.c.pollWaiting)
 	c := f.mustDial("EIO=4" + q[strings.Index(q, "&sid="):])
 	c.send("2probe")
 	c.expect("3probe")
@@ -709,7 +706,7 @@ func TestUpgradeEndsWaitingPoll(t *testing.T) {
 		t.Error("upgraded before the client said so")
 	}
 	c.send("5")
-	f.until(func() bool { return s.c.Transport() == "websocket" })
+	eventually.True(t, func() bool { return s.c.Transport() == "websocket" })
 }
 
 func TestFailedProbeLeavesPolling(t *testing.T) {
@@ -723,7 +720,7 @@ func TestFailedProbeLeavesPolling(t *testing.T) {
 	f.expect(200, "ok", q, "4x")
 	f.expect(200, "4x", q)
 	c = f.mustDial("EIO=4" + sid)
-	f.until(func() bool { // the server has seen the end of the first probe
+	eventually.True(t, func() bool { // the server has seen the end of the first probe
 		c.send("4not a probe")
 		e := c.expectClose()
 		if e != nil && e.Code == websocket.StatusPolicyViolation {
@@ -735,7 +732,7 @@ func TestFailedProbeLeavesPolling(t *testing.T) {
 		}
 		return true
 	})
-	f.until(func() bool {
+	eventually.True(t, func() bool {
 		c := f.mustDial("EIO=4" + sid)
 		c.send("2probe")
 		_, answer, err := c.ReadMessage()
@@ -913,7 +910,7 @@ func TestShutdown(t *testing.T) {
 		_, body := f.do(q)
 		got <- body
 	}()
-	f.until(polling.c.pollWaiting)
+	eventually.True(t, polling.c.pollWaiting)
 	c := f.mustDial("EIO=4")
 	onWS := <-f.sessions
 	closed := make(chan *websocket.CloseError)

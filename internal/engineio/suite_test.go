@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/websocket"
 )
 
@@ -83,7 +84,7 @@ func TestTwoPollsCloseAConnectionOfProtocol3(t *testing.T) {
 		_, body := f.do(q)
 		first <- body
 	}()
-	f.until(c.pollWaiting)
+	eventually.True(t, c.pollWaiting)
 	f.expect(400, "", q)
 	if got := <-first; got != "1:1" {
 		t.Errorf("the first poll got %q", got)

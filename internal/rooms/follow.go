@@ -35,7 +35,11 @@ func (t *Table[M]) Follow(name string, m M, since uint64, snapshot func(after ui
 		if err != nil {
 			return err
 		}
-		after, followed = s.release(through)
+		if first := s.room.begin(through); after < through && through < first {
+			after = through // what was published before the first that came here never did
+			continue
+		}
+		after, followed = s.release(through, t.opts.Now(), joined)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -49,7 +53,7 @@ func (t *Table[M]) abandon(s *seat[M], joined bool) {
 		t.Leave(s.room.name, s.member)
 		return
 	}
-	if !s.resume() {
+	if !s.resume(t.opts.Now()) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		s.since = fromNow

@@ -3,6 +3,8 @@ package rooms
 import (
 	"math"
 	"sync"
+
+	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // A seat is one member's place in one room.
@@ -17,6 +19,8 @@ type seat[M comparable] struct {
 	since uint64
 
 	mu      sync.Mutex
+	from    cluster.ID // publications with IDs up to this are late
+	mixed   bool       // and yet some of those were not
 	left    bool
 	held    bool
 	lost    bool   // more came in while held than is kept
@@ -25,9 +29,11 @@ type seat[M comparable] struct {
 	waiting []publication[M]
 }
 
+// publication is a [Publication] that has begun.
 type publication[M comparable] struct {
 	offset  uint64
-	deliver func(M)
+	id      cluster.ID
+	deliver func(m M, late bool)
 }
 
 // fromNow is the since of a member that only joined.
@@ -46,10 +52,10 @@ func (s *seat[M]) hold() {
 // release delivers what waits beyond through and ends the hold. When something
 // was lost it holds on and reports false: another snapshot must begin after
 // the offset that it returns.
-func (s *seat[M]) release(through uint64) (after uint64, ok bool) {
+func (s *seat[M]) release(through uint64, now cluster.ID, joined bool) (after uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.after = max(s.after, through)
+	s.after, s.from, s.mixed = max(s.after, through), now, !joined
 	waiting, lost := s.waiting, s.lost
 	s.waiting, s.lost = nil, false
 	if lost {
@@ -64,9 +70,10 @@ func (s *seat[M]) release(through uint64) (after uint64, ok bool) {
 
 // resume ends a hold without a snapshot: what waits is delivered. It reports
 // whether nothing was lost meanwhile.
-func (s *seat[M]) resume() bool {
+func (s *seat[M]) resume(now cluster.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.from, s.mixed = now, true
 	waiting, lost := s.waiting, s.lost
 	s.waiting, s.lost, s.held = nil, false, false
 	for _, p := range waiting {
@@ -86,7 +93,7 @@ func (s *seat[M]) deliver(p publication[M]) {
 		s.waiting = append(s.waiting, p)
 	default:
 		s.last = max(s.last, p.offset)
-		p.deliver(s.member)
+		p.deliver(s.member, p.id.Compare(s.from) <= 0)
 	}
 }
 

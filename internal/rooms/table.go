@@ -8,14 +8,55 @@
 // a gap or a repetition, even when a publication is on its way here from
 // another process while the snapshot is read.
 //
+// Publications may be numbered and may come from several processes. A room
+// takes each of them once and in the order of their numbers, and fetches what
+// has not come (sequence.go).
+//
 // Methods may be called concurrently. A publication does not hold up joins and
 // leaves, of its own room or of any other.
 package rooms
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/roomcast/roomcast/internal/cluster"
+)
+
+// Options configure a [Table]. Everything may be left out.
+type Options[M comparable] struct {
+	// Now returns the ID of the latest publication to any room.
+	Now func() cluster.ID
+	// Entered and Vacated are called when a room gets its first member and
+	// loses its last, in that order. They must not block.
+	Entered, Vacated func(room string)
+	// Missed returns what was published to a room after an offset, up to
+	// another: in order, and with an unnumbered publication in the place of
+	// what cannot be had. It may take its time.
+	Missed func(room string, after, until uint64) []Publication[M]
+}
+
+// A Publication is what is published to a room.
+type Publication[M comparable] struct {
+	Position cluster.Position
+	// Begin, if set, is called when the publication has got its place in the
+	// order of the room, before anybody gets it. It returns its ID.
+	Begin func() cluster.ID
+	// Deliver gives it to a member, and must not block. A late publication has
+	// an ID from before the member was ready for it.
+	Deliver func(m M, late bool)
+}
+
+// Numbered returns a publication that stands at an offset of its room, 0 if it
+// is not numbered.
+func Numbered[M comparable](offset uint64, deliver func(M)) Publication[M] {
+	return Publication[M]{Position: cluster.Position{Offset: offset}, Deliver: func(m M, _ bool) { deliver(m) }}
+}
 
 // A Table holds the rooms whose members are of type M.
 type Table[M comparable] struct {
+	opts  Options[M]
 	mu    sync.Mutex
 	rooms map[string]*room[M]
 	seats map[M][]*seat[M] // the seats of each member
@@ -28,8 +69,12 @@ type Table[M comparable] struct {
 const few = 8
 
 // New returns an empty table.
-func New[M comparable]() *Table[M] {
+func New[M comparable](opts Options[M]) *Table[M] {
+	if opts.Now == nil {
+		opts.Now = func() cluster.ID { return cluster.ID{} }
+	}
 	return &Table[M]{
+		opts:  opts,
 		rooms: make(map[string]*room[M]),
 		seats: make(map[M][]*seat[M]),
 		index: make(map[M]map[string]*seat[M]),
@@ -40,6 +85,7 @@ func New[M comparable]() *Table[M] {
 type room[M comparable] struct {
 	name       string
 	publishing sync.Mutex // held while a publication reaches the members
+	sequence   sequence[M]
 	seats      []*seat[M]
 	shared     bool // seats is being read by a publication; copy before writing
 }
@@ -74,9 +120,12 @@ func (t *Table[M]) sit(name string, m M) *seat[M] {
 	if r == nil {
 		r = &room[M]{name: name}
 		t.rooms[name] = r
+		if t.opts.Entered != nil {
+			t.opts.Entered(name)
+		}
 	}
 	r.own()
-	s := &seat[M]{member: m, room: r, since: fromNow, inRoom: len(r.seats), inOwn: len(t.seats[m])}
+	s := &seat[M]{member: m, room: r, since: fromNow, from: t.opts.Now(), inRoom: len(r.seats), inOwn: len(t.seats[m])}
 	r.seats = append(r.seats, s)
 	t.seats[m] = append(t.seats[m], s)
 	t.enter(s)
@@ -160,7 +209,12 @@ func (t *Table[M]) LeaveAll(m M) {
 func (t *Table[M]) vacate(s *seat[M]) {
 	r := s.room
 	if len(r.seats) == 1 {
+		r.own()
+		r.seats = nil // of a publication that is being fetched
 		delete(t.rooms, r.name)
+		if t.opts.Vacated != nil {
+			t.opts.Vacated(r.name)
+		}
 		return
 	}
 	r.own()
@@ -168,26 +222,6 @@ func (t *Table[M]) vacate(s *seat[M]) {
 	r.seats[s.inRoom], last.inRoom = last, s.inRoom
 	r.seats[len(r.seats)-1] = nil
 	r.seats = r.seats[:len(r.seats)-1]
-}
-
-// Publish calls deliver for every member of a room, in the order of Publish
-// calls. offset numbers the publications of a room; 0 is one without number.
-// deliver must not block.
-func (t *Table[M]) Publish(name string, offset uint64, deliver func(M)) {
-	t.mu.Lock()
-	r := t.rooms[name]
-	t.mu.Unlock()
-	if r == nil {
-		return
-	}
-	r.publishing.Lock()
-	defer r.publishing.Unlock()
-	p := publication[M]{offset, deliver}
-	for _, s := range t.share(r) {
-		s.mu.Lock()
-		s.deliver(p)
-		s.mu.Unlock()
-	}
 }
 
 // share returns the seats of a room for reading.
@@ -222,6 +256,13 @@ func (t *Table[M]) Rooms(m M) []string {
 		names[i] = s.room.name
 	}
 	return names
+}
+
+// Names returns the names of all rooms.
+func (t *Table[M]) Names() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Keys(t.rooms))
 }
 
 // Len returns the number of rooms.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+
+	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // inbox is a member that keeps what it gets.
@@ -27,11 +29,11 @@ func (i *inbox) all() []uint64 {
 }
 
 func publish(t *Table[*inbox], room string, n uint64) {
-	t.Publish(room, n, func(m *inbox) { m.put(n) })
+	t.Publish(room, Publication[*inbox]{Position: cluster.Position{Offset: n}, Deliver: func(m *inbox, _ bool) { m.put(n) }})
 }
 
 func TestMembership(t *testing.T) {
-	tab := New[*inbox]()
+	tab := New(Options[*inbox]{})
 	a, b := &inbox{}, &inbox{}
 	if !tab.Join("x", a) || tab.Join("x", a) || !tab.Join("x", b) || !tab.Join("y", a) {
 		t.Error("Join")
@@ -64,7 +66,7 @@ func TestMembership(t *testing.T) {
 // A follower gets the snapshot and what follows, once each, whatever was
 // published while the snapshot was read.
 func TestFollow(t *testing.T) {
-	tab := New[*inbox]()
+	tab := New(Options[*inbox]{})
 	m := &inbox{}
 	var log []uint64
 	add := func(n uint64) {
@@ -95,7 +97,7 @@ func TestFollow(t *testing.T) {
 
 // Following twice is following once; following from further back is not.
 func TestFollowAgain(t *testing.T) {
-	tab := New[*inbox]()
+	tab := New(Options[*inbox]{})
 	m := &inbox{}
 	follow := func(since uint64) (called bool) {
 		tab.Follow("run", m, since, func(after uint64) (uint64, error) {
@@ -116,7 +118,7 @@ func TestFollowAgain(t *testing.T) {
 }
 
 func TestFollowFails(t *testing.T) {
-	tab := New[*inbox]()
+	tab := New(Options[*inbox]{})
 	m := &inbox{}
 	boom := errors.New("boom")
 	fail := func(uint64) (uint64, error) { publish(tab, "run", 1); return 0, boom }
@@ -142,7 +144,7 @@ func TestFollowFails(t *testing.T) {
 // hold: it goes on from now, and following again fills the gap.
 func TestFollowFailsWithALoss(t *testing.T) {
 	for _, how := range []string{"error", "panic"} {
-		tab := New[*inbox]()
+		tab := New(Options[*inbox]{})
 		m := &inbox{}
 		tab.Follow("run", m, 5, func(uint64) (uint64, error) { return 5, nil })
 		n := uint64(5)
@@ -176,7 +178,7 @@ func TestFollowFailsWithALoss(t *testing.T) {
 // nothing twice, even if the snapshot stops where it came in and the hold
 // overflows.
 func TestFollowAfterJoiningLive(t *testing.T) {
-	tab := New[*inbox]()
+	tab := New(Options[*inbox]{})
 	m := &inbox{}
 	const joinedAt = 3
 	var n uint64
@@ -209,7 +211,7 @@ func TestFollowAfterJoiningLive(t *testing.T) {
 
 // Leaving and finding work the same when a member is in few rooms and in many.
 func TestManyRooms(t *testing.T) {
-	tab := New[*inbox]()
+	tab := New(Options[*inbox]{})
 	m, other := &inbox{}, &inbox{}
 	name := func(i int) string { return strconv.Itoa(i) }
 	for round := range 2 {
@@ -240,7 +242,7 @@ func TestManyRooms(t *testing.T) {
 func BenchmarkJoinLeave(b *testing.B) {
 	for _, n := range []int{1, few, 1000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			tab := New[*inbox]()
+			tab := New(Options[*inbox]{})
 			m := &inbox{}
 			for i := range n {
 				tab.Join(strconv.Itoa(i), m)
@@ -256,7 +258,7 @@ func BenchmarkJoinLeave(b *testing.B) {
 
 // More than is kept on hold leads to another snapshot, not to a loss.
 func TestFollowFallsBehind(t *testing.T) {
-	tab := New[*inbox]()
+	tab := New(Options[*inbox]{})
 	m := &inbox{}
 	var next, through uint64
 	snapshots := 0
@@ -295,7 +297,7 @@ func TestFollowFallsBehind(t *testing.T) {
 // Members come and go while one room is published to: everyone who stays
 // gets everything in order.
 func TestConcurrentUse(t *testing.T) {
-	tab := New[*inbox]()
+	tab := New(Options[*inbox]{})
 	const n = 2000
 	stayers := make([]*inbox, 10)
 	for i := range stayers {

@@ -25,7 +25,8 @@ type control struct {
 
 // control queues c and makes sure that somebody works on it. The reader of the
 // connection does not: the library's stack is deep, and a reader's is kept for
-// as long as the connection lives.
+// as long as the connection lives. Who revokes or renews an identity calls it
+// too, beside the reader: one more message may then follow the Hold.
 func (l *link) control(c control) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,7 +120,7 @@ func (sp *space) admit(sock *socket.Socket, next func(*socket.ExtendedError)) {
 		next(refusal(err))
 		return
 	}
-	if !s.bind(sp, string(sock.Id()), identity) {
+	if !s.bind(sp, string(sock.Id()), identity, sp.resume(context.Background(), s, identity)) {
 		next(socket.NewExtendedError("connection closed", nil))
 		return
 	}
@@ -165,7 +166,7 @@ func refusal(err error) *socket.ExtendedError {
 func (sp *space) joined(args ...any) {
 	sock := args[0].(*socket.Socket)
 	forgetHandshake(sock)
-	s := sp.sessions.find(string(sock.Id()))
+	s := sp.sessions.findByLibrary(string(sock.Id()))
 	if s != nil {
 		s.open(sock)
 	}

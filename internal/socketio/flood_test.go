@@ -59,7 +59,7 @@ func TestAttachmentsAreBounded(t *testing.T) {
 
 	s := newSession(&link{srv: f.srv}, "/", nil)
 	s.attach([]byte("before"))
-	s.end()
+	s.end(true)
 	s.attach([]byte("after"))
 	if len(s.parts) > 0 {
 		t.Errorf("%d attachments are kept", len(s.parts))

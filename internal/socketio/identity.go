@@ -49,6 +49,7 @@ func (s *Session) expel() {
 	s.parts, s.queue, s.queued = nil, nil, 0
 	s.releaseLocked()
 	s.mu.Unlock()
+	s.trail.stop()
 	s.space.rooms.LeaveAll(s)
 	s.finish()
 }

@@ -187,6 +187,7 @@ func (l *link) find(namespace []byte) *Session {
 // connection has ended: nobody would end the session.
 func (l *link) begin(namespace string, data []byte) *Session {
 	s := newSession(l, namespace, bytes.Clone(data))
+	s.recoverable = l.srv.recovers(namespace, l.conn.Protocol())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
@@ -232,6 +233,7 @@ func (l *link) wrote(b []byte) {
 	case settling == nil:
 	case p.kind == typeConnect:
 		settling.accept()
+		b = settling.welcome(b)
 	case p.kind == typeConnectError:
 		l.refusals++
 		if l.refusals > maxRefusals {
@@ -252,7 +254,7 @@ func (l *link) Closed(reason engineio.Reason) {
 	close(l.gone)
 	l.lib.closed(reason)
 	for _, s := range sessions {
-		s.end()
+		s.end(true)
 	}
 }
 

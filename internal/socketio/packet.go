@@ -159,16 +159,18 @@ func appendHeader(dst []byte, kind packetType, attachments int, namespace string
 // appendEvent appends an EVENT packet whose arguments are JSON. With
 // attachments it is a BINARY_EVENT.
 func appendEvent(dst []byte, namespace, event string, args []json.RawMessage, attachments int) []byte {
+	name := appendString(make([]byte, 0, len(event)+2), event)
+	return appendPacket(dst, namespace, append([]json.RawMessage{name}, args...), attachments)
+}
+
+// appendPacket is appendEvent for arguments whose first is the name.
+func appendPacket(dst []byte, namespace string, args []json.RawMessage, attachments int) []byte {
 	kind := typeEvent
 	if attachments > 0 {
 		kind = typeBinaryEvent
 	}
 	dst = appendHeader(dst, kind, attachments, namespace, false, 0)
-	dst = appendString(append(dst, '['), event)
-	if len(args) > 0 {
-		dst = append(dst, ',')
-	}
-	return appendArgs(dst, args)
+	return appendArgs(append(dst, '['), args)
 }
 
 // appendArgs appends JSON values and the end of their array.

@@ -171,12 +171,3 @@ func (s *Session) send(t *engineio.Turn, packet []byte, attachments [][]byte) {
 	}
 	s.link.conn.Send(frame)
 }
-
-// acknowledged handles a client's acknowledgement. The server asks for none
-// yet, so none can be expected.
-func (s *Session) acknowledged(p *packet) error {
-	if len(p.data) == 0 || p.data[0] != '[' || !validJSON(p.data) {
-		return malformed("payload is not an array")
-	}
-	return nil
-}

@@ -6,15 +6,34 @@ import "sync"
 type registry struct {
 	mu   sync.Mutex
 	byID map[string]*Session
+	// byLibrary are those that the library knows by another id: they go on
+	// with an earlier session.
+	byLibrary map[string]*Session
 }
 
-func (r *registry) add(s *Session) {
+// add makes a session findable by its id, and by that of the library.
+func (r *registry) add(s *Session, libraryID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.byID == nil {
 		r.byID = make(map[string]*Session)
+		r.byLibrary = make(map[string]*Session)
 	}
 	r.byID[s.id] = s
+	if libraryID != s.id {
+		r.byLibrary[libraryID] = s
+		s.libraryID = libraryID
+	}
+}
+
+// findByLibrary finds a session by the id that the library knows it by.
+func (r *registry) findByLibrary(id string) *Session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.byLibrary[id]; s != nil {
+		return s
+	}
+	return r.byID[id]
 }
 
 func (r *registry) find(id string) *Session {
@@ -23,10 +42,13 @@ func (r *registry) find(id string) *Session {
 	return r.byID[id]
 }
 
-func (r *registry) remove(id string) {
+func (r *registry) remove(s *Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.byID, id)
+	if r.byID[s.id] == s {
+		delete(r.byID, s.id)
+	}
+	delete(r.byLibrary, s.libraryID)
 }
 
 func (r *registry) all() []*Session {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,15 @@ type Options struct {
 	// QueueLen and QueueBytes bound what waits for a session's handlers.
 	// Defaults 256 events and 1 MiB.
 	QueueLen, QueueBytes int
+	// Recovery lets clients that lose their connection go on where they were.
+	Recovery RecoveryOptions
+	// Bus carries what is published to the other servers; nil is none.
+	Bus cluster.Bus
+	// History has what rooms missed; nil is none.
+	History History
+	// Arrived is called with every numbered publication of another server,
+	// after it has been delivered here. It must not block.
+	Arrived func(namespace string, room events.Room)
 	// MaxAttachments bounds the attachments of one packet together, in bytes.
 	// Default twice what the engine takes as one message.
 	MaxAttachments int
@@ -102,6 +112,9 @@ type Server struct {
 	spaces map[string]*space
 	names  map[string]string // of the events that any namespace knows
 
+	recovery *recovery
+	requests requests
+
 	// Counters since the server started.
 	received, published, delivered atomic.Int64
 }
@@ -113,7 +126,12 @@ type space struct {
 	lib      socket.Namespace
 	sessions registry
 	rooms    *rooms.Table[*Session]
+	recent   *recent
+	interest *interest // nil if no bus carries the namespace
 	paces    map[string]*pace
+	serving  serving
+	// wide is held while a broadcast to several rooms reaches their members.
+	wide sync.Mutex
 }
 
 // New returns a Server. Nothing runs before [Server.Run].
@@ -130,12 +148,16 @@ func New(opts Options) *Server {
 	if opts.MaxAttachments <= 0 {
 		opts.MaxAttachments = 2 * max(opts.Engine.MaxPayload, 1_000_000)
 	}
+	if opts.Recovery.MaxBytes <= 0 {
+		opts.Recovery.MaxBytes = 32 << 20
+	}
 	s := &Server{opts: opts, spaces: make(map[string]*space), names: make(map[string]string), seam: newBoundEngine()}
+	s.recovery = newRecovery(s)
 	for _, ns := range opts.Namespaces {
 		for _, r := range ns.Routes {
 			s.names[r.Event] = r.Event
 		}
-		s.spaces[ns.Name] = &space{Namespace: ns, srv: s, rooms: rooms.New[*Session](), paces: paces(ns)}
+		s.spaces[ns.Name] = newSpace(s, ns)
 	}
 	lib := socket.DefaultServerOptions()
 	lib.SetServeClient(false)
@@ -151,55 +173,73 @@ func New(opts Options) *Server {
 	}
 	opts.Engine.Open = s.open
 	s.engine = engineio.NewServer(opts.Engine)
+	s.joinCluster()
 	return s
+}
+
+func newSpace(s *Server, ns Namespace) *space {
+	sp := &space{Namespace: ns, srv: s, paces: paces(ns)}
+	window := s.opts.Recovery.Window
+	if ns.Restore == nil {
+		window = 0
+	}
+	sp.recent = newRecent(window, s.opts.Recovery.MaxBytes, sp.shared() && s.opts.Bus.Ordered())
+	table := rooms.Options[*Session]{Now: sp.recent.now}
+	if sp.shared() {
+		sp.interest = newInterest(
+			func(room string) { s.opts.Bus.Enter(ns.Name, room) },
+			func(room string) { s.opts.Bus.Exit(ns.Name, room) })
+		table.Entered, table.Vacated = sp.interest.hold, sp.interest.release
+	}
+	if s.opts.History != nil {
+		table.Missed = sp.missed
+	}
+	sp.rooms = rooms.New(table)
+	return sp
 }
 
 // ServeHTTP answers the requests of the transport.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
-// Run keeps connections alive until ctx ends.
-func (s *Server) Run(ctx context.Context) error { return s.engine.Run(ctx) }
+// Run keeps connections alive, and forgets those that do not come back, until
+// ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	if s.opts.Recovery.Window > 0 {
+		go s.sweep(ctx)
+	}
+	return s.engine.Run(ctx)
+}
 
 // Close ends all connections and waits until their handlers have returned, or
 // ctx ends.
 func (s *Server) Close(ctx context.Context) error { return s.engine.Close(ctx) }
 
-// Publish sends an event to every session in a room. pos is where it stands
-// among the publications of the room, zero if they are not numbered.
-func (s *Server) Publish(namespace string, room events.Room, pos cluster.Position, p events.Payload) error {
-	return s.publish(namespace, room, pos, p, (*Session).deliver)
+// Publish sends an event to every session in a room, on all servers. at numbers
+// the publications of a room; zero is none. With an ordered bus it returns
+// before the sessions of this server have the event.
+func (s *Server) Publish(namespace string, room events.Room, at cluster.Position, p events.Payload) error {
+	payload, err := s.encode(namespace, p)
+	if err != nil {
+		return err
+	}
+	return s.PublishRaw(namespace, room, at, p.EventName(), payload)
 }
 
 // PublishVolatile is Publish for what clients can do without: who cannot take
 // it at once does not get it.
 func (s *Server) PublishVolatile(namespace string, room events.Room, p events.Payload) error {
-	return s.publish(namespace, room, cluster.Position{}, p, (*Session).deliverVolatile)
-}
-
-func (s *Server) publish(namespace string, room events.Room, pos cluster.Position, p events.Payload, deliver func(*Session, engineio.Frame)) error {
-	sp := s.spaces[namespace]
-	if sp == nil {
-		return fmt.Errorf("publishing to %s: no such namespace", namespace)
-	}
 	payload, err := s.encode(namespace, p)
 	if err != nil {
 		return err
 	}
-	frame := s.frame(namespace, p.EventName(), payload)
-	sp.rooms.Publish(string(room), pos.Offset, func(m *Session) { deliver(m, frame) })
-	return nil
+	return s.In(namespace, string(room)).Volatile().Emit(p.EventName(), []json.RawMessage{payload}, nil)
 }
 
 // PublishRaw is Publish for a payload that has been encoded and checked.
-func (s *Server) PublishRaw(namespace string, room events.Room, pos cluster.Position, event string, payload json.RawMessage) {
-	frame := s.frame(namespace, event, payload)
-	s.spaces[namespace].rooms.Publish(string(room), pos.Offset, func(m *Session) { m.deliver(frame) })
-}
-
-// frame encodes a publication once for everybody who gets it.
-func (s *Server) frame(namespace, event string, payload json.RawMessage) engineio.Frame {
-	s.published.Add(1)
-	return engineio.TextFrame(appendEvent(nil, namespace, event, []json.RawMessage{payload}, 0))
+func (s *Server) PublishRaw(namespace string, room events.Room, at cluster.Position, event string, payload json.RawMessage) error {
+	o := s.In(namespace, string(room))
+	o.position = at
+	return o.Emit(event, []json.RawMessage{payload}, nil)
 }
 
 // encode makes the JSON of a payload and checks it against the contract.

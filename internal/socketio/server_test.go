@@ -21,6 +21,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/websocket"
 	"github.com/roomcast/roomcast/namespaces"
 )
@@ -77,7 +78,7 @@ func newFixture(t *testing.T, opts Options, root namespaces.Namespace, h handler
 		}
 		return nil
 	}}, Routed(handlerFunc(echo))}}
-	opts.Logger = slog.New(slog.NewTextHandler(f.log, nil))
+	opts.Logger = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	opts.Outbound = func(string, string, []byte) error { return nil }
 	opts.Authenticate = func(_ context.Context, c auth.Credential) (*auth.Identity, error) {
 		name := tokenOf(c)
@@ -313,20 +314,20 @@ func TestBinary(t *testing.T) {
 // D3: events are handled in the order in which they were sent, also when some
 // are slow and others come in other turns of the reader.
 func TestEventsKeepTheirOrder(t *testing.T) {
+	const n = 3000
 	var mu sync.Mutex
 	var got []string
-	f := newFixture(t, Options{QueueLen: 8}, namespaces.Namespace{}, func(_ namespaces.Session, _ string, args []json.RawMessage, _ bool) string {
+	f := newFixture(t, Options{QueueLen: 8}, namespaces.Namespace{}, func(s namespaces.Session, _ string, args []json.RawMessage, _ bool) string {
 		mu.Lock()
 		got = append(got, string(args[0]))
-		slow := len(got)%500 == 0
+		slow := len(got)%500 == 0 && len(got) < n
 		mu.Unlock()
-		if slow {
-			time.Sleep(30 * time.Millisecond) // longer than the engine waits before it reads on
+		if slow && !soon(s.(*Session).waiting) { // the engine reads on meanwhile
+			t.Error("nothing was taken in behind a slow event")
 		}
 		return string(args[0])
 	})
 	c := f.enter()
-	const n = 3000
 	go func() {
 		for i := 0; i < n; i += 10 {
 			var batch []string
@@ -344,6 +345,18 @@ func TestEventsKeepTheirOrder(t *testing.T) {
 			t.Fatalf("event %d was number %s", i, s)
 		}
 	}
+}
+
+// waiting reports whether events wait behind the one that is being handled.
+func (s *Session) waiting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) > 0
+}
+
+// soon is until for handlers, which cannot end the test.
+func soon(cond func() bool) bool {
+	return eventually.Within(eventually.Patience, time.Millisecond, cond)
 }
 
 // D6, D7: events sent before the server has answered CONNECT are handled,
@@ -406,11 +419,9 @@ func TestRejoin(t *testing.T) {
 
 func (f *fixture) until(cond func() bool) {
 	f.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			f.t.Fatalf("the condition never came: %+v, %d sockets, %d goroutines", f.srv.Stats(), f.srv.lib.Sockets().Sockets().Len(), runtime.NumGoroutine())
-		}
-	}
+	eventually.True(f.t, cond, func() string {
+		return fmt.Sprintf("%+v, %d sockets, %d goroutines", f.srv.Stats(), f.srv.lib.Sockets().Sockets().Len(), runtime.NumGoroutine())
+	})
 }
 
 // D8, D9: clients that vanish right after CONNECT leave nothing behind.
@@ -489,7 +500,7 @@ func TestPublishBurst(t *testing.T) {
 	all.Wait()
 }
 
-func TestRoomsAndLibraryBroadcast(t *testing.T) {
+func TestRoomsAndBroadcast(t *testing.T) {
 	f := newFixture(t, Options{}, namespaces.Namespace{}, func(s namespaces.Session, event string, args []json.RawMessage, _ bool) string {
 		var room string
 		json.Unmarshal(args[0], &room)
@@ -520,20 +531,22 @@ func TestRoomsAndLibraryBroadcast(t *testing.T) {
 	b.read()
 	say("x", "a")
 	a.expect(`42["ai_chat_bot_message",{"text":"a"}]`)
-	f.srv.lib.To("x", "y").Emit("hello", 1)
-	f.srv.lib.Except("x").Emit("others", 2)
-	f.srv.lib.To("y").Emit("y", 3)
+	emit := func(o Operator, event, arg string) { o.Emit(event, []json.RawMessage{json.RawMessage(arg)}, nil) }
+	emit(f.srv.In("/", "x", "y"), "hello", "1")
+	emit(f.srv.In("/").Except("x"), "others", "2")
+	emit(f.srv.In("/", "y").Volatile(), "y", "3")
+	emit(f.srv.In("/", id), "id", "4")
 	a.expect(`42["hello",1]`)
 	b.expect(`42["hello",1]`)
 	b.expect(`42["others",2]`)
 	b.expect(`42["y",3]`)
+	b.expect(`42["id",4]`)
 	if rooms := f.srv.lib.Sockets().Adapter().SocketRooms("nobody"); rooms != nil {
 		t.Errorf("rooms %v", rooms)
 	}
-	if stats := f.srv.Stats(); stats.Connections != 2 || stats.Sessions != 2 || stats.Rooms != 2 || stats.Published != 3 || stats.Received != 5 {
+	if stats := f.srv.Stats(); stats.Connections != 2 || stats.Sessions != 2 || stats.Rooms != 2 || stats.Published != 7 || stats.Received != 5 {
 		t.Errorf("%+v", stats)
 	}
-	_ = id
 }
 
 // A session that follows a room gets what there was and what comes, once.
@@ -634,11 +647,24 @@ func TestSlowHandler(t *testing.T) {
 	c.expect("43/admin,2[2]")
 	// Fill the queue: now nothing is read, not even pongs.
 	c.send(`423["x"]`, `424["x"]`, `425["x"]`, `42/admin,6["x",6]`)
-	time.Sleep(400 * time.Millisecond) // two heartbeats
+	var got []string
+	for pings := 0; pings < 4; {
+		_, b, err := c.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(b) == "2" {
+			pings++
+		} else {
+			got = append(got, string(b))
+		}
+	}
 	close(release)
+	for len(got) < 5 {
+		got = append(got, c.read())
+	}
 	want := []string{"431[1]", "433[1]", "434[1]", "435[1]"}
-	for range 5 {
-		got := c.read()
+	for _, got := range got {
 		if got == "43/admin,6[6]" {
 			continue
 		}
@@ -777,8 +803,8 @@ func TestPace(t *testing.T) {
 func TestEventsBeforeAnEndAreHandled(t *testing.T) {
 	handled, closed := make(chan string, 10), make(chan struct{})
 	f := newFixture(t, Options{}, namespaces.Namespace{Closed: func(namespaces.Session) { close(closed) }}, func(s namespaces.Session, event string, _ []json.RawMessage, _ bool) string {
-		if event == "first" {
-			time.Sleep(30 * time.Millisecond)
+		if event == "first" && !soon(func() bool { return s.(*Session).is(stateEnded) }) {
+			t.Error("the session goes on without its client")
 		}
 		s.Join("late")
 		handled <- event

@@ -12,7 +12,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/rooms"
 	"github.com/roomcast/roomcast/namespaces"
 )
 
@@ -29,19 +29,34 @@ type Session struct {
 	space    *space
 	id       string
 	identity atomic.Pointer[auth.Identity] // changed by Renew
+	// recoverable sessions may go on with another connection; pid is the secret
+	// that their clients come back with.
+	recoverable bool
+	pid         string
+	libraryID   string        // if it is not id
+	resumption  *resumption   // until it is over, of a session that goes on
+	kept        chan struct{} // closed when the session has been saved, or will not be
 
-	mu       sync.Mutex
-	state    sessionState
-	changed  chan struct{}  // closed when state changes, if anyone waits
-	accepted bool           // the client is being told that it has entered
-	sock     *socket.Socket // set by open
-	queue    []event
-	queued   int      // bytes in queue
-	ready    bool     // Opened has returned: events may run
-	running  bool     // an event is being handled, or Opened
-	parts    [][]byte // attachments of a packet that is not complete
-	holding  bool     // the connection takes nothing in until the queue has room
-	closed   bool     // Closed has been called
+	held        []string      // rooms that are heard for a client that may come back
+
+	trail trail
+
+	mu        sync.Mutex
+	state     sessionState
+	changed   chan struct{}  // closed when state changes, if anyone waits
+	accepted  bool           // the client is being told that it has entered
+	sock      *socket.Socket // set by open
+	queue     []event
+	queued    int                                  // bytes in queue
+	ready     bool                                 // Opened has returned: events may run
+	running   bool                                 // an event is being handled, or Opened
+	parts     [][]byte                             // attachments of a packet that is not complete
+	holding   bool                                 // the connection takes nothing in until the queue has room
+	closed    bool                                 // Closed has been called
+	acks      map[uint64]func(ack json.RawMessage) // that are waited for
+	nextAck   uint64
+	departing bool          // it is leaving its rooms
+	places    []rooms.Place // where it was then
 }
 
 var _ namespaces.Session = (*Session)(nil)
@@ -66,44 +81,23 @@ func (s *Session) Identity() *auth.Identity { return s.identity.Load() }
 
 // Emit implements [namespaces.Session].
 func (s *Session) Emit(p events.Payload) error {
-	if s.is(stateEnded) {
-		return errEnded
-	}
 	payload, err := s.space.srv.encode(s.namespace, p)
 	if err != nil {
 		s.space.srv.opts.Logger.Error("event was not emitted", "event", p.EventName(), "error", err)
 		return err
 	}
-	s.space.srv.delivered.Add(1)
-	return s.link.conn.Reply(nil, appendEvent(nil, s.namespace, p.EventName(), []json.RawMessage{payload}, 0))
+	return s.emit(p.EventName(), []json.RawMessage{payload}, nil)
 }
 
 // EmitRaw emits an event whose arguments are JSON, with placeholders for its
 // attachments. It is not checked against the contract.
 func (s *Session) EmitRaw(event string, args []json.RawMessage, attachments [][]byte) error {
-	if s.is(stateEnded) {
-		return errEnded
-	}
-	s.space.srv.delivered.Add(1)
-	s.send(nil, appendEvent(nil, s.namespace, event, args, len(attachments)), attachments)
-	return nil
+	return s.emit(event, args, attachments)
 }
 
 // Handshake returns the payload of the CONNECT packet as JSON, nil if there was
 // none. It is forgotten when Opened has returned.
 func (s *Session) Handshake() json.RawMessage { return s.handshake }
-
-// deliver sends a frame that others get too.
-func (s *Session) deliver(frame engineio.Frame) {
-	s.space.srv.delivered.Add(1)
-	s.link.conn.Send(frame)
-}
-
-// deliverVolatile is deliver for what the client can do without.
-func (s *Session) deliverVolatile(frame engineio.Frame) {
-	s.space.srv.delivered.Add(1)
-	s.link.conn.SendVolatile(frame)
-}
 
 // Join implements [namespaces.Session].
 func (s *Session) Join(room events.Room) { s.join(string(room)) }
@@ -130,16 +124,26 @@ func (s *Session) Follow(room events.Room, since uint64, snapshot func(after uin
 func (s *Session) Leave(room events.Room) { s.space.rooms.Leave(string(room), s) }
 
 // bind gives the session its identity, before the client knows that it has
-// entered. It reports false when the connection has ended meanwhile.
-func (s *Session) bind(sp *space, id string, identity *auth.Identity) bool {
+// entered; r is set if it goes on with an earlier one. It reports false when
+// the connection has ended meanwhile.
+func (s *Session) bind(sp *space, id string, identity *auth.Identity, r *resumption) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stateEnded {
+		if r != nil {
+			go sp.srv.recovery.keep(r.pid, r.saved)
+		}
 		return false
 	}
 	s.space, s.id = sp, id
+	if r != nil {
+		s.id = r.ID
+	}
 	s.identity.Store(identity)
-	sp.sessions.add(s)
+	sp.sessions.add(s, id)
+	if s.recoverable {
+		s.beRecoverable(r)
+	}
 	return true
 }
 
@@ -162,7 +166,12 @@ func (s *Session) open(sock *socket.Socket) {
 	if s.space.Opened != nil {
 		s.guard("opening", func() { s.space.Opened(context.Background(), s) })
 	}
+	if s.resumption != nil {
+		s.replay()
+		s.guard("restoring", func() { s.space.Restore(context.Background(), s, s.resumption.State) })
+	}
 	s.mu.Lock()
+	s.resumption = nil
 	s.handshake, s.credential = nil, auth.Credential{}
 	s.ready, s.running = true, false
 	if s.state == stateEntering {
@@ -176,12 +185,12 @@ func (s *Session) open(sock *socket.Socket) {
 // refused tells that the client may not enter.
 func (s *Session) refused() {
 	s.link.release(s)
-	s.end()
+	s.end(false)
 }
 
 // end is called when the session has left, was refused, or has lost its
 // connection. What arrived before is still handled.
-func (s *Session) end() {
+func (s *Session) end(cut bool) {
 	s.mu.Lock()
 	if s.state == stateEnded {
 		s.mu.Unlock()
@@ -194,28 +203,69 @@ func (s *Session) end() {
 		s.releaseLocked()
 	}
 	bound, accepted := s.space != nil, s.accepted
+	s.departing = bound && cut && s.recoverable
+	departing := s.departing
 	s.mu.Unlock()
+	if !cut {
+		s.trail.stop()
+	}
 	switch {
 	case !bound:
-	case !accepted:
-		s.space.sessions.remove(s.id)
-	default:
+	case departing:
+		go s.depart(accepted) // this takes time
+	case accepted:
 		s.space.rooms.LeaveAll(s)
 		s.finish()
+	default:
+		s.space.sessions.remove(s)
+		if s.recoverable {
+			s.letGo()
+		}
 	}
+}
+
+// depart leaves the rooms of a session whose client may come back, with all
+// that was on its way there.
+func (s *Session) depart(accepted bool) {
+	s.held = s.space.rooms.Rooms(s) // what is published there goes on being heard
+	s.space.interest.holdAll(s.held)
+	s.space.wide.Lock()
+	places := s.space.rooms.Depart(s)
+	s.space.wide.Unlock()
+	s.mu.Lock()
+	s.places, s.departing = places, false
+	s.mu.Unlock()
+	if accepted {
+		s.finish()
+		return
+	}
+	s.space.sessions.remove(s)
+	s.letGo()
 }
 
 // finish tells the namespace that the session has ended, once, after its last
 // event.
 func (s *Session) finish() {
 	s.mu.Lock()
-	last := s.state == stateEnded && s.ready && !s.running && len(s.queue) == 0 && !s.closed
+	last := s.state == stateEnded && s.ready && !s.running && !s.departing && len(s.queue) == 0 && !s.closed
 	s.closed = s.closed || last
 	s.mu.Unlock()
 	if !last {
 		return
 	}
-	s.space.sessions.remove(s.id)
+	if s.recoverable && s.space.srv.recovery.shared() {
+		go s.close() // as above
+		return
+	}
+	s.close()
+}
+
+// close saves the session, if its client may come back, and forgets it.
+func (s *Session) close() {
+	if s.recoverable {
+		s.letGo()
+	}
+	s.space.sessions.remove(s)
 	if s.space.Closed != nil {
 		s.guard("closing", func() { s.space.Closed(s) })
 	}

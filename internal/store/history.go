@@ -44,20 +44,20 @@ func (s History) Append(ctx context.Context, all []history.Publication) ([]histo
 		byRoom[p.Room] = append(byRoom[p.Room], i)
 	}
 	numbers := make([]history.Number, len(all))
-	err := s.db.tx(ctx, func(tx *sql.Tx) error {
+	err := s.db.tx(ctx, func(tx transaction) error {
 		for _, room := range slices.Sorted(maps.Keys(byRoom)) {
-			if err := s.number(ctx, tx, room, byRoom[room], all, numbers); err != nil {
+			if err := number(tx, room, byRoom[room], all, numbers); err != nil {
 				return err
 			}
 		}
-		return s.insert(ctx, tx, all, numbers)
+		return insertPublications(tx, all, numbers)
 	})
 	return numbers, err
 }
 
 // number gives numbers to the publications of one room, those at the indexes
 // of.
-func (s History) number(ctx context.Context, tx *sql.Tx, room events.Room, of []int, all []history.Publication, numbers []history.Number) error {
+func number(tx transaction, room events.Room, of []int, all []history.Publication, numbers []history.Number) error {
 	keys := make(map[string]int) // the first with each key
 	for _, i := range of {
 		if _, twice := keys[all[i].Key]; all[i].Key != "" && !twice {
@@ -65,13 +65,13 @@ func (s History) number(ctx context.Context, tx *sql.Tx, room events.Room, of []
 		}
 	}
 	if len(keys) > 0 { // locked before it is read, so that nobody adds one meanwhile
-		if _, err := s.advance(ctx, tx, room, 0); err != nil {
+		if _, err := advance(tx, room, 0); err != nil {
 			return err
 		}
 	}
 	for key, i := range keys {
 		var seq int64
-		err := tx.QueryRowContext(ctx, s.db.rebind(`SELECT seq FROM history WHERE room = ? AND once_key = ? AND once_key <> ''`), string(room), key).Scan(&seq)
+		err := tx.row(`SELECT seq FROM history WHERE room = ? AND once_key = ? AND once_key <> ''`, string(room), key).Scan(&seq)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -86,7 +86,7 @@ func (s History) number(ctx context.Context, tx *sql.Tx, room events.Room, of []
 		}
 	}
 	if len(fresh) > 0 {
-		head, err := s.advance(ctx, tx, room, len(fresh))
+		head, err := advance(tx, room, len(fresh))
 		if err != nil {
 			return err
 		}
@@ -103,17 +103,17 @@ func (s History) number(ctx context.Context, tx *sql.Tx, room events.Room, of []
 }
 
 // advance takes n numbers of a room and returns the last.
-func (s History) advance(ctx context.Context, tx *sql.Tx, room events.Room, n int) (uint64, error) {
+func advance(tx transaction, room events.Room, n int) (uint64, error) {
 	var head int64
-	err := tx.QueryRowContext(ctx, s.db.rebind(`INSERT INTO history_heads (room, head, trimmed) VALUES (?, ?, 0)
-		ON CONFLICT (room) DO UPDATE SET head = history_heads.head + excluded.head RETURNING head`), string(room), n).Scan(&head)
+	err := tx.row(`INSERT INTO history_heads (room, head, trimmed) VALUES (?, ?, 0)
+		ON CONFLICT (room) DO UPDATE SET head = history_heads.head + excluded.head RETURNING head`, string(room), n).Scan(&head)
 	return uint64(head), err
 }
 
 // insertRows is how many rows one statement inserts.
 const insertRows = 100
 
-func (s History) insert(ctx context.Context, tx *sql.Tx, all []history.Publication, numbers []history.Number) error {
+func insertPublications(tx transaction, all []history.Publication, numbers []history.Number) error {
 	const columns = 6
 	args := make([]any, 0, columns*min(len(all), insertRows))
 	flush := func() error {
@@ -121,7 +121,7 @@ func (s History) insert(ctx context.Context, tx *sql.Tx, all []history.Publicati
 			return nil
 		}
 		query := `INSERT INTO history (room, seq, event, data, at, once_key) VALUES (?, ?, ?, ?, ?, ?)` + strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, len(args)/columns-1)
-		_, err := tx.ExecContext(ctx, s.db.rebind(query), args...)
+		_, err := tx.exec(query, args...)
 		args = args[:0]
 		return err
 	}
@@ -141,25 +141,15 @@ func (s History) insert(ctx context.Context, tx *sql.Tx, all []history.Publicati
 
 // Entries implements [history.Store].
 func (s History) Entries(ctx context.Context, room events.Room, after uint64, limit, size int) ([]history.Entry, error) {
-	rows, err := s.db.read.QueryContext(ctx, s.db.rebind(`SELECT seq, event, data, at FROM history WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?`),
-		string(room), int64(after), limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []history.Entry
-	for size > 0 && rows.Next() {
+	return listWhile(ctx, s.db, s.db.read, func() bool { return size > 0 }, func(row scanner) (history.Entry, error) {
 		var e history.Entry
 		var seq, at int64
 		var data string
-		if err := rows.Scan(&seq, &e.Event, &data, &at); err != nil {
-			return nil, err
-		}
+		err := row.Scan(&seq, &e.Event, &data, &at)
 		e.Offset, e.Data, e.At = uint64(seq), json.RawMessage(data), fromMicros(at)
-		all = append(all, e)
 		size -= len(data)
-	}
-	return all, rows.Err()
+		return e, err
+	}, `SELECT seq, event, data, at FROM history WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?`, string(room), int64(after), limit)
 }
 
 // Heads implements [history.Store].
@@ -251,11 +241,11 @@ func (s History) Trim(ctx context.Context, count int, before time.Time, limit in
 // trim removes the entries of a room up to a number. The head comes first, as
 // in Append.
 func (s History) trim(ctx context.Context, room string, to int64) (n int, err error) {
-	err = s.db.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, s.db.rebind(`UPDATE history_heads SET trimmed = ? WHERE room = ? AND trimmed < ?`), to, room, to); err != nil {
+	err = s.db.tx(ctx, func(tx transaction) error {
+		if _, err := tx.exec(`UPDATE history_heads SET trimmed = ? WHERE room = ? AND trimmed < ?`, to, room, to); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, s.db.rebind(`DELETE FROM history WHERE room = ? AND seq <= ?`), room, to)
+		res, err := tx.exec(`DELETE FROM history WHERE room = ? AND seq <= ?`, room, to)
 		if err != nil {
 			return err
 		}

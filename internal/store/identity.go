@@ -82,9 +82,18 @@ func (s Identity) AnyKey(ctx context.Context) (bool, error) {
 
 // AddRevocation implements [identity.RevocationStore].
 func (s Identity) AddRevocation(ctx context.Context, r identity.Revocation) error {
-	_, err := s.db.exec(ctx, `INSERT INTO revocations (seq, kind, subject, at, by_user, reason) SELECT COALESCE(MAX(seq), 0) + 1, ?, ?, ?, ?, ? FROM revocations`,
-		string(r.Kind), r.ID, micros(r.At), r.By, r.Reason)
-	return err
+	return s.db.tx(ctx, func(tx transaction) error {
+		if err := tx.lock("revocations"); err != nil {
+			return err
+		}
+		var last int64
+		if err := tx.row(`SELECT COALESCE(MAX(seq), 0) FROM revocations`).Scan(&last); err != nil {
+			return err
+		}
+		_, err := tx.exec(`INSERT INTO revocations (seq, kind, subject, at, by_user, reason) VALUES (?, ?, ?, ?, ?, ?)`,
+			last+1, string(r.Kind), r.ID, micros(r.At), r.By, r.Reason)
+		return err
+	})
 }
 
 // Revocations implements [identity.RevocationStore].

@@ -79,36 +79,53 @@ func (s Workflows) CreateRun(ctx context.Context, r workflow.Run, log []workflow
 	if err != nil {
 		return err
 	}
-	return s.db.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, s.db.rebind(`INSERT INTO runs (id, workflow_id, tenant, title, status, definition, started_by, started_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-			r.ID, r.WorkflowID, r.Tenant, r.Title, string(r.Status), string(def), r.StartedBy, micros(r.StartedAt), micros(r.EndedAt), r.Error)
+	return s.db.tx(ctx, func(tx transaction) error {
+		_, err := tx.exec(`INSERT INTO runs (id, workflow_id, tenant, title, status, definition, started_by, started_at, ended_at, error, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			r.ID, r.WorkflowID, r.Tenant, r.Title, string(r.Status), string(def), r.StartedBy, micros(r.StartedAt), micros(r.EndedAt), r.Error, r.Owner)
 		if err != nil {
 			return err
 		}
-		return s.append(ctx, tx, r.ID, log)
+		return appendLog(tx, r.ID, log)
 	})
 }
 
 // Append implements [workflow.Store].
-func (s Workflows) Append(ctx context.Context, runID string, log []workflow.Entry, end *workflow.End) error {
-	return s.db.tx(ctx, func(tx *sql.Tx) error {
+func (s Workflows) Append(ctx context.Context, runID, owner string, log []workflow.Entry, end *workflow.End) error {
+	return s.db.tx(ctx, func(tx transaction) error {
 		status, at, message := string(events.RunRunning), int64(0), ""
 		if end != nil {
 			status, at, message = string(end.Status), micros(end.At), end.Error
 		}
-		res, err := tx.ExecContext(ctx, s.db.rebind(`UPDATE runs SET status = ?, ended_at = ?, error = ? WHERE id = ? AND status IN ('PENDING', 'RUNNING')`),
-			status, at, message, runID)
-		if err := affected(res, err, fmt.Errorf("run %s is not going on: %w", runID, workflow.ErrNotFound)); err != nil {
+		res, err := tx.exec(`UPDATE runs SET status = ?, ended_at = ?, error = ? WHERE id = ? AND owner = ? AND status IN ('PENDING', 'RUNNING')`,
+			status, at, message, runID, owner)
+		if err := affected(res, err, errUnchanged); errors.Is(err, errUnchanged) {
+			return notWritable(tx, runID, owner)
+		} else if err != nil {
 			return err
 		}
-		return s.append(ctx, tx, runID, log)
+		return appendLog(tx, runID, log)
 	})
 }
 
-func (s Workflows) append(ctx context.Context, tx *sql.Tx, runID string, log []workflow.Entry) error {
+var errUnchanged = errors.New("nothing was changed")
+
+// notWritable says why a run takes no entries.
+func notWritable(tx transaction, runID, owner string) error {
+	var now string
+	err := tx.row(`SELECT owner FROM runs WHERE id = ? AND status IN ('PENDING', 'RUNNING')`, runID).Scan(&now)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("run %s is not going on: %w", runID, workflow.ErrNotFound)
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("run %s goes on in instance %q, not in %q: %w", runID, now, owner, workflow.ErrLost)
+}
+
+func appendLog(tx transaction, runID string, log []workflow.Entry) error {
 	for _, e := range log {
-		_, err := tx.ExecContext(ctx, s.db.rebind(`INSERT INTO run_log (run_id, seq, type, node, data, at) VALUES (?, ?, ?, ?, ?, ?)`),
-			runID, int64(e.Seq), string(e.Type), e.Node, string(e.Data), micros(e.At))
+		_, err := tx.exec(`INSERT INTO run_log (run_id, seq, type, node, data, at, request) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			runID, int64(e.Seq), string(e.Type), e.Node, string(e.Data), micros(e.At), e.Request)
 		if err != nil {
 			return err
 		}
@@ -116,13 +133,13 @@ func (s Workflows) append(ctx context.Context, tx *sql.Tx, runID string, log []w
 	return nil
 }
 
-const runColumns = `SELECT id, workflow_id, tenant, title, status, definition, started_by, started_at, ended_at, error FROM runs `
+const runColumns = `SELECT id, workflow_id, tenant, title, status, definition, started_by, started_at, ended_at, error, owner FROM runs `
 
 func scanRun(row scanner) (workflow.Run, error) {
 	var r workflow.Run
 	var def string
 	var started, ended int64
-	if err := row.Scan(&r.ID, &r.WorkflowID, &r.Tenant, &r.Title, &r.Status, &def, &r.StartedBy, &started, &ended, &r.Error); err != nil {
+	if err := row.Scan(&r.ID, &r.WorkflowID, &r.Tenant, &r.Title, &r.Status, &def, &r.StartedBy, &started, &ended, &r.Error, &r.Owner); err != nil {
 		return r, err
 	}
 	r.StartedAt, r.EndedAt = fromMicros(started), fromMicros(ended)
@@ -146,9 +163,29 @@ func (s Workflows) Runs(ctx context.Context, tenant, workflowID string, limit in
 	return list(ctx, s.db, scanRun, runColumns+`WHERE tenant = ? AND workflow_id = ? ORDER BY started_at DESC, id LIMIT ?`, tenant, workflowID, limit)
 }
 
-// UnfinishedRuns implements [workflow.Store].
-func (s Workflows) UnfinishedRuns(ctx context.Context) ([]workflow.Run, error) {
-	return list(ctx, s.db, scanRun, runColumns+`WHERE status IN ('PENDING', 'RUNNING') ORDER BY started_at, id`)
+// AbandonedRuns implements [workflow.Store].
+func (s Workflows) AbandonedRuns(ctx context.Context, limit int) ([]workflow.Run, error) {
+	return list(ctx, s.db, scanRun, runColumns+`WHERE status IN ('PENDING', 'RUNNING') AND `+s.db.ownerGone("runs")+` ORDER BY started_at, id LIMIT ?`, limit)
+}
+
+// TakeRun implements [workflow.Store].
+func (s Workflows) TakeRun(ctx context.Context, id, from, to string) (bool, error) {
+	return s.db.take(ctx, "runs", from, to, `id = ? AND status IN ('PENDING', 'RUNNING')`, id)
+}
+
+// ReleaseRuns implements [workflow.Store].
+func (s Workflows) ReleaseRuns(ctx context.Context, owner string) error {
+	_, err := s.db.exec(ctx, `UPDATE runs SET owner = '' WHERE owner = ? AND status IN ('PENDING', 'RUNNING')`, owner)
+	return err
+}
+
+// RunOfRequest implements [workflow.Store].
+func (s Workflows) RunOfRequest(ctx context.Context, tenant, request string) (workflow.Run, error) {
+	r, err := scanRun(s.db.row(ctx, runColumns+`WHERE tenant = ? AND id IN (SELECT run_id FROM run_log WHERE request = ? AND request <> '')`, tenant, request))
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, workflow.ErrNotFound
+	}
+	return r, err
 }
 
 // LogHeads implements [workflow.Store].

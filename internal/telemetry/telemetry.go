@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/socketio"
 )
 
@@ -22,6 +23,9 @@ type Sources struct {
 	LogsLost  func() int64
 	// Credentials returns how many were let in and refused; nil where none are.
 	Credentials func() (verified, refused int64)
+	// Instance tells of this server among those that share its database; nil
+	// where there is no database.
+	Instance func() instances.Stats
 }
 
 // Handler returns the http.Handler of /metrics.
@@ -53,13 +57,17 @@ var (
 	delivered   = desc("events_delivered_total", "Events that were sent, each to one client.")
 	credentials = desc("credentials_total", "Credentials that were verified: one for each namespace that a client enters, renewal and HTTP request.", "result")
 	logsLost    = desc("monitor_log_lines_dropped_total", "Log lines that no monitor saw.")
+
+	instancePresent  = desc("instance_present", "Whether this server is one of those that share its database: 1 or 0.")
+	instanceLost     = desc("instance_lost_total", "How often this server was silent for too long, so that others could take over.")
+	instanceFailures = desc("instance_renewal_failures_total", "Heartbeats that the database did not take.")
 )
 
 // collector asks the sources for every scrape.
 type collector struct{ Sources }
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{buildInfo, connections, opened, closed, queued, volatile, sessions, rooms, received, published, delivered, credentials, logsLost} {
+	for _, d := range []*prometheus.Desc{buildInfo, connections, opened, closed, queued, volatile, sessions, rooms, received, published, delivered, credentials, instancePresent, instanceLost, instanceFailures, logsLost} {
 		ch <- d
 	}
 }
@@ -92,6 +100,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		verified, refused := c.Credentials()
 		count(credentials, verified, "verified")
 		count(credentials, refused, "refused")
+	}
+	if c.Instance != nil {
+		i, present := c.Instance(), 0
+		if i.ID != "" {
+			present = 1
+		}
+		gauge(instancePresent, present)
+		count(instanceLost, i.Lost)
+		count(instanceFailures, i.Failures)
 	}
 	count(logsLost, c.LogsLost())
 }

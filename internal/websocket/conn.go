@@ -89,8 +89,9 @@ func (c *Conn) SetHandler(h Handler) { c.handler = h }
 func (c *Conn) Compressed() bool { return c.compressed }
 
 // Pause stops reading after the current message, until [Conn.Resume]: what
-// the client sends then waits in the network. It may only be called from
-// within [Handler.Message], and not between Begin and End.
+// the client sends then waits in the network. Called from elsewhere than within
+// [Handler.Message], or between Begin and End, it may come too late for one
+// message: that is still handled after Pause has returned.
 func (c *Conn) Pause() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -72,12 +71,6 @@ func messages(texts ...string) []byte {
 	return b
 }
 
-func until(condition func() bool) {
-	for !condition() {
-		runtime.Gosched()
-	}
-}
-
 // Who is resumed together with one that then takes long is read meanwhile.
 func TestResumedBehindSlow(t *testing.T) {
 	release, gate, entered := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -131,7 +124,7 @@ func TestHungUpWhilePaused(t *testing.T) {
 			close(paused)
 		case "slow":
 			turn.Begin()
-			time.Sleep(50 * time.Millisecond) // the work
+			until(turn.lost)
 			turn.End()
 		default:
 			seen.Add(1)

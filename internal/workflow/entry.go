@@ -14,6 +14,9 @@ type Entry struct {
 	Node string          `json:"nodeID,omitempty"`
 	Data json.RawMessage `json:"data,omitempty"` // of the type that belongs to Type
 	At   time.Time       `json:"at"`
+	// Request is the request for input that the entry makes, by which a store
+	// finds the run. It is in Data too, and not read back.
+	Request string `json:"-"`
 }
 
 // EntryType says what happened.
@@ -34,6 +37,7 @@ type completion struct {
 	Output   any    `json:"output"`
 	Variable string `json:"variable,omitempty"` // where the output goes
 	Handle   string `json:"handle,omitempty"`   // which edges to follow
+	InputID  string `json:"inputID,omitempty"`  // of the input that completed the node
 }
 
 type failure struct {
@@ -53,14 +57,17 @@ type suspension struct {
 }
 
 type assignment struct {
-	Key   string `json:"key"`
-	Value any    `json:"value"`
+	Key     string `json:"key"`
+	Value   any    `json:"value"`
+	InputID string `json:"inputID,omitempty"` // of the input that it is
 }
 
 type ending struct {
 	Status events.RunStatus `json:"status"`
 	Error  string           `json:"error,omitempty"`
 	Output any              `json:"output,omitempty"`
+
+	InputID string `json:"inputID,omitempty"` // of the order that stopped the run
 }
 
 // newEntry makes an entry that has no number yet. Its data is always

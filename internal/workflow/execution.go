@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -27,7 +28,7 @@ type execution struct {
 	mu      sync.Mutex // held while entries are appended and published
 	machine *machine
 	timers  map[string]*time.Timer // of suspended nodes
-	broken  bool                   // the store has failed; nothing goes on
+	broken  bool                   // the store has failed, or has another owner; nothing goes on here
 	changed chan struct{}          // closed, and made anew, with every commit
 }
 
@@ -67,7 +68,7 @@ func (x *execution) commit(entries ...Entry) error {
 		}
 		add(e)
 	}
-	if err := x.svc.opts.Store.Append(context.Background(), x.run.ID, all, end); err != nil {
+	if err := x.svc.opts.Store.Append(context.Background(), x.run.ID, x.run.Owner, all, end); err != nil {
 		x.fail(err)
 		return fmt.Errorf("appending to run: %w", err)
 	}
@@ -84,10 +85,18 @@ func (x *execution) commit(entries ...Entry) error {
 }
 
 // fail gives up on a run whose log cannot be written: what cannot be
-// remembered must not happen. It is found again when the server restarts.
+// remembered must not happen. If it still is this instance's, [Service.Resume]
+// takes it up again.
 func (x *execution) fail(err error) {
-	x.log.Error("run cannot go on", "error", err)
 	x.broken = true
+	if errors.Is(err, ErrLost) {
+		x.log.Warn("run goes on elsewhere", "reason", err)
+	} else {
+		x.log.Error("run cannot go on", "error", err)
+		x.svc.mu.Lock()
+		x.svc.broken[x.run.ID] = true
+		x.svc.mu.Unlock()
+	}
 	x.finish()
 }
 
@@ -108,7 +117,7 @@ func (x *execution) finish() {
 		t.Stop()
 	}
 	x.withdraw()
-	if end := x.machine.ended; end != nil {
+	if end := x.machine.ended; end != nil && !x.broken {
 		log := x.log.With("status", string(end.Status), "title", x.run.Title)
 		if end.Status == events.RunFailed {
 			log.Warn("run finished", "reason", end.Error)
@@ -182,9 +191,12 @@ func (x *execution) execute(n Node, call nodes.Call) (Entry, error) {
 		return newEntry(NodeFailed, n.ID, x.failure(n, result, err))
 	}
 	if s := result.Suspend; s != nil {
-		return newEntry(NodeSuspended, n.ID, suspend(s, result.Output))
+		suspended := suspend(s, result.Output)
+		e, err := newEntry(NodeSuspended, n.ID, suspended)
+		e.Request = suspended.RequestID
+		return e, err
 	}
-	return newEntry(NodeCompleted, n.ID, completion{result.Output, n.outputVariable(), handleOf(result)})
+	return newEntry(NodeCompleted, n.ID, completion{Output: result.Output, Variable: n.outputVariable(), Handle: handleOf(result)})
 }
 
 func handleOf(r nodes.Result) string {

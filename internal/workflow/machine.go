@@ -21,10 +21,11 @@ type machine struct {
 	seq    uint64
 	shown  uint64 // the latest entry that clients see, and prev the one before
 	prev   uint64
-	inputs map[string]bool // of widgets, by their key
-	begun  bool            // a node has been dispatched, or more
+	begun  bool // a node has been dispatched, or more
 	ended  *ending
 	failed string // the first failure that nothing handled
+
+	inputs map[string]bool // the ids of orders that may come again
 }
 
 // nodeState is how far a node has got.
@@ -62,7 +63,7 @@ const (
 )
 
 func newMachine(def Definition) *machine {
-	m := &machine{def: def, nodes: make(map[string]*nodeState), edges: make([]edgeState, len(def.Edges)), vars: map[string]any{}}
+	m := &machine{def: def, nodes: make(map[string]*nodeState), edges: make([]edgeState, len(def.Edges)), vars: map[string]any{}, inputs: map[string]bool{}}
 	for _, n := range def.Nodes {
 		m.nodes[n.ID] = &nodeState{Node: n}
 	}
@@ -99,6 +100,7 @@ func (m *machine) apply(e Entry) {
 		n.status, n.suspended, n.since = nodeSuspended, decode[suspension](e), e.At
 	case NodeCompleted:
 		c := decode[completion](e)
+		m.received(c.InputID)
 		m.store(n, c.Variable, c.Output)
 		m.leave(n, c.Handle)
 	case NodeFailed:
@@ -110,25 +112,20 @@ func (m *machine) apply(e Entry) {
 		m.leave(n, f.Handle)
 	case SystemSet:
 		a := decode[assignment](e)
+		m.received(a.InputID)
 		m.vars[a.Key] = whole(a.Value)
-		if input, ok := a.Value.(map[string]any); ok {
-			m.note(input)
-		}
 	case RunEnded:
 		end := decode[ending](e)
+		m.received(end.InputID)
 		m.ended = &end
 	}
 }
 
-// note keeps the key of a widget's input, if it has one.
-func (m *machine) note(input map[string]any) {
-	key, ok := input[InputKey].(string)
-	switch {
-	case !ok:
-	case m.inputs == nil:
-		m.inputs = map[string]bool{key: true}
-	default:
-		m.inputs[key] = true
+// received remembers an order that may come again, because whoever sent it did
+// not hear that it came.
+func (m *machine) received(inputID string) {
+	if inputID != "" {
+		m.inputs[inputID] = true
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
@@ -29,6 +31,16 @@ type ServiceOptions struct {
 	// Parallel bounds how many nodes run at once. Default 64.
 	Parallel int
 	Nodes    nodes.Options
+	// Owner returns the id under which this instance owns runs now, "" if it
+	// must not own any. nil is for a store that no other instance uses.
+	Owner func() string
+	// Peers reach other instances, for runs that go on there; nil if there are
+	// none.
+	Peers Peers
+	// Resumed is called with each run that has been taken up here and goes on,
+	// and the offset that it has reached: whoever published that may not have
+	// had the time to. It must not block.
+	Resumed func(run Run, through uint64)
 	// Now is the clock, for tests.
 	Now func() time.Time
 }
@@ -44,6 +56,7 @@ type Service struct {
 
 	mu      sync.Mutex
 	live    map[string]*execution
+	broken  map[string]bool // runs that were live until the store failed
 	closing bool
 }
 
@@ -56,11 +69,19 @@ func NewService(opts ServiceOptions) *Service {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.Owner == nil {
+		alone := uuid.NewString()
+		opts.Owner = func() string { return alone }
+	}
+	if opts.Resumed == nil {
+		opts.Resumed = func(Run, uint64) {}
+	}
 	return &Service{
-		opts:  opts,
-		types: nodes.All(opts.Nodes),
-		slots: make(chan struct{}, opts.Parallel),
-		live:  make(map[string]*execution),
+		opts:   opts,
+		types:  nodes.All(opts.Nodes),
+		slots:  make(chan struct{}, opts.Parallel),
+		live:   make(map[string]*execution),
+		broken: make(map[string]bool),
 	}
 }
 
@@ -177,6 +198,9 @@ func (s *Service) create(ctx context.Context, id *auth.Identity, r Run, values m
 	filled, err := r.Definition.fill(values)
 	if err != nil {
 		return Run{}, err
+	}
+	if r.Owner = s.opts.Owner(); r.Owner == "" {
+		return Run{}, errApart
 	}
 	now := s.opts.Now().UTC()
 	r.ID, r.Status, r.StartedBy, r.StartedAt = once.ID(ctx, "run"), events.RunPending, id.User, now

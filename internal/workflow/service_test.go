@@ -19,6 +19,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/workflow"
@@ -414,7 +415,7 @@ func TestRestart(t *testing.T) {
 	for _, run := range []workflow.Run{delayed, calling} {
 		f.await(`{"instanceID":"` + run.ID + `","nodeID":"n0"`)
 	}
-	f.until(func() bool { // the delay has begun
+	eventually.True(t, func() bool { // the delay has begun
 		state, err := f.svc.State(t.Context(), delayed)
 		return err == nil && state.Log[len(state.Log)-1].Type == workflow.NodeSuspended
 	})
@@ -437,15 +438,6 @@ func TestRestart(t *testing.T) {
 	}
 	if got := f.finish(waiting); !strings.Contains(got[len(got)-1], `"status":"COMPLETED"`) {
 		t.Errorf("waiting run: %v", got)
-	}
-}
-
-func (f *fixture) until(cond func() bool) {
-	f.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			f.t.Fatal("the condition never came")
-		}
 	}
 }
 

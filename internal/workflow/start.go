@@ -6,10 +6,14 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/once"
 )
 
 // Start lets a prepared run go. Starting one that has begun does nothing.
 func (s *Service) Start(ctx context.Context, r Run) error {
+	if once.Again(ctx) && r.Owner != s.opts.Owner() {
+		return nil // it was started where it was made, or whoever takes it over ends it
+	}
 	x, err := s.begin(r)
 	if x == nil {
 		return err
@@ -36,12 +40,16 @@ func (s *Service) begin(r Run) (*execution, error) {
 		timers:  make(map[string]*time.Timer),
 		changed: make(chan struct{}),
 	}
+	owner := s.opts.Owner()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closing:
 		cancel()
 		return nil, events.Errorf(events.CodeConflict, "the server is shutting down: try again in a moment")
+	case owner == "" || r.Owner != owner:
+		cancel()
+		return nil, errApart
 	case s.live[r.ID] != nil:
 		cancel()
 		return nil, nil
@@ -50,6 +58,10 @@ func (s *Service) begin(r Run) (*execution, error) {
 	s.live[r.ID] = x
 	return x, nil
 }
+
+// errApart is the answer to who asks for what has to be owned, while this
+// instance must not own anything.
+var errApart = events.Errorf(events.CodeConflict, "the server has been away from its database: try again in a moment")
 
 // load brings the run to where its log says it is.
 func (x *execution) load(ctx context.Context) error {
@@ -66,7 +78,9 @@ func (x *execution) load(ctx context.Context) error {
 func (x *execution) withdraw() {
 	x.cancel()
 	x.svc.mu.Lock()
-	delete(x.svc.live, x.run.ID)
+	if x.svc.live[x.run.ID] == x { // and not what came after it
+		delete(x.svc.live, x.run.ID)
+	}
 	x.svc.mu.Unlock()
 	x.tell()
 }

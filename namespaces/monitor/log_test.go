@@ -62,7 +62,7 @@ func TestFollowLog(t *testing.T) {
 	} {
 		lines := logstream.New(10_000)
 		log := slog.New(lines.Handler(slog.NewTextHandler(io.Discard, nil)))
-		w := &watcher{id: id, table: rooms.New[*watcher]()}
+		w := &watcher{id: id, table: rooms.New(rooms.Options[*watcher]{})}
 		published := uint64(0)
 		n := 0
 		write := func(times int) {
@@ -77,7 +77,7 @@ func TestFollowLog(t *testing.T) {
 				for _, line := range all {
 					published = line.Seq
 					PublishLine(func(room events.Room, offset uint64, p events.Payload) {
-						w.table.Publish(string(room), offset, func(w *watcher) { w.Emit(p) })
+						w.table.Publish(string(room), rooms.Numbered(offset, func(w *watcher) { w.Emit(p) }))
 					}, line)
 				}
 			}
@@ -145,7 +145,7 @@ func TestMayStay(t *testing.T) {
 func TestRightsThatShrink(t *testing.T) {
 	stream := logstream.New(10)
 	log := slog.New(stream.Handler(slog.NewTextHandler(io.Discard, nil)))
-	w := &watcher{id: &auth.Identity{User: "ada", Permissions: []auth.Permission{auth.Operate}}, table: rooms.New[*watcher]()}
+	w := &watcher{id: &auth.Identity{User: "ada", Permissions: []auth.Permission{auth.Operate}}, table: rooms.New(rooms.Options[*watcher]{})}
 	ns := New(stream)
 	ns.Opened(t.Context(), w)
 	w.id = admin
@@ -163,7 +163,7 @@ func TestRightsThatShrink(t *testing.T) {
 	lines, _ := stream.Since(0)
 	for _, l := range lines {
 		PublishLine(func(room events.Room, offset uint64, p events.Payload) {
-			w.table.Publish(string(room), offset, func(m *watcher) { m.Emit(p) })
+			w.table.Publish(string(room), rooms.Numbered(offset, func(m *watcher) { m.Emit(p) }))
 		}, l)
 	}
 	if want := []string{"of acme", "of nobody"}; !slices.Equal(w.got, want) {

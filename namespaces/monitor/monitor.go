@@ -20,6 +20,7 @@ func New(log *logstream.Stream) namespaces.Namespace {
 		Name:    Name,
 		Admit:   admit,
 		MayStay: mayStay,
+		Local:   true,
 		Left:    func(s namespaces.Session, room events.Room) { left(s, room, log) },
 		Opened:  func(ctx context.Context, s namespaces.Session) { open(ctx, s, log) },
 	}

@@ -39,7 +39,7 @@ func (c *chatter) Follow(room events.Room, since uint64, snapshot func(uint64) (
 
 // Publish implements [chat.Publisher].
 func (c *chatter) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
-	c.table.Publish(string(room), pos.Offset, func(c *chatter) { c.said = append(c.said, p.(events.AIChatBotMessage).Text) })
+	c.table.Publish(string(room), rooms.Numbered(pos.Offset, func(c *chatter) { c.said = append(c.said, p.(events.AIChatBotMessage).Text) }))
 	return nil
 }
 
@@ -52,7 +52,7 @@ func TestAMessageWithoutJoiningIsAnswered(t *testing.T) {
 	}
 	defer db.Close()
 	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
-	c := &chatter{id: ada, table: rooms.New[*chatter]()}
+	c := &chatter{id: ada, table: rooms.New(rooms.Options[*chatter]{})}
 	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: c, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
 	a := newAIChat(svc, nil, "e", newFollowed())
 	room, err := svc.Open(t.Context(), ada, "")
@@ -94,7 +94,7 @@ func TestJoinAConversationSince(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	m := &member{hall: &hall{t: t, table: rooms.New[*member]()}}
+	m := &member{hall: &hall{t: t, table: rooms.New(rooms.Options[*member]{})}}
 	m.id = &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
 	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: m, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
 	a := newAIChat(svc, nil, "e1", newFollowed())
@@ -143,7 +143,7 @@ func TestJoinAConversationSince(t *testing.T) {
 
 // Publish implements [chat.Publisher].
 func (m *member) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
-	m.hall.table.Publish(string(room), pos.Offset, func(m *member) { m.Emit(events.Numbered{Payload: p, Offset: pos.Offset}) })
+	m.hall.table.Publish(string(room), rooms.Numbered(pos.Offset, func(m *member) { m.Emit(events.Numbered{Payload: p, Offset: pos.Offset}) }))
 	return nil
 }
 

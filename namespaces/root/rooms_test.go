@@ -61,7 +61,7 @@ type hall struct {
 }
 
 func (h *hall) PublishRaw(room events.Room, pos cluster.Position, event string, data json.RawMessage) {
-	h.table.Publish(string(room), pos.Offset, func(m *member) { m.got = append(m.got, brief(event, data)) })
+	h.table.Publish(string(room), rooms.Numbered(pos.Offset, func(m *member) { m.got = append(m.got, brief(event, data)) }))
 }
 
 func newHall(t *testing.T) *hall {
@@ -69,7 +69,7 @@ func newHall(t *testing.T) *hall {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hall{t: t, table: rooms.New[*member]()}
+	h := &hall{t: t, table: rooms.New(rooms.Options[*member]{})}
 	h.roomRoutes = roomRoutes{
 		listeners: listener.NewService(db.Listeners(), nil),
 		history: history.New(history.Options{

@@ -31,6 +31,7 @@ type Services struct {
 func New(s Services) namespaces.Namespace {
 	followed := newFollowed()
 	aiChat, rooms := newAIChat(s.Chat, s.Once, s.epoch(), followed), newRunRooms(followed)
+	keeper := keeper{followed, rooms, aiChat, s.Widgets}
 	var routes []namespaces.Route
 	routes = append(routes, aiChat.routes()...)
 	routes = append(routes, workflowRun{s.Workflows, s.epoch(), rooms}.routes()...)
@@ -56,6 +57,8 @@ func New(s Services) namespaces.Namespace {
 			rooms.forget(session)
 			followed.forget(session)
 		},
+		Save:    keeper.save,
+		Restore: keeper.restore,
 	}
 }
 

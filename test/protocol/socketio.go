@@ -22,7 +22,7 @@ import (
 var benchContract []byte
 
 // newSocketIO returns the server of the namespaces / and /custom.
-func newSocketIO(o options, logger *slog.Logger) (*socketio.Server, error) {
+func newSocketIO(o options, bus cluster.Bus, logger *slog.Logger) (*socketio.Server, error) {
 	doc, err := asyncapi.Parse(benchContract)
 	if err != nil {
 		return nil, err
@@ -37,6 +37,7 @@ func newSocketIO(o options, logger *slog.Logger) (*socketio.Server, error) {
 	opts := socketio.Options{
 		Engine: o.engine(),
 		Logger: logger,
+		Bus:    bus,
 		Authenticate: func(context.Context, auth.Credential) (*auth.Identity, error) {
 			return &auth.Identity{User: "anybody"}, nil
 		},
@@ -45,10 +46,17 @@ func newSocketIO(o options, logger *slog.Logger) (*socketio.Server, error) {
 	if !o.load {
 		opts.ConnectTimeout = time.Second
 	}
+	if o.recovery {
+		opts.Recovery.Window = 2 * time.Minute
+	}
 	for _, name := range []string{"/", "/custom"} {
 		ns := namespaces.Namespace{Name: name, Routes: append(routes, namespaces.Route{Event: "bench:publish"})}
 		if !o.load {
 			ns.Opened = sendAuth
+		}
+		if o.recovery {
+			ns.MayStay = func(context.Context, *auth.Identity, events.Room) (bool, error) { return true, nil }
+			ns.Restore = func(context.Context, namespaces.Session, json.RawMessage) {} // it keeps nothing
 		}
 		opts.Namespaces = append(opts.Namespaces, socketio.Namespace{Namespace: ns, Handler: h})
 	}

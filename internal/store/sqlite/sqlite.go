@@ -23,6 +23,12 @@ import (
 // readers is how many queries run at once.
 const readers = 4
 
+// Transactions that write begin as such, so one waits for the other.
+var dialect = store.Dialect{
+	Migrations: goose.DialectSQLite3,
+	Now:        `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
+}
+
 // Open opens the database in a file, which is made with its folder if it does
 // not exist.
 func Open(ctx context.Context, path string) (*store.DB, error) {
@@ -45,7 +51,32 @@ func Open(ctx context.Context, path string) (*store.DB, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return store.Open(ctx, goose.DialectSQLite3, write, read, nil)
+	db, err := store.Open(ctx, dialect, write, read)
+	if err != nil {
+		return nil, err
+	}
+	if err := warm(ctx, read); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// warm opens all connections of a pool and what files they need, so that the
+// first queries do not wait for it, and a server at rest has as many files
+// open as one that has been busy.
+func warm(ctx context.Context, pool *sql.DB) error {
+	for range readers {
+		conn, err := pool.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if _, err := conn.ExecContext(ctx, `SELECT COUNT(*) FROM instances`); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func open(path, options string) (*sql.DB, error) {

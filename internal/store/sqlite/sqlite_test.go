@@ -1,28 +1,50 @@
 package sqlite_test
 
 import (
+	"database/sql"
 	"path/filepath"
 	"testing"
 
+	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/store/storetest"
 )
 
 func TestContract(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder with spaces?&#", "roomcast.db")
-	for range 2 { // the second time the schema is there
-		db, err := sqlite.Open(t.Context(), path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Ping(t.Context()); err != nil {
-			t.Error(err)
-		}
-		storetest.Run(t, db)
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
+	storetest.Run(t, open(t, path))
+	if err := open(t, path).Ping(t.Context()); err != nil { // the schema is there already
+		t.Error(err)
 	}
+}
+
+func open(t *testing.T, path string) *store.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// `roomcast keys` and a server use the same file.
+func TestShared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.db")
+	storetest.Shared(t, open(t, path), open(t, path))
+}
+
+func TestUpgrade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.db")
+	old, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	if _, err := old.Exec(storetest.First(t, "sqlite")); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Upgraded(t, open(t, path))
 }
 
 func TestUnusablePath(t *testing.T) {

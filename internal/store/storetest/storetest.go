@@ -36,6 +36,11 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("history trimming", func(t *testing.T) { historyTrimming(t, db.History()) })
 	t.Run("once", func(t *testing.T) { claims(t, db.Once()) })
 	t.Run("writers", func(t *testing.T) { writers(t, db) })
+	t.Run("instances", func(t *testing.T) { registered(t, db.Instances()) })
+	t.Run("owned runs", func(t *testing.T) { ownedRuns(t, db) })
+	t.Run("requests", func(t *testing.T) { requests(t, db.Workflows()) })
+	t.Run("answers", func(t *testing.T) { answers(t, db) })
+	t.Run("texts", func(t *testing.T) { texts(t, db) })
 }
 
 func check(t *testing.T, err error) {
@@ -109,7 +114,7 @@ func runs(t *testing.T, s store.Workflows) {
 	ctx := t.Context()
 	tenant := uuid.NewString()
 	newRun := func(workflowID string, at time.Time) workflow.Run {
-		r := workflow.Run{ID: uuid.NewString(), WorkflowID: workflowID, Tenant: tenant, Title: "T", Status: events.RunPending, Definition: definition(), StartedBy: "ada", StartedAt: at}
+		r := workflow.Run{ID: uuid.NewString(), WorkflowID: workflowID, Tenant: tenant, Title: "T", Status: events.RunPending, Definition: definition(), StartedBy: "ada", StartedAt: at, Owner: "one"}
 		check(t, s.CreateRun(ctx, r, []workflow.Entry{entry(1, workflow.InputSet, `{"a":1}`)}))
 		return r
 	}
@@ -118,24 +123,24 @@ func runs(t *testing.T, s store.Workflows) {
 	check(t, err)
 	same(t, got, a)
 
-	check(t, s.Append(ctx, a.ID, []workflow.Entry{entry(2, workflow.NodeDispatched, ""), entry(3, workflow.NodeCompleted, `{"output":[1,2]}`)}, nil))
+	check(t, s.Append(ctx, a.ID, "one", []workflow.Entry{entry(2, workflow.NodeDispatched, ""), entry(3, workflow.NodeCompleted, `{"output":[1,2]}`)}, nil))
 	got, _ = s.Run(ctx, a.ID)
 	if got.Status != events.RunRunning {
 		t.Errorf("status %s", got.Status)
 	}
-	if s.Append(ctx, a.ID, []workflow.Entry{entry(3, workflow.NodeCompleted, "")}, nil) == nil {
+	if s.Append(ctx, a.ID, "one", []workflow.Entry{entry(3, workflow.NodeCompleted, "")}, nil) == nil {
 		t.Error("the same number was stored twice")
 	}
 	log, err := s.Log(ctx, a.ID, 1)
 	check(t, err)
 	same(t, log, []workflow.Entry{entry(2, workflow.NodeDispatched, ""), entry(3, workflow.NodeCompleted, `{"output":[1,2]}`)})
 
-	check(t, s.Append(ctx, a.ID, []workflow.Entry{entry(4, workflow.RunEnded, `{}`)}, &workflow.End{Status: events.RunFailed, Error: "why", At: now}))
+	check(t, s.Append(ctx, a.ID, "one", []workflow.Entry{entry(4, workflow.RunEnded, `{}`)}, &workflow.End{Status: events.RunFailed, Error: "why", At: now}))
 	got, _ = s.Run(ctx, a.ID)
 	if got.Status != events.RunFailed || got.Error != "why" || !got.EndedAt.Equal(now) {
 		t.Errorf("%+v", got)
 	}
-	is(t, s.Append(ctx, a.ID, []workflow.Entry{entry(5, workflow.SystemSet, "")}, nil), workflow.ErrNotFound)
+	is(t, s.Append(ctx, a.ID, "one", []workflow.Entry{entry(5, workflow.SystemSet, "")}, nil), workflow.ErrNotFound)
 	heads, err := s.LogHeads(ctx, []string{a.ID, b.ID, "nobody"})
 	check(t, err)
 	same(t, heads, map[string]uint64{a.ID: 4}) // nothing of b is seen
@@ -154,10 +159,10 @@ func runs(t *testing.T, s store.Workflows) {
 	}
 	same(t, ids(s.Runs(ctx, tenant, "", 10)), []string{other.ID, b.ID, a.ID})
 	same(t, ids(s.Runs(ctx, tenant, "w1", 1)), []string{b.ID})
-	same(t, ids(s.UnfinishedRuns(ctx)), []string{b.ID, other.ID})
+	same(t, ids(s.AbandonedRuns(ctx, 1000)), []string{b.ID, other.ID})
 	_, err = s.Run(ctx, "nobody")
 	is(t, err, workflow.ErrNotFound)
-	is(t, s.Append(ctx, "nobody", nil, nil), workflow.ErrNotFound)
+	is(t, s.Append(ctx, "nobody", "one", nil, nil), workflow.ErrNotFound)
 }
 
 func chats(t *testing.T, s store.Chats) {
@@ -184,9 +189,6 @@ func chats(t *testing.T, s store.Chats) {
 	messages, err := s.Messages(ctx, r.ID, 3)
 	check(t, err)
 	same(t, messages, said[1:])
-	open, err := s.Unanswered(ctx)
-	check(t, err)
-	same(t, open[r.ID], 2)
 
 	answer, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.Bot, Text: "b", At: now})
 	check(t, err)
@@ -219,14 +221,23 @@ func chats(t *testing.T, s store.Chats) {
 	same(t, last, map[string]uint64{r.ID: 5})
 }
 
+// propose makes the assistant propose something in a room.
+func propose(t *testing.T, s store.Chats, room string, p chat.Proposal) {
+	t.Helper()
+	said, err := s.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now})
+	check(t, err)
+	_, err = s.Answer(t.Context(), said, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}, &p)
+	check(t, err)
+}
+
 func proposals(t *testing.T, s store.Chats) {
 	ctx := t.Context()
 	room := uuid.NewString()
 	_, err := s.Proposal(ctx, room)
 	is(t, err, chat.ErrNotFound)
-	check(t, s.Propose(ctx, room, chat.Proposal{WorkflowID: "a"}))
+	propose(t, s, room, chat.Proposal{WorkflowID: "a"})
 	want := chat.Proposal{WorkflowID: "w", Title: "T", Input: map[string]any{"n": 1.0}}
-	check(t, s.Propose(ctx, room, want))
+	propose(t, s, room, want)
 	got, err := s.Proposal(ctx, room)
 	check(t, err)
 	same(t, got, want)
@@ -289,7 +300,7 @@ func writers(t *testing.T, db *store.DB) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			for range 50 {
+			for range 20 {
 				if _, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}); err != nil {
 					t.Error(err)
 				}
@@ -302,5 +313,32 @@ func writers(t *testing.T, db *store.DB) {
 	all.Wait()
 	messages, err := db.Chats().Messages(ctx, room, 1)
 	check(t, err)
-	same(t, messages[0].Seq, uint64(400))
+	same(t, messages[0].Seq, uint64(160))
+}
+
+// texts are kept as they are, but for the one character that a database may
+// not take: that is refused by all.
+func texts(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	room := uuid.NewString()
+	odd := "\x01 \\ ' \" ? $1 %s \u2028 \U0001F600 \uFFFD"
+	m, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: odd, At: now})
+	check(t, err)
+	got, err := db.Chats().Messages(ctx, room, 1)
+	check(t, err)
+	same(t, got, []chat.Message{m})
+
+	refused := func(err error) {
+		t.Helper()
+		if e, meant := events.Public(err); !meant || e.Code != events.CodeValidation {
+			t.Errorf("a text with U+0000: %v", err)
+		}
+	}
+	_, err = db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: "a\x00b", At: now})
+	refused(err)
+	_, err = db.Chats().Room(ctx, "a\x00b")
+	refused(err)
+	_, err = db.Listeners().Listeners(ctx, "a\x00b")
+	refused(err)
+	refused(db.Listeners().DeleteListener(ctx, "a\x00b"))
 }

@@ -1,0 +1,71 @@
+package rooms
+
+import (
+	"slices"
+
+	"github.com/roomcast/roomcast/internal/cluster"
+)
+
+// A Place is where a member stands in a room, so that it can be taken up
+// again, here or in another process.
+type Place struct {
+	Room string
+	// From is the ID after which publications were its; with Mixed, some up to
+	// it were too.
+	From  cluster.ID
+	Mixed bool
+	// Since and After are those of Follow: it has everything after Since, and
+	// nothing up to After that was published later. Last is the latest number
+	// that it got.
+	Since, After, Last uint64
+}
+
+// Depart takes a member out of all its rooms and returns where it stood: it
+// has got every publication that has begun before it leaves a room, and no
+// other. It waits for those that are reaching the members.
+func (t *Table[M]) Depart(m M) []Place {
+	t.mu.Lock()
+	mine := slices.Clone(t.seats[m])
+	t.mu.Unlock()
+	places := make([]Place, 0, len(mine))
+	for _, s := range mine {
+		s.room.publishing.Lock()
+		if p, ok := t.depart(s); ok {
+			places = append(places, p)
+		}
+		s.room.publishing.Unlock()
+	}
+	return places
+}
+
+// depart vacates a seat. One that is on hold has not got its snapshot, and is
+// nowhere to return to.
+func (t *Table[M]) depart(s *seat[M]) (p Place, ok bool) {
+	t.mu.Lock()
+	if t.find(s.room.name, s.member) != s {
+		t.mu.Unlock()
+		return Place{}, false
+	}
+	t.disown(s)
+	t.vacate(s)
+	t.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left, s.waiting = true, nil
+	return Place{s.room.name, s.from, s.mixed, s.since, s.after, s.last}, !s.held
+}
+
+// Return puts a member back where it stood.
+func (t *Table[M]) Return(m M, p Place) {
+	t.mu.Lock()
+	s := t.find(p.Room, m)
+	if s == nil {
+		s = t.sit(p.Room, m)
+	}
+	s.since = p.Since
+	t.mu.Unlock()
+	s.mu.Lock()
+	s.from, s.mixed, s.after, s.last = p.From, p.Mixed, p.After, p.Last
+	s.mu.Unlock()
+	s.room.begin(max(p.After, p.Last))
+}

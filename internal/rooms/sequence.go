@@ -1,0 +1,154 @@
+package rooms
+
+// sequence is which numbered publications a room has taken. It is guarded by
+// the room's publishing mutex.
+type sequence[M comparable] struct {
+	seen uint64 // the last that was published here
+	base uint64 // what the first member had, if nothing was published before
+	// first is what comes before the first that was published, if that came
+	// before any member had something.
+	first uint64
+	// While publications are fetched, those that come meanwhile wait.
+	fetching bool
+	waiting  []Publication[M]
+}
+
+// maxUnfetched bounds the publications that wait while others are fetched.
+// Numbered ones beyond it are fetched in their turn.
+const maxUnfetched = 1024
+
+// through is the number up to which every member has been served.
+func (q *sequence[M]) through() uint64 { return max(q.seen, q.base) }
+
+// Publish gives a publication to every member of a room, in the order of
+// Publish calls. A numbered one that has been published is dropped; when one
+// before it is missing, that is fetched first.
+func (t *Table[M]) Publish(name string, p Publication[M]) {
+	t.mu.Lock()
+	r := t.rooms[name]
+	t.mu.Unlock()
+	if r == nil {
+		p.begin()
+		return
+	}
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
+	t.take(r, p)
+}
+
+// take publishes p or lets it wait. The publishing mutex is held.
+func (t *Table[M]) take(r *room[M], p Publication[M]) {
+	q := &r.sequence
+	switch {
+	case q.fetching && len(q.waiting) < maxUnfetched:
+		q.waiting = append(q.waiting, p)
+	case q.fetching:
+	case p.Position.Offset > 0 && p.Position.Offset <= q.seen:
+	case t.opts.Missed != nil && p.misses(q.through()):
+		q.fetching = true
+		q.waiting = append(q.waiting, p)
+		go t.fetch(r, q.through(), p.Position.Prev)
+	default:
+		t.deliver(r, p)
+	}
+}
+
+// misses reports whether something that was published after an offset comes
+// before p.
+func (p Publication[M]) misses(through uint64) bool {
+	return through > 0 && p.Position.Prev > through && p.Position.Prev < p.Position.Offset
+}
+
+// begin returns p as members get it.
+func (p Publication[M]) begin() publication[M] {
+	begun := publication[M]{offset: p.Position.Offset, deliver: p.Deliver}
+	if p.Begin != nil {
+		begun.id = p.Begin()
+	}
+	return begun
+}
+
+// deliver gives p to the members. The publishing mutex is held.
+func (t *Table[M]) deliver(r *room[M], p Publication[M]) {
+	begun, q := p.begin(), &r.sequence
+	if q.through() == 0 {
+		q.first = p.Position.Prev
+	}
+	q.seen = max(q.seen, begun.offset)
+	for _, s := range t.share(r) {
+		s.mu.Lock()
+		s.deliver(begun)
+		s.mu.Unlock()
+	}
+}
+
+// fetch publishes what is missing after an offset, up to another, and then
+// what has waited for it.
+func (t *Table[M]) fetch(r *room[M], after, until uint64) {
+	missed := t.opts.Missed(r.name, after, until)
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
+	q := &r.sequence
+	for _, p := range missed {
+		if p.Position.Offset == 0 || p.Position.Offset > q.seen {
+			t.deliver(r, p)
+		}
+	}
+	q.seen = max(q.seen, until) // what was not fetched will not come
+	q.fetching = false
+	waiting := q.waiting
+	q.waiting = nil
+	for _, p := range waiting {
+		t.take(r, p)
+	}
+}
+
+// Heads returns, by room, the number up to which every member has been served,
+// of those that have one.
+func (t *Table[M]) Heads() map[string]uint64 {
+	t.mu.Lock()
+	all := make([]*room[M], 0, len(t.rooms))
+	for _, r := range t.rooms {
+		all = append(all, r)
+	}
+	t.mu.Unlock()
+	heads := make(map[string]uint64)
+	for _, r := range all {
+		r.publishing.Lock()
+		if n := r.sequence.through(); n > 0 && !r.sequence.fetching {
+			heads[r.name] = n
+		}
+		r.publishing.Unlock()
+	}
+	return heads
+}
+
+// Refetch sees to it that the members of a room get everything up to an
+// offset, as if its successor had been published.
+func (t *Table[M]) Refetch(name string, until uint64) {
+	t.mu.Lock()
+	r := t.rooms[name]
+	t.mu.Unlock()
+	if r == nil || t.opts.Missed == nil {
+		return
+	}
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
+	if q := &r.sequence; !q.fetching && q.through() > 0 && q.through() < until {
+		q.fetching = true
+		go t.fetch(r, q.through(), until)
+	}
+}
+
+// begin notes what the first member of a room has, unless something was
+// published already, and returns the number that a member must have for
+// nothing to be missing before that. Later members say nothing: who joined
+// before them may still be waiting for what they have read.
+func (r *room[M]) begin(through uint64) (first uint64) {
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
+	if r.sequence.through() == 0 {
+		r.sequence.base = through
+	}
+	return r.sequence.first
+}

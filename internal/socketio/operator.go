@@ -1,0 +1,246 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/rooms"
+)
+
+// An Operator is a choice of sessions of a namespace, on all servers of the
+// cluster, and does something with them.
+type Operator struct {
+	srv       *Server
+	namespace string
+	target    cluster.Target
+	local     bool
+	volatile  bool
+	position  cluster.Position
+}
+
+// In chooses the sessions in any of some rooms; without rooms, all. The id of
+// a session is the name of a room that it alone is in.
+func (s *Server) In(namespace string, rooms ...string) Operator {
+	return Operator{srv: s, namespace: namespace, target: cluster.Target{Rooms: rooms}}
+}
+
+// Except leaves out those in some rooms.
+func (o Operator) Except(rooms ...string) Operator {
+	o.target.Except = append(o.target.Except[:len(o.target.Except):len(o.target.Except)], rooms...)
+	return o
+}
+
+// Local leaves out those of other servers.
+func (o Operator) Local() Operator {
+	o.local = true
+	return o
+}
+
+// Volatile lets those do without what is emitted who cannot take it at once.
+func (o Operator) Volatile() Operator {
+	o.volatile = true
+	return o
+}
+
+// space returns the namespace, and the bus unless this server alone is meant.
+func (o Operator) space() (*space, cluster.Bus, error) {
+	sp := o.srv.spaces[o.namespace]
+	if sp == nil {
+		return nil, nil, fmt.Errorf("emitting to %s: no such namespace", o.namespace)
+	}
+	if o.local || !sp.shared() {
+		return sp, nil, nil
+	}
+	return sp, o.srv.opts.Bus, nil
+}
+
+// message is what the other servers are told.
+func (o Operator) message(kind cluster.Kind) *cluster.Message {
+	return &cluster.Message{Kind: kind, Namespace: o.namespace, Target: o.target, Volatile: o.volatile, Position: o.position}
+}
+
+// Emit sends an event. The arguments are JSON, with placeholders for
+// attachments; they are not checked against the contract.
+func (o Operator) Emit(event string, args []json.RawMessage, attachments [][]byte) error {
+	sp, bus, err := o.space()
+	if err != nil {
+		return err
+	}
+	o.srv.published.Add(1)
+	m := o.message(cluster.Broadcast)
+	m.Packet = packetOf(event, args, attachments)
+	if bus != nil && bus.Ordered() && !o.volatile {
+		bus.Publish(m) // and receives it
+		return nil
+	}
+	sp.broadcast(m)
+	if bus != nil {
+		bus.Publish(m)
+	}
+	return nil
+}
+
+func packetOf(event string, args []json.RawMessage, attachments [][]byte) cluster.Packet {
+	name := appendString(make([]byte, 0, len(event)+2), event)
+	return cluster.Packet{Args: append([]json.RawMessage{name}, args...), Attachments: attachments}
+}
+
+// Join puts the sessions into rooms.
+func (o Operator) Join(rooms ...string) error { return o.do(cluster.Join, rooms, false) }
+
+// Leave takes the sessions out of rooms.
+func (o Operator) Leave(rooms ...string) error { return o.do(cluster.Leave, rooms, false) }
+
+// Disconnect ends the sessions; with closing, their connections too.
+func (o Operator) Disconnect(closing bool) error { return o.do(cluster.Disconnect, nil, closing) }
+
+func (o Operator) do(kind cluster.Kind, rooms []string, closing bool) error {
+	sp, bus, err := o.space()
+	if err != nil {
+		return err
+	}
+	m := o.message(kind)
+	m.Rooms, m.Close = rooms, closing
+	sp.perform(m)
+	if bus != nil {
+		bus.Publish(m)
+	}
+	return nil
+}
+
+// broadcast gives a message to the sessions of this server.
+func (sp *space) broadcast(m *cluster.Message) {
+	b := received(m)
+	if m.Volatile {
+		sp.broadcastVolatile(b)
+		return
+	}
+	begin := func() cluster.ID {
+		sp.recent.add(b, m.ID)
+		return b.id
+	}
+	if b.target == nil && sp.sessions.find(b.room) == nil {
+		sp.rooms.Publish(b.room, rooms.Publication[*Session]{
+			Position: b.position, Begin: begin, Deliver: func(s *Session, late bool) { s.deliver(b, late) },
+		})
+		return
+	}
+	sp.wide.Lock()
+	defer sp.wide.Unlock()
+	begin()
+	for s := range sp.selected(m.Target) {
+		s.deliver(b, false)
+	}
+}
+
+func (sp *space) broadcastVolatile(b *broadcast) {
+	if b.target == nil && sp.sessions.find(b.room) == nil {
+		sp.rooms.Publish(b.room, rooms.Publication[*Session]{Deliver: func(s *Session, _ bool) { s.deliverVolatile(b) }})
+		return
+	}
+	target := cluster.Target{Rooms: []string{b.room}}
+	if b.target != nil {
+		target = *b.target
+	}
+	for s := range sp.selected(target) {
+		s.deliverVolatile(b)
+	}
+}
+
+// received returns a message as it is kept and sent.
+func received(m *cluster.Message) *broadcast {
+	b := newBroadcast(m.Namespace, m.Packet.Args, m.Packet.Attachments)
+	b.position = m.Position
+	if len(m.Target.Rooms) == 1 && len(m.Target.Except) == 0 {
+		b.room = m.Target.Rooms[0]
+	} else {
+		b.target = &m.Target
+	}
+	return b
+}
+
+// perform does to the sessions of this server what a message says.
+func (sp *space) perform(m *cluster.Message) {
+	for s := range sp.selected(m.Target) {
+		switch m.Kind {
+		case cluster.Join:
+			for _, room := range m.Rooms {
+				s.join(room)
+			}
+		case cluster.Leave:
+			for _, room := range m.Rooms {
+				sp.rooms.Leave(room, s)
+			}
+		case cluster.Disconnect:
+			s.trail.stop()
+			if m.Close {
+				s.closeConnection()
+			} else {
+				s.Disconnect()
+			}
+		}
+	}
+}
+
+// selected returns the sessions of this server that a target selects.
+func (sp *space) selected(t cluster.Target) map[*Session]bool {
+	chosen := make(map[*Session]bool)
+	if len(t.Rooms) == 0 {
+		for _, s := range sp.sessions.all() {
+			chosen[s] = true
+		}
+	}
+	for _, room := range t.Rooms {
+		for _, s := range sp.members(room) {
+			chosen[s] = true
+		}
+	}
+	for _, room := range t.Except {
+		for _, s := range sp.members(room) {
+			delete(chosen, s)
+		}
+	}
+	return chosen
+}
+
+func (sp *space) members(room string) []*Session {
+	if s := sp.sessions.find(room); s != nil {
+		return []*Session{s}
+	}
+	return sp.rooms.Members(room)
+}
+
+// answerTime is how long other servers may take to answer.
+const answerTime = 5 * time.Second
+
+// Sockets describes the sessions. What has been answered when ctx ends, or
+// after 5 s, comes with an error.
+func (o Operator) Sockets(ctx context.Context) ([]cluster.Socket, error) {
+	sp, bus, err := o.space()
+	if err != nil {
+		return nil, err
+	}
+	all := sp.describe(o.target)
+	if bus == nil {
+		return all, nil
+	}
+	err = o.srv.requests.ask(ctx, bus, o.message(cluster.FetchSockets), func(r *cluster.Response) { all = append(all, r.Sockets...) })
+	return all, err
+}
+
+// describe returns the sessions of this server that a target selects.
+func (sp *space) describe(t cluster.Target) []cluster.Socket {
+	all := []cluster.Socket{}
+	for s := range sp.selected(t) {
+		handshake, _ := json.Marshal(map[string]any{
+			"headers": struct{}{}, "query": struct{}{}, "auth": struct{}{}, "url": "", "time": "", "issued": 0,
+			"address": s.Address(), "xdomain": false, "secure": false,
+		})
+		data, _ := json.Marshal(map[string]any{"userID": s.Identity().User})
+		all = append(all, cluster.Socket{ID: s.id, Handshake: handshake, Rooms: append([]string{s.id}, sp.rooms.Rooms(s)...), Data: data})
+	}
+	return all
+}

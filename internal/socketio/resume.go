@@ -1,0 +1,333 @@
+package socketio
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/rooms"
+)
+
+// A resumption is a session that goes on where it was cut.
+type resumption struct {
+	*saved
+	pid   string
+	after cluster.ID // the client has got what came up to here
+	// older are broadcasts that were fetched, because they are not here any
+	// more.
+	older []*broadcast
+}
+
+// returning is what a client that comes back says in its CONNECT.
+type returning struct {
+	PID    string `json:"pid"`
+	Offset string `json:"offset"`
+}
+
+// resume finds out whether the client of a session may go on with an earlier
+// one, with all that it had: nil is no.
+func (sp *space) resume(ctx context.Context, s *Session, id *auth.Identity) *resumption {
+	var back returning
+	if !s.recoverable || !bytes.Contains(s.handshake, []byte(`"pid"`)) || json.Unmarshal(s.handshake, &back) != nil || back.PID == "" {
+		return nil
+	}
+	r, why := sp.find(ctx, back, id)
+	if why != "" {
+		sp.srv.opts.Logger.Debug("session begins anew", "namespace", sp.Name, "reason", why)
+		return nil
+	}
+	return r
+}
+
+// find returns the session that a client comes back to, or why it cannot.
+func (sp *space) find(ctx context.Context, back returning, id *auth.Identity) (r *resumption, why string) {
+	found := sp.srv.recovery.take(ctx, back.PID, ownerOf(id))
+	switch {
+	case found == nil:
+		return nil, "there is none"
+	case found.Namespace != sp.Name:
+		found.unhold()
+		return nil, "it is of another namespace"
+	}
+	r = &resumption{saved: found, pid: back.PID, after: found.First}
+	if back.Offset != "" {
+		var ok bool
+		if r.after, ok = cluster.ParseID(back.Offset); !ok {
+			found.unhold()
+			return nil, "its offset is none"
+		}
+	}
+	switch {
+	case !r.within():
+		why = "what the client lacks was not kept for it"
+	case !sp.reaches(ctx, r):
+		why = "what was published meanwhile cannot be had"
+	case !sp.mayBeIn(ctx, id, r.Places):
+		why = "it may not be in its rooms any more"
+	default:
+		return r, ""
+	}
+	found.unhold()
+	return nil, why
+}
+
+// within reports whether what the client lacks can be told from what was
+// saved.
+func (r *resumption) within() bool {
+	if r.after.Compare(r.First) < 0 || r.after.Compare(r.Last) > 0 {
+		return false
+	}
+	for _, p := range r.Places {
+		if p.Mixed && r.after.Compare(p.From) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// reaches reports whether every broadcast that the client lacks can be had.
+func (sp *space) reaches(ctx context.Context, r *resumption) bool {
+	bus := sp.srv.opts.Bus
+	if r.Server != sp.srv.self() && r.after.Compare(r.Local) < 0 {
+		return false // what it lacks has other IDs here, or none
+	}
+	missed, head, complete := sp.recent.list(r.after)
+	// This server may be behind the one that the client comes from: what went to
+	// the client alone must not overtake what has not come here yet.
+	behind := head.Compare(inOrder(r.Last)) < 0
+	if (!complete || behind) && bus != nil && bus.Ordered() {
+		messages, all, err := bus.Since(ctx, sp.Name, inOrder(r.after))
+		if err != nil || !all {
+			return false
+		}
+		for _, m := range messages {
+			b := received(m)
+			b.id = m.ID
+			r.older = append(r.older, b)
+		}
+		missed, complete = r.older, true
+	}
+	return complete && unbroken(missed, r)
+}
+
+// inOrder is an ID without what only one server knows of it.
+func inOrder(id cluster.ID) cluster.ID { return cluster.ID{Ms: id.Ms, Seq: id.Seq} }
+
+// unbroken reports whether the numbered broadcasts of each room follow each
+// other.
+func unbroken(missed []*broadcast, r *resumption) bool {
+	last := make(map[string]uint64)
+	for _, b := range missed {
+		if !r.wants(b) || b.position.Offset == 0 {
+			continue
+		}
+		if before, known := last[b.room]; known && b.position.Prev > before && b.position.Prev < b.position.Offset {
+			return false
+		}
+		last[b.room] = max(last[b.room], b.position.Offset)
+	}
+	return true
+}
+
+// wants reports whether a broadcast is for the session.
+func (r *resumption) wants(b *broadcast) bool {
+	in := func(room string) bool {
+		return room == r.ID || slices.ContainsFunc(r.Places, func(p rooms.Place) bool {
+			return p.Room == room && b.id.Compare(p.From) > 0 && (b.position.Offset == 0 || b.position.Offset > p.After)
+		})
+	}
+	switch {
+	case b.target == nil:
+		return in(b.room)
+	case slices.ContainsFunc(b.target.Except, in):
+		return false
+	}
+	return len(b.target.Rooms) == 0 || slices.ContainsFunc(b.target.Rooms, in)
+}
+
+// mayBeIn reports whether a user may be in all of some rooms.
+func (sp *space) mayBeIn(ctx context.Context, id *auth.Identity, places []rooms.Place) bool {
+	for _, p := range places {
+		if sp.MayStay == nil {
+			return false
+		}
+		if may, err := sp.MayStay(ctx, id, events.Room(p.Room)); err != nil || !may {
+			return false
+		}
+	}
+	return true
+}
+
+// beRecoverable makes a session one that its client may come back to.
+func (s *Session) beRecoverable(r *resumption) {
+	if r != nil {
+		s.pid = r.pid
+		s.takeUp(r)
+	} else {
+		s.pid = newPID()
+		s.trail.start(s.space.recent.now())
+	}
+	s.kept = make(chan struct{})
+	s.space.srv.recovery.enter(s)
+}
+
+// welcome is the answer to a CONNECT that the library has accepted, as its
+// client gets it.
+func (s *Session) welcome(answer []byte) []byte {
+	if !s.recoverable {
+		return answer
+	}
+	b := appendHeader(nil, typeConnect, 0, s.namespace, false, 0)
+	return append(b, `{"sid":"`+s.id+`","pid":"`+s.pid+`"}`...)
+}
+
+// takeUp puts a session where an earlier one was. What is published reaches it
+// when it has been brought there by replay.
+func (s *Session) takeUp(r *resumption) {
+	s.resumption = r
+	t := &s.trail
+	t.mu.Lock()
+	t.on, t.gated = true, true
+	t.last, t.first, t.covered = r.after, r.after, r.after
+	t.own = slices.Clone(ownAfter(r.Own, r.after))
+	for _, o := range t.own {
+		t.size += o.bytes()
+	}
+	if r.Server == s.space.srv.self() {
+		t.local = r.Local
+	}
+	t.mu.Unlock()
+	for _, p := range r.Places {
+		s.space.rooms.Return(s, p)
+	}
+	r.unhold()
+}
+
+// replayPage is how much of what a client has missed is sent before it must
+// have taken it, in bytes.
+const replayPage = 64 << 10
+
+// replay sends what the client has missed, in order, and then lets it have
+// what is published.
+func (s *Session) replay() {
+	r := s.resumption
+	ctx := context.Background()
+	replayed := instead(r.Own)
+	for after := r.after; ; {
+		events, _ := r.missed(s.space.recent, after, replayed)
+		s.trail.mu.Lock()
+		size, n := 0, 0
+		for n < len(events) && size < replayPage {
+			size += events[n].size
+			n++
+		}
+		if n == len(events) { // the gate opens: look again, for nothing may come in between
+			all, through := r.missed(s.space.recent, after, replayed)
+			events, n = all, len(all)
+			s.trail.gated = false
+			s.trail.covered = later(through, r.after)
+		}
+		for _, e := range events[:n] {
+			s.resend(e)
+			after = e.id
+		}
+		open := !s.trail.gated
+		s.trail.mu.Unlock()
+		if open || s.Drain(ctx) != nil {
+			return
+		}
+	}
+}
+
+func later(a, b cluster.ID) cluster.ID {
+	if a.Compare(b) < 0 {
+		return b
+	}
+	return a
+}
+
+// missedEvent is one that the client lacks: a broadcast, or one of its own.
+type missedEvent struct {
+	id        cluster.ID
+	size      int
+	broadcast *broadcast
+	own       own
+}
+
+// missed returns the events after an ID, in order, and the ID of the latest
+// broadcast that was looked at.
+func (r *resumption) missed(recent *recent, after cluster.ID, replayed map[cluster.ID]bool) ([]missedEvent, cluster.ID) {
+	var events []missedEvent
+	last := make(map[string]uint64)
+	add := func(b *broadcast) {
+		if b.id.Compare(after) <= 0 || replayed[b.id] || !r.wants(b) {
+			return
+		}
+		if n := b.position.Offset; n > 0 {
+			if n <= last[b.room] {
+				return // the same again
+			}
+			last[b.room] = n
+		}
+		events = append(events, missedEvent{id: b.id, size: len(b.packet), broadcast: b})
+	}
+	fetched := after
+	for _, b := range r.older {
+		add(b)
+		fetched = later(b.id, fetched)
+	}
+	all, through, _ := recent.list(fetched)
+	for _, b := range all {
+		add(b)
+	}
+	for _, o := range ownAfter(r.Own, after) {
+		events = append(events, missedEvent{id: o.ID, size: len(o.Packet), own: o})
+	}
+	slices.SortStableFunc(events, func(a, b missedEvent) int { return a.id.Compare(b.id) })
+	return events, later(through, fetched)
+}
+
+// resend sends one of them. The trail's mutex is held.
+func (s *Session) resend(e missedEvent) {
+	t := &s.trail
+	t.last = later(e.id, t.last)
+	if e.broadcast == nil {
+		s.send(nil, e.own.Packet, e.own.Attachments)
+		return
+	}
+	if e.id.Sub > 0 {
+		t.local = e.id
+	}
+	s.link.conn.Send(e.broadcast.frame(true))
+}
+
+// letGo saves a session that was cut, and lets those go on who wait for it.
+// Nothing reaches its client by way of it any more.
+func (s *Session) letGo() {
+	t := &s.trail
+	t.mu.Lock()
+	t.saved = true
+	on := t.on
+	keep := &saved{
+		ID: s.id, Namespace: s.namespace, Places: s.places, First: t.first, Last: t.last, Local: t.local, Own: t.own,
+		Server: s.space.srv.self(),
+	}
+	t.mu.Unlock()
+	defer close(s.kept)
+	defer s.space.srv.recovery.leave(s)
+	if !on {
+		s.space.interest.releaseAll(s.held)
+		return
+	}
+	keep.space, keep.held = s.space, s.held
+	if keep.Owner = ownerOf(s.Identity()); s.resumption != nil {
+		keep.State = s.resumption.State // it has not been taken up
+	} else {
+		s.guard("saving", func() { keep.State = s.space.Save(s) })
+	}
+	s.space.srv.recovery.keep(s.pid, keep)
+}

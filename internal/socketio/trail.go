@@ -1,0 +1,184 @@
+package socketio
+
+import (
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/cluster"
+)
+
+// A trail is what a client was sent, as far as it may not have got it: with it
+// a client that comes back is brought to where it would be. What many get is
+// kept once for all (recent.go); the trail has what went to this client alone,
+// or in another order than to others.
+//
+// Every event carries a stamp, an ID that ascends from one event to the next.
+type trail struct {
+	mu sync.Mutex
+	on bool // the client may come back
+
+	last  cluster.ID // of the latest event
+	first cluster.ID // everything after it is known
+	// covered are the broadcasts that the client has, or gets by another way:
+	// those up to this.
+	covered cluster.ID
+	// gated keeps broadcasts back: they are being brought to the client.
+	gated bool
+	// local is the latest broadcast whose ID only this process knows.
+	local cluster.ID
+	own   []own
+	size  int
+	saved bool // somebody has taken over
+}
+
+// own is an event that only one client got, or not where others did.
+type own struct {
+	ID cluster.ID `json:"id"`
+	// Instead is the ID of the broadcast that it is.
+	Instead     cluster.ID `json:"instead,omitzero"`
+	Packet      []byte     `json:"packet"` // with its stamp
+	Attachments [][]byte   `json:"attachments,omitempty"`
+	at          time.Time
+}
+
+func (o own) bytes() int {
+	n := 96 + len(o.Packet)
+	for _, a := range o.Attachments {
+		n += len(a)
+	}
+	return n
+}
+
+// What is kept for each client. Beyond it the oldest is dropped, and a client
+// that lacks it begins anew.
+const (
+	maxOwn      = 4096
+	maxOwnBytes = 512 << 10
+)
+
+// start begins a trail for a client that has got nothing after an ID.
+func (t *trail) start(at cluster.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.on, t.last, t.first, t.covered = true, at, at, at
+}
+
+// stop ends it: the client may not come back.
+func (t *trail) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.on, t.own, t.size = false, nil, 0
+}
+
+// keep notes an event that the client gets alone. The mutex is held.
+func (t *trail) keep(o own) {
+	t.last = o.ID
+	t.own = append(t.own, o)
+	t.size += o.bytes()
+	for len(t.own) > maxOwn || t.size > maxOwnBytes && len(t.own) > 1 {
+		t.dropLocked()
+	}
+}
+
+func (t *trail) dropLocked() {
+	t.first = t.own[0].ID
+	t.size -= t.own[0].bytes()
+	t.own[0] = own{}
+	t.own = t.own[1:]
+}
+
+// confirm drops what the client has got for certain: what was sent before a
+// time.
+func (t *trail) confirm(before time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.own) > 0 && t.own[0].at.Before(before) {
+		t.dropLocked()
+	}
+	if len(t.own) == 0 {
+		t.own = nil
+	}
+}
+
+// emit sends an event to this client alone.
+func (s *Session) emit(event string, args []json.RawMessage, attachments [][]byte) error {
+	s.space.srv.delivered.Add(1)
+	packet := appendEvent(nil, s.namespace, event, args, len(attachments))
+	t := &s.trail
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.saved, !t.on && s.is(stateEnded):
+		return errEnded
+	case t.on:
+		o := own{ID: s.space.recent.after(t.last), Attachments: attachments, at: time.Now()}
+		o.Packet = stamp(packet, o.ID)
+		t.keep(o)
+		packet = o.Packet
+	}
+	s.send(nil, packet, attachments) // nobody gets it if the connection is gone
+	return nil
+}
+
+// deliver sends a broadcast.
+func (s *Session) deliver(b *broadcast, late bool) {
+	s.space.srv.delivered.Add(1)
+	t := &s.trail
+	if !s.recoverable {
+		s.link.conn.Send(b.frame(false))
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !t.on:
+		s.link.conn.Send(b.frame(true))
+	case t.gated, t.saved, b.id.Compare(t.covered) <= 0:
+	case late || b.id.Compare(t.last) <= 0:
+		s.deliverLocked(b)
+	default:
+		t.last = b.id
+		if b.id.Sub > 0 {
+			t.local = b.id
+		}
+		s.link.conn.Send(b.frame(true))
+	}
+}
+
+// deliverLocked sends a broadcast that is not in its place: the client gets it
+// with a stamp of its own.
+func (s *Session) deliverLocked(b *broadcast) {
+	t := &s.trail
+	o := own{ID: s.space.recent.after(t.last), Instead: b.id, Attachments: b.attachments, at: time.Now()}
+	o.Packet = stamp(b.packet, o.ID)
+	t.keep(o)
+	s.send(nil, o.Packet, o.Attachments)
+}
+
+// deliverVolatile sends a broadcast that the client can do without.
+func (s *Session) deliverVolatile(b *broadcast) {
+	s.space.srv.delivered.Add(1)
+	s.link.conn.SendVolatile(b.frame(false))
+}
+
+// instead returns the broadcasts that own events stand for.
+func instead(events []own) map[cluster.ID]bool {
+	ids := make(map[cluster.ID]bool)
+	for _, o := range events {
+		if !o.Instead.IsZero() {
+			ids[o.Instead] = true
+		}
+	}
+	return ids
+}
+
+// after returns the own events after an ID.
+func ownAfter(events []own, id cluster.ID) []own {
+	i := slices.IndexFunc(events, func(o own) bool { return o.ID.Compare(id) > 0 })
+	if i < 0 {
+		return nil
+	}
+	return events[i:]
+}
