@@ -37,7 +37,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/bridge", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/listener", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/renewal cmd", module + "internal/identity", "services do not know each other"},
-	{"", "internal/app internal/store internal/publish namespaces/root", module + "internal/history", "services do not know each other; publishing is what the history does for others"},
+	{"", "internal/app internal/store internal/publish internal/telemetry namespaces/root", module + "internal/history", "services do not know each other; publishing is what the history does for others"},
 	{"", "internal/app internal/rest", module + "internal/publish", "services do not know each other"},
 	{"internal/once", "", module, "what happens once is not its business"},
 	{"", "internal/app internal/store internal/telemetry", module + "internal/instances", "services do not know each other"},
