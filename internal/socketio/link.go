@@ -99,6 +99,7 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 	}
 	switch p.kind {
 	case typeDisconnect:
+		s.leaving()
 		l.forget(s)
 		l.control(control{session: s})
 		return nil
