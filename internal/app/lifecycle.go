@@ -44,6 +44,7 @@ func (a *App) Run(ctx context.Context) error {
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
 	running.Go(func() { a.sessions.Run(background) })
 	running.Go(func() { a.history.Run(background) })
+	running.Go(func() { a.once.Run(background) })
 	running.Go(func() {
 		a.lines.Run(background, func(l logstream.Line) {
 			monitor.PublishLine(a.publishToMonitor, l)

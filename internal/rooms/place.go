@@ -55,7 +55,8 @@ func (t *Table[M]) depart(s *seat[M]) (p Place, ok bool) {
 	return Place{s.room.name, s.from, s.mixed, s.since, s.after, s.last}, !s.held
 }
 
-// Return puts a member back where it stood.
+// Return puts a member back where it stood. What it has got since must follow
+// by a call of Served.
 func (t *Table[M]) Return(m M, p Place) {
 	t.mu.Lock()
 	s := t.find(p.Room, m)
@@ -67,5 +68,15 @@ func (t *Table[M]) Return(m M, p Place) {
 	s.mu.Lock()
 	s.from, s.mixed, s.after, s.last = p.From, p.Mixed, p.After, p.Last
 	s.mu.Unlock()
-	s.room.begin(max(p.After, p.Last))
+}
+
+// Served notes that a member that has returned has everything in a room up to
+// an offset.
+func (t *Table[M]) Served(name string, through uint64) {
+	t.mu.Lock()
+	r := t.rooms[name]
+	t.mu.Unlock()
+	if r != nil {
+		r.begin(through)
+	}
 }

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,10 +14,16 @@ import (
 // ErrTimeout is returned with the acknowledgements that came in time.
 var ErrTimeout = errors.New("not everybody has acknowledged in time")
 
-// EmitWithAck is Emit, and waits for the acknowledgement of every session. An
-// acknowledgement of one argument is that; of several, an array of them; of
-// none, null. Binary values in them are lost.
-func (o Operator) EmitWithAck(ctx context.Context, timeout time.Duration, event string, args []json.RawMessage) ([]json.RawMessage, error) {
+// An Ack is what a client, or a server, answers: of one argument that, of
+// several an array of them, of none null.
+type Ack struct {
+	Value json.RawMessage
+	// Attachments are the binary values that placeholders in Value stand for.
+	Attachments [][]byte
+}
+
+// EmitWithAck is Emit, and waits for the acknowledgement of every session.
+func (o Operator) EmitWithAck(ctx context.Context, timeout time.Duration, event string, args []json.RawMessage) ([]Ack, error) {
 	sp, bus, err := o.space()
 	if err != nil {
 		return nil, err
@@ -35,7 +42,7 @@ func (o Operator) EmitWithAck(ctx context.Context, timeout time.Duration, event 
 		g.servers = servers - 1
 		defer o.srv.requests.begin(m, g.answered)()
 	}
-	local, forget := sp.broadcastWithAck(m, func(ack json.RawMessage) { g.acked(ack) })
+	local, forget := sp.broadcastWithAck(m, g.acked)
 	defer forget()
 	g.expect(local)
 	if bus != nil && g.servers > 0 {
@@ -57,7 +64,7 @@ type gathering struct {
 	servers int // that have not told how many of their sessions will ack
 	clients int // all that are known of
 	local   bool
-	acks    []json.RawMessage
+	acks    []Ack
 	done    chan struct{}
 	over    bool
 }
@@ -71,7 +78,7 @@ func (g *gathering) expect(local int) {
 	g.checkLocked()
 }
 
-func (g *gathering) acked(ack json.RawMessage) {
+func (g *gathering) acked(ack Ack) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.acks = append(g.acks, ack)
@@ -81,7 +88,7 @@ func (g *gathering) acked(ack json.RawMessage) {
 // answered takes what another server says.
 func (g *gathering) answered(r *cluster.Response) {
 	if r.Acked {
-		g.acked(r.Ack)
+		g.acked(Ack{r.Ack, r.Parts})
 		return
 	}
 	g.mu.Lock()
@@ -100,7 +107,7 @@ func (g *gathering) checkLocked() {
 
 // broadcastWithAck gives a message to the sessions of this server, and returns
 // how many they are. fn is called with each acknowledgement until forget is.
-func (sp *space) broadcastWithAck(m *cluster.Message, fn func(ack json.RawMessage)) (n int, forget func()) {
+func (sp *space) broadcastWithAck(m *cluster.Message, fn func(Ack)) (n int, forget func()) {
 	chosen := sp.selected(m.Target)
 	ids := make(map[*Session]uint64, len(chosen))
 	for s := range chosen {
@@ -117,14 +124,14 @@ func (sp *space) broadcastWithAck(m *cluster.Message, fn func(ack json.RawMessag
 
 // emitWithAck sends an event that the client acknowledges. It has no stamp: a
 // client that comes back does not get it again.
-func (s *Session) emitWithAck(p cluster.Packet, fn func(ack json.RawMessage)) (id uint64, ok bool) {
+func (s *Session) emitWithAck(p cluster.Packet, fn func(Ack)) (id uint64, ok bool) {
 	s.mu.Lock()
 	if s.state == stateEnded {
 		s.mu.Unlock()
 		return 0, false
 	}
 	if s.acks == nil {
-		s.acks = make(map[uint64]func(json.RawMessage))
+		s.acks = make(map[uint64]func(Ack))
 	}
 	id = s.nextAck
 	s.nextAck++
@@ -140,7 +147,7 @@ func (s *Session) emitWithAck(p cluster.Packet, fn func(ack json.RawMessage)) (i
 	return id, true
 }
 
-func (s *Session) takeAck(id uint64) func(json.RawMessage) {
+func (s *Session) takeAck(id uint64) func(Ack) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fn := s.acks[id]
@@ -150,7 +157,7 @@ func (s *Session) takeAck(id uint64) func(json.RawMessage) {
 
 // acknowledged handles a client's acknowledgement. One that nobody waits for,
 // perhaps not any more, is dropped.
-func (s *Session) acknowledged(p *packet) error {
+func (s *Session) acknowledged(p *packet, attachments [][]byte) error {
 	args, err := splitArray(p.data)
 	if err != nil {
 		return err
@@ -161,11 +168,11 @@ func (s *Session) acknowledged(p *packet) error {
 	}
 	switch len(args) {
 	case 0:
-		fn(json.RawMessage("null"))
+		fn(Ack{json.RawMessage("null"), nil})
 	case 1:
-		fn(append(json.RawMessage(nil), args[0]...))
+		fn(Ack{bytes.Clone(args[0]), attachments})
 	default:
-		fn(appendArgs([]byte{'['}, args))
+		fn(Ack{appendArgs([]byte{'['}, args), attachments})
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -146,8 +147,8 @@ func (r receiver) Receive(m *cluster.Message) {
 			r.arrived(m)
 			return
 		}
-		n, forget := sp.broadcastWithAck(m, func(ack json.RawMessage) {
-			bus.Respond(m, &cluster.Response{RequestID: m.RequestID, Acked: true, Ack: ack})
+		n, forget := sp.broadcastWithAck(m, func(ack Ack) {
+			bus.Respond(m, &cluster.Response{RequestID: m.RequestID, Acked: true, Ack: ack.Value, Parts: ack.Attachments})
 		})
 		time.AfterFunc(max(m.Timeout, answerTime), forget)
 		bus.Respond(m, &cluster.Response{RequestID: m.RequestID, Clients: n})
@@ -162,7 +163,7 @@ func (r receiver) Receive(m *cluster.Message) {
 		}
 		bus.Respond(m, &cluster.Response{RequestID: m.RequestID, Rooms: ids})
 	case cluster.ListRooms:
-		bus.Respond(m, &cluster.Response{RequestID: m.RequestID, Rooms: sp.rooms.Names()})
+		bus.Respond(m, &cluster.Response{RequestID: m.RequestID, Rooms: append(sp.rooms.Names(), sp.sessions.ids()...)})
 	case cluster.ServerSideEmit:
 		sp.serving.serve(m, bus)
 	}
@@ -308,12 +309,12 @@ func (s *Server) ServerSideEmitWithAck(ctx context.Context, namespace, event str
 	return acks, err
 }
 
-// sweepInterval is how often what no client will ask for any more is dropped.
-const sweepInterval = 5 * time.Second
+// maxSweep is how long what no client will ask for any more may be kept.
+const maxSweep = 5 * time.Second
 
 // sweep drops it until ctx ends.
 func (s *Server) sweep(ctx context.Context) {
-	t := time.NewTicker(sweepInterval)
+	t := time.NewTicker(min(maxSweep, s.opts.Recovery.Window))
 	defer t.Stop()
 	for {
 		select {
@@ -341,5 +342,15 @@ func (sp *space) confirm(now time.Time) {
 }
 
 // closeConnection ends the connection of a session, and with it all that it
-// carries.
-func (s *Session) closeConnection() { s.link.conn.Close(engineio.ReasonForcedClose) }
+// carries. The client is told, so that it does not come back by itself.
+func (s *Session) closeConnection() {
+	s.link.mu.Lock()
+	all := slices.Clone(s.link.sessions)
+	s.link.mu.Unlock()
+	for _, other := range all {
+		if other.is(stateOpen) {
+			other.Disconnect()
+		}
+	}
+	s.link.conn.Close(engineio.ReasonForcedClose)
+}

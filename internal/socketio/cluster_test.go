@@ -75,7 +75,7 @@ func TestOperations(t *testing.T) {
 			t.Errorf("sockets %+v, %v", sockets, err)
 		}
 		for _, tt := range []struct{ reply, want string }{{"", "null"}, {"1", "1"}, {`1,"two"`, `[1,"two"]`}} {
-			var acks []json.RawMessage
+			var acks []Ack
 			var err error
 			var asked sync.WaitGroup
 			asked.Go(func() { acks, err = a.srv.In("/").EmitWithAck(t.Context(), 10*time.Second, "ask", nil) })
@@ -84,13 +84,13 @@ func TestOperations(t *testing.T) {
 				c.send("43" + id + "[" + tt.reply + "]")
 			}
 			asked.Wait()
-			if err != nil || len(acks) != 2 || string(acks[0]) != tt.want || string(acks[1]) != tt.want {
+			if err != nil || len(acks) != 2 || string(acks[0].Value) != tt.want || string(acks[1].Value) != tt.want {
 				t.Errorf("acks %s, %v, want %s", acks, err, tt.want)
 			}
 		}
 		acks, err := b.srv.In("/", here.sid).EmitWithAck(t.Context(), time.Millisecond, "ask", nil)
 		if !errors.Is(err, ErrTimeout) || len(acks) != 0 {
-			t.Errorf("acks %s, %v", acks, err)
+			t.Errorf("acks %v, %v", acks, err)
 		}
 		here.read()
 
@@ -102,6 +102,7 @@ func TestOperations(t *testing.T) {
 		a.srv.In("/", "y").Disconnect(false)
 		there.expect("41")
 		b.srv.In("/", here.sid).Disconnect(true)
+		here.expect("41")
 		if _, _, err := here.ReadMessage(); err == nil {
 			t.Error("the connection is there")
 		}

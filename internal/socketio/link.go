@@ -99,6 +99,7 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 	}
 	switch p.kind {
 	case typeDisconnect:
+		s.leaving()
 		l.forget(s)
 		l.control(control{session: s})
 		return nil
@@ -117,7 +118,7 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 		s.take(t, event{Event: Event{name, args, attachments, p.hasID}, id: p.id, size: size})
 		return nil
 	default:
-		return s.acknowledged(p)
+		return s.acknowledged(p, attachments)
 	}
 }
 

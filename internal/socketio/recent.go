@@ -172,6 +172,21 @@ func (r *recent) list(after cluster.ID) (all []*broadcast, through cluster.ID, c
 	return slices.Clone(r.all[i:]), r.head, after.Compare(r.since) >= 0
 }
 
+// raise makes later IDs ascend from one that another server has given.
+func (r *recent) raise(id cluster.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sub = max(r.sub, id.Sub)
+}
+
+// hasLocal reports whether some of the broadcasts that are kept have IDs that
+// only this server knows.
+func (r *recent) hasLocal() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ordered && slices.ContainsFunc(r.all, func(b *broadcast) bool { return b.id.Sub > 0 })
+}
+
 // lost notes that broadcasts may be missing.
 func (r *recent) lost() {
 	r.mu.Lock()

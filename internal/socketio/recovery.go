@@ -27,16 +27,17 @@ type RecoveryOptions struct {
 
 // saved is a session whose client may come back.
 type saved struct {
-	ID        string          `json:"id"`
-	Namespace string          `json:"namespace"`
-	Owner     owner           `json:"owner"`
-	Places    []rooms.Place   `json:"places,omitempty"`
-	First     cluster.ID      `json:"first"` // see trail
-	Last      cluster.ID      `json:"last"`
-	Local     cluster.ID      `json:"local,omitzero"`
-	Own       []own           `json:"own,omitempty"`
-	State     json.RawMessage `json:"state,omitempty"` // of the namespace
-	Server    string          `json:"server,omitempty"`
+	ID        string            `json:"id"`
+	Namespace string            `json:"namespace"`
+	Owner     owner             `json:"owner"`
+	Places    []rooms.Place     `json:"places,omitempty"`
+	First     cluster.ID        `json:"first"` // see trail
+	Last      cluster.ID        `json:"last"`
+	Local     cluster.ID        `json:"local,omitzero"`
+	Offsets   map[string]uint64 `json:"offsets,omitempty"`
+	Own       []own             `json:"own,omitempty"`
+	State     json.RawMessage   `json:"state,omitempty"` // of the namespace
+	Server    string            `json:"server,omitempty"`
 	until     time.Time
 	// held are rooms of space that are heard for it.
 	space *space

@@ -447,3 +447,17 @@ func recoverUnderLoad(t *testing.T, ordered bool) {
 	}
 	all.Wait()
 }
+
+// A client that leaves does not come back, even if its connection ends in the
+// same moment.
+func TestNoRecoveryAfterLeaving(t *testing.T) {
+	f := newRecovering(t, time.Minute)
+	for range 50 {
+		c, _ := f.travel(nil, "ann")
+		c.send("41")
+		c.Close()
+		if _, recovered := f.travel(c, "ann"); recovered {
+			t.Fatal("recovered")
+		}
+	}
+}

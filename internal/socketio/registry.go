@@ -1,6 +1,10 @@
 package socketio
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // registry finds the sessions of a namespace by id.
 type registry struct {
@@ -59,6 +63,12 @@ func (r *registry) all() []*Session {
 		all = append(all, s)
 	}
 	return all
+}
+
+func (r *registry) ids() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.byID))
 }
 
 func (r *registry) len() int {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -19,7 +20,8 @@ type resumption struct {
 	after cluster.ID // the client has got what came up to here
 	// older are broadcasts that were fetched, because they are not here any
 	// more.
-	older []*broadcast
+	older   []*broadcast
+	fetched bool
 }
 
 // returning is what a client that comes back says in its CONNECT.
@@ -92,27 +94,39 @@ func (r *resumption) within() bool {
 
 // reaches reports whether every broadcast that the client lacks can be had.
 func (sp *space) reaches(ctx context.Context, r *resumption) bool {
-	bus := sp.srv.opts.Bus
-	if r.Server != sp.srv.self() && r.after.Compare(r.Local) < 0 {
-		return false // what it lacks has other IDs here, or none
-	}
 	missed, head, complete := sp.recent.list(r.after)
 	// This server may be behind the one that the client comes from: what went to
 	// the client alone must not overtake what has not come here yet.
 	behind := head.Compare(inOrder(r.Last)) < 0
-	if (!complete || behind) && bus != nil && bus.Ordered() {
-		messages, all, err := bus.Since(ctx, sp.Name, inOrder(r.after))
-		if err != nil || !all {
-			return false
-		}
-		for _, m := range messages {
-			b := received(m)
-			b.id = m.ID
-			r.older = append(r.older, b)
-		}
-		missed, complete = r.older, true
+	elsewhere := r.Server != sp.srv.self()
+	if complete && !behind && !(elsewhere && sp.recent.hasLocal()) {
+		return !(elsewhere && r.lacksLocal()) && unbroken(missed, r)
 	}
-	return complete && unbroken(missed, r)
+	return sp.srv.recovery.shared() && !r.lacksLocal() && sp.fetch(ctx, r) && unbroken(r.older, r)
+}
+
+// lacksLocal reports whether the client may lack broadcasts that only the
+// server it comes from knows by their IDs.
+func (r *resumption) lacksLocal() bool { return r.after.Compare(r.Local) < 0 }
+
+// fetch reads from the bus what was broadcast since. While messages of this
+// server wait for the bus, its clients have what is not to be read there.
+func (sp *space) fetch(ctx context.Context, r *resumption) bool {
+	bus := sp.srv.opts.Bus
+	if status := bus.Status(); !status.Up || status.Waiting > 0 {
+		return false
+	}
+	messages, all, err := bus.Since(ctx, sp.Name, inOrder(r.after))
+	if err != nil || !all {
+		return false
+	}
+	for _, m := range messages {
+		b := received(m)
+		b.id = m.ID
+		r.older = append(r.older, b)
+	}
+	r.fetched = true
+	return true
 }
 
 // inOrder is an ID without what only one server knows of it.
@@ -136,6 +150,9 @@ func unbroken(missed []*broadcast, r *resumption) bool {
 
 // wants reports whether a broadcast is for the session.
 func (r *resumption) wants(b *broadcast) bool {
+	if r.fetched && b.position.Offset > 0 && b.position.Offset <= r.Offsets[b.room] {
+		return false // the client has it by another ID
+	}
 	in := func(room string) bool {
 		return room == r.ID || slices.ContainsFunc(r.Places, func(p rooms.Place) bool {
 			return p.Room == room && b.id.Compare(p.From) > 0 && (b.position.Offset == 0 || b.position.Offset > p.After)
@@ -195,15 +212,31 @@ func (s *Session) takeUp(r *resumption) {
 	t.on, t.gated = true, true
 	t.last, t.first, t.covered = r.after, r.after, r.after
 	t.own = slices.Clone(ownAfter(r.Own, r.after))
-	for _, o := range t.own {
-		t.size += o.bytes()
+	for i := range t.own {
+		t.own[i].at = time.Now() // it is sent again
+		t.size += t.own[i].bytes()
 	}
 	if r.Server == s.space.srv.self() {
 		t.local = r.Local
 	}
+	t.offsets = r.Offsets
 	t.mu.Unlock()
+	s.space.recent.raise(r.after)
+	s.space.recent.raise(r.Last)
 	for _, p := range r.Places {
 		s.space.rooms.Return(s, p)
+	}
+	// What comes from now on goes by way of the rooms; what came before is among
+	// what it has missed, and must not be fetched for the rooms too.
+	served := make(map[string]uint64)
+	events, _ := r.missed(s.space.recent, r.after, instead(r.Own))
+	for _, e := range events {
+		if e.broadcast != nil {
+			served[e.broadcast.room] = max(served[e.broadcast.room], e.broadcast.position.Offset)
+		}
+	}
+	for _, p := range r.Places {
+		s.space.rooms.Served(p.Room, max(p.After, p.Last, served[p.Room]))
 	}
 	r.unhold()
 }
@@ -295,14 +328,12 @@ func (r *resumption) missed(recent *recent, after cluster.ID, replayed map[clust
 // resend sends one of them. The trail's mutex is held.
 func (s *Session) resend(e missedEvent) {
 	t := &s.trail
-	t.last = later(e.id, t.last)
 	if e.broadcast == nil {
+		t.last = later(e.id, t.last)
 		s.send(nil, e.own.Packet, e.own.Attachments)
 		return
 	}
-	if e.id.Sub > 0 {
-		t.local = e.id
-	}
+	t.sentLocked(e.broadcast)
 	s.link.conn.Send(e.broadcast.frame(true))
 }
 
@@ -315,7 +346,7 @@ func (s *Session) letGo() {
 	on := t.on
 	keep := &saved{
 		ID: s.id, Namespace: s.namespace, Places: s.places, First: t.first, Last: t.last, Local: t.local, Own: t.own,
-		Server: s.space.srv.self(),
+		Offsets: t.offsets, Server: s.space.srv.self(),
 	}
 	t.mu.Unlock()
 	defer close(s.kept)

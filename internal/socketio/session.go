@@ -48,14 +48,15 @@ type Session struct {
 	accepted  bool           // the client is being told that it has entered
 	sock      *socket.Socket // set by open
 	queue     []event
-	queued    int                                  // bytes in queue
-	ready     bool                                 // Opened has returned: events may run
-	running   bool                                 // an event is being handled, or Opened
-	parts     [][]byte                             // attachments of a packet that is not complete
-	holding   bool                                 // the connection takes nothing in until the queue has room
-	closed    bool                                 // Closed has been called
-	acks      map[uint64]func(ack json.RawMessage) // that are waited for
+	queued    int                  // bytes in queue
+	ready     bool                 // Opened has returned: events may run
+	running   bool                 // an event is being handled, or Opened
+	parts     [][]byte             // attachments of a packet that is not complete
+	holding   bool                 // the connection takes nothing in until the queue has room
+	closed    bool                 // Closed has been called
+	acks      map[uint64]func(Ack) // that are waited for
 	nextAck   uint64
+	leaves    bool          // its client has said so
 	departing bool          // it is leaving its rooms
 	places    []rooms.Place // where it was then
 }
@@ -145,6 +146,9 @@ func (s *Session) bind(sp *space, id string, identity *auth.Identity, r *resumpt
 	if s.recoverable {
 		s.beRecoverable(r)
 	}
+	if s.leaves {
+		s.trail.stop()
+	}
 	return true
 }
 
@@ -181,6 +185,16 @@ func (s *Session) open(sock *socket.Socket) {
 	s.startLocked()
 	s.mu.Unlock()
 	s.finish()
+}
+
+// leaving notes that the client leaves of its own accord, before the library
+// knows: it will not come back to this session, even if the connection ends
+// first.
+func (s *Session) leaving() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaves = true
+	s.trail.stop()
 }
 
 // refused tells that the client may not enter.

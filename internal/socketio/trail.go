@@ -26,11 +26,13 @@ type trail struct {
 	covered cluster.ID
 	// gated keeps broadcasts back: they are being brought to the client.
 	gated bool
-	// local is the latest broadcast whose ID only this process knows.
-	local cluster.ID
-	own   []own
-	size  int
-	saved bool // somebody has taken over
+	// local is the latest broadcast whose ID only this process knows, and
+	// offsets the latest such of each room: others know them by other IDs.
+	local   cluster.ID
+	offsets map[string]uint64
+	own     []own
+	size    int
+	saved   bool // somebody has taken over
 }
 
 // own is an event that only one client got, or not where others did.
@@ -146,11 +148,23 @@ func (s *Session) deliver(b *broadcast, late bool) {
 	case late || b.id.Compare(t.last) <= 0:
 		s.deliverLocked(b)
 	default:
-		t.last = b.id
-		if b.id.Sub > 0 {
-			t.local = b.id
-		}
+		t.sentLocked(b)
 		s.link.conn.Send(b.frame(true))
+	}
+}
+
+// sentLocked notes that the client is sent a broadcast in its place.
+func (t *trail) sentLocked(b *broadcast) {
+	t.last = later(b.id, t.last)
+	if b.id.Sub == 0 {
+		return
+	}
+	t.local = b.id
+	if b.position.Offset > 0 {
+		if t.offsets == nil {
+			t.offsets = make(map[string]uint64)
+		}
+		t.offsets[b.room] = b.position.Offset
 	}
 }
 

@@ -51,7 +51,7 @@ var (
 )
 
 func protocol(port int) []string {
-	return []string{"bin/bench-protocol", "-load", "-addr", fmt.Sprintf("127.0.0.1:%d", port)}
+	return []string{"bin/bench-protocol", "-load", "-recovery", "-addr", fmt.Sprintf("127.0.0.1:%d", port)}
 }
 
 // row is one thing that is measured, for each of some servers.
@@ -278,5 +278,5 @@ Written by ` + "`make bench`" + `: %s, on %s. Load generator and server share th
 `
 
 const outro = `
-Our server is ` + "`test/protocol -load`" + `: the engine, sessions, rooms and router of the real one, with the Socket.IO library on top, and a typed handler for the echo. The peer is ` + "`test/peer`" + `: the same events on socket.io from npm with ws, as installed. An echo carries about 200 bytes, a publication about 300.
+Our server is ` + "`test/protocol -load`" + `: the engine, sessions, rooms and router of the real one, with the Socket.IO library on top, and a typed handler for the echo; its clients could come back to their sessions, those of the peer, as it comes, could not. The peer is ` + "`test/peer`" + `: the same events on socket.io from npm with ws, as installed. An echo carries about 200 bytes, a publication about 300.
 `

@@ -134,7 +134,7 @@ func (o *ours) carryOut(ctx context.Context, c command) (any, error) {
 		return nil, to.Emit(c.Event, args, attachments)
 	case "ask":
 		acks, err := to.EmitWithAck(ctx, time.Duration(c.Timeout)*time.Millisecond, c.Event, args)
-		return outcome{errors.Is(err, socketio.ErrTimeout), acks}, nil
+		return outcome{errors.Is(err, socketio.ErrTimeout), values(acks)}, nil
 	case "fetch":
 		sockets, err := to.Sockets(ctx)
 		return described(sockets), err
@@ -159,6 +159,36 @@ func (o *ours) carryOut(ctx context.Context, c command) (any, error) {
 		return o.bus.Servers(ctx, c.NS)
 	}
 	return nil, fmt.Errorf("%s is not an operation of ours", c.Op)
+}
+
+// values are acknowledgements with their binary values in place, as the servers
+// on Node report them.
+func values(acks []socketio.Ack) []json.RawMessage {
+	all := []json.RawMessage{}
+	for _, a := range acks {
+		var v any
+		_ = json.Unmarshal(a.Value, &v) // what does not decode fails the test
+		raw, _ := json.Marshal(insert(v, a.Attachments))
+		all = append(all, raw)
+	}
+	return all
+}
+
+func insert(v any, attachments [][]byte) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if n, ok := v["num"].(float64); ok && v["_placeholder"] == true && int(n) < len(attachments) {
+			return map[string]any{"$bin": attachments[int(n)]}
+		}
+		for k, e := range v {
+			v[k] = insert(e, attachments)
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = insert(e, attachments)
+		}
+	}
+	return v
 }
 
 // socket is what a server says of one.

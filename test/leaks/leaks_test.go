@@ -47,6 +47,7 @@ func TestVanishedClientsLeaveNothing(t *testing.T) {
 		aborts, idle, heartbeat = 20000, 10000, 3*time.Second
 	}
 	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) {
+		c.Socket.Recovery.Window = time.Second // sessions wait so long for their clients
 		c.Socket.PingInterval, c.Socket.PingTimeout = heartbeat, heartbeat
 		c.Log.Level = "error" // the log is kept in memory here
 	}})
