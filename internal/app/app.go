@@ -83,7 +83,8 @@ type App struct {
 	socket    *socketio.Server
 	bus       cluster.Bus // nil if this server is alone, as are peers
 	peers     *peers.Service
-	canary    *canary.Canary // nil if there is none
+	canary    *canary.Canary      // nil if there is none
+	exchange  *logstream.Exchange // nil without a bus
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -222,7 +223,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 	c := a.opts.Config.Socket
 	spaces := []namespaces.Namespace{
 		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners, History: a.history, Once: a.once}),
-		monitor.New(a.lines),
+		monitor.New(a.lines, a.watchers()),
 	}
 	var served []socketio.Namespace
 	for _, ns := range spaces {

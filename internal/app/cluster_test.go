@@ -99,3 +99,38 @@ func TestRevocationsReachEveryServer(t *testing.T) {
 	}
 	reads(t, byKey, "CREDENTIAL_REVOKED")
 }
+
+// Who watches one server sees the lines and numbers of all, as far as the user
+// may.
+func TestMonitorShowsAllServers(t *testing.T) {
+	servers, _ := several(t, 2, func(c *config.Config) { c.Monitor.StatsInterval = 100 * time.Millisecond })
+	a, b := servers[0], servers[1]
+	idOf := func(s *servertest.Server) string {
+		h, _ := ready(s)
+		return h.Instance.ID
+	}
+	list := func(tenant string) { // refused, and so logged
+		a.Do(a.Token("eve", tenant, auth.Member), "GET", "/api/v1/revocations", nil, nil)
+	}
+	list("early")
+	operator := enter(t, b, "/monitor", `{"token":"`+b.Sign(auth.Identity{User: "op", Permissions: []auth.Permission{auth.Operate}}, time.Hour)+`"}`)
+	from := func(c *websocket.Client, s *servertest.Server, text string) {
+		t.Helper()
+		for !strings.Contains(reads(t, c, text), `"id":"`+idOf(s)+`"`) {
+		}
+	}
+	from(operator, a, `"server is ready"`)
+	from(operator, a, `"eve"`)
+	from(operator, a, `["stats"`)
+	from(operator, b, `["stats"`)
+	list("late")
+	from(operator, a, `"eve"`)
+
+	admin := enter(t, b, "/monitor", `{"token":"`+b.Token("ada", "acme", auth.Admin)+`"}`)
+	list("other")
+	list("acme")
+	line := reads(t, admin, `"eve"`)
+	if !strings.Contains(line, `"acme"`) || !strings.Contains(line, idOf(a)) {
+		t.Errorf("an administrator of acme sees %s", line)
+	}
+}

@@ -21,7 +21,7 @@ import (
 // without would be refused, and a row without a route protects nothing.
 func TestEveryEventHasAPolicy(t *testing.T) {
 	routed := map[string]bool{}
-	for _, ns := range []namespaces.Namespace{root.New(root.Services{}), monitor.New(logstream.New(1))} {
+	for _, ns := range []namespaces.Namespace{root.New(root.Services{}), monitor.New(logstream.New(1), nil)} {
 		for _, r := range renewal.Extend(ns, nil).Routes {
 			routed[r.Event] = true
 		}

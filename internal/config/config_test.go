@@ -228,6 +228,18 @@ func TestWeakSecrets(t *testing.T) {
 	}
 }
 
+func TestWarningOfRowsThatAreNotShared(t *testing.T) {
+	c := Default()
+	c.Redis.Adapter, c.Redis.URL = "streams", "redis://h"
+	if got := c.Warnings(); len(got) != 1 || !strings.HasPrefix(got[0], "store.driver: ") {
+		t.Errorf("%q", got)
+	}
+	c.Store.Driver = Postgres
+	if got := c.Warnings(); got != nil {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestSecretsThatMayBeGuessed(t *testing.T) {
 	for secret, want := range map[string]bool{
 		"12345678901234567890123456789012": true, "abcdefghijklmnopqrstuvwxyz012345": true, "0123456789abcdef0123456789abcdef0": true,
