@@ -239,7 +239,30 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, er
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
 	}
+	if status == http.StatusRequestEntityTooLarge {
+		rc := http.NewResponseController(w)
+		rc.EnableFullDuplex() // else the server would read first, and then answer
+		defer discard(rc, r)
+		w.Header().Set("Connection", "close")
+	}
 	send(w, status, map[string]any{"error": e})
+}
+
+// What is read of a body that is too large after it was refused.
+const (
+	discardBytes = 64 << 20
+	discardTime  = 5 * time.Second
+)
+
+// discard takes in the rest of a body that is too large. A connection that is
+// closed while its client still sends takes the answer with it.
+func discard(rc *http.ResponseController, r *http.Request) {
+	if r.Header.Get("Expect") != "" {
+		return // the client waits to be told, and has been
+	}
+	rc.Flush()
+	rc.SetReadDeadline(time.Now().Add(discardTime))
+	io.CopyN(io.Discard, r.Body, discardBytes)
 }
 
 // me says who the caller is.

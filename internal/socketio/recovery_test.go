@@ -456,8 +456,12 @@ func TestNoRecoveryAfterLeaving(t *testing.T) {
 		c, _ := f.travel(nil, "ann")
 		c.send("41")
 		c.Close()
-		if _, recovered := f.travel(c, "ann"); recovered {
+		f.until(func() bool { return f.srv.Stats().Connections == 0 })
+		again, recovered := f.travel(c, "ann")
+		if recovered {
 			t.Fatal("recovered")
 		}
+		again.Close()
+		f.until(func() bool { return f.srv.Stats().Connections == 0 })
 	}
 }
