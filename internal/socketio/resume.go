@@ -20,8 +20,10 @@ type resumption struct {
 	after cluster.ID // the client has got what came up to here
 	// older are broadcasts that were fetched, because they are not here any
 	// more.
-	older   []*broadcast
-	fetched bool
+	older []*broadcast
+	// foreign is whether broadcasts that only one server knows by their IDs have
+	// others here.
+	foreign bool
 }
 
 // returning is what a client that comes back says in its CONNECT.
@@ -98,10 +100,11 @@ func (sp *space) reaches(ctx context.Context, r *resumption) bool {
 	// This server may be behind the one that the client comes from: what went to
 	// the client alone must not overtake what has not come here yet.
 	behind := head.Compare(inOrder(r.Last)) < 0
-	elsewhere := r.Server != sp.srv.self()
-	if complete && !behind && !(elsewhere && sp.recent.hasLocal()) {
-		return !(elsewhere && r.lacksLocal()) && unbroken(missed, r)
+	r.foreign = r.Server != sp.srv.self()
+	if complete && !behind && !(r.foreign && sp.recent.hasLocal()) {
+		return !(r.foreign && r.lacksLocal()) && unbroken(missed, r)
 	}
+	r.foreign = true
 	return sp.srv.recovery.shared() && !r.lacksLocal() && sp.fetch(ctx, r) && unbroken(r.older, r)
 }
 
@@ -125,7 +128,6 @@ func (sp *space) fetch(ctx context.Context, r *resumption) bool {
 		b.id = m.ID
 		r.older = append(r.older, b)
 	}
-	r.fetched = true
 	return true
 }
 
@@ -148,10 +150,19 @@ func unbroken(missed []*broadcast, r *resumption) bool {
 	return true
 }
 
+// had returns the offset up to which the client has got the publications of a
+// room by other IDs than they have here.
+func (r *resumption) had(room string) uint64 {
+	if !r.foreign {
+		return 0
+	}
+	return r.Offsets[room]
+}
+
 // wants reports whether a broadcast is for the session.
 func (r *resumption) wants(b *broadcast) bool {
-	if r.fetched && b.position.Offset > 0 && b.position.Offset <= r.Offsets[b.room] {
-		return false // the client has it by another ID
+	if b.position.Offset > 0 && b.position.Offset <= r.had(b.room) {
+		return false
 	}
 	in := func(room string) bool {
 		return room == r.ID || slices.ContainsFunc(r.Places, func(p rooms.Place) bool {
@@ -224,6 +235,7 @@ func (s *Session) takeUp(r *resumption) {
 	s.space.recent.raise(r.after)
 	s.space.recent.raise(r.Last)
 	for _, p := range r.Places {
+		p.After = max(p.After, r.had(p.Room))
 		s.space.rooms.Return(s, p)
 	}
 	// What comes from now on goes by way of the rooms; what came before is among
