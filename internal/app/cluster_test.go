@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +40,13 @@ func several(t *testing.T, n int, change func(*config.Config)) (servers []*serve
 // enter enters a namespace with a CONNECT payload.
 func enter(t *testing.T, s *servertest.Server, namespace, payload string) *websocket.Client {
 	t.Helper()
+	c, _ := enterAs(t, s, namespace, payload)
+	return c
+}
+
+// enterAs is enter, and returns the answer.
+func enterAs(t *testing.T, s *servertest.Server, namespace, payload string) (c *websocket.Client, welcome string) {
+	t.Helper()
 	c, _, err := websocket.Dial(t.Context(), s.URL+"/socket.io/?EIO=4&transport=websocket", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -52,10 +61,11 @@ func enter(t *testing.T, s *servertest.Server, namespace, payload string) *webso
 		prefix += namespace + ","
 	}
 	c.WriteMessage(websocket.OpText, []byte(prefix+payload))
-	if _, b, err := c.ReadMessage(); err != nil || !strings.HasPrefix(string(b), prefix+`{"sid"`) {
+	_, b, err := c.ReadMessage()
+	if err != nil || !strings.HasPrefix(string(b), prefix+`{"sid"`) {
 		t.Fatalf("CONNECT was answered with %s %v", b, err)
 	}
-	return c
+	return c, string(b)
 }
 
 // reads waits for a packet with a text in it.
@@ -132,5 +142,34 @@ func TestMonitorShowsAllServers(t *testing.T) {
 	line := reads(t, admin, `"eve"`)
 	if !strings.Contains(line, `"acme"`) || !strings.Contains(line, idOf(a)) {
 		t.Errorf("an administrator of acme sees %s", line)
+	}
+}
+
+// A client of a server that stops goes on at another: its session was saved
+// before the end, with what nobody has sent it yet.
+func TestSessionsOutliveTheirServer(t *testing.T) {
+	servers, _ := several(t, 2, nil)
+	a, b := servers[0], servers[1]
+	token := a.Token("ada", app.DevTenant, auth.Member)
+	c, welcome := enterAs(t, a, "/", `{"token":"`+token+`"}`)
+	c.WriteMessage(websocket.OpText, []byte(`420["join_room","tenant:`+app.DevTenant+`"]`))
+	reads(t, c, `"ok":true`)
+	stopped := make(chan error)
+	go func() { stopped <- a.Stop() }()
+	_, _, err := c.ReadMessage()
+	var closed *websocket.CloseError
+	if !errors.As(err, &closed) || closed.Code != websocket.StatusGoingAway {
+		t.Errorf("the connection ended with %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	var session struct{ SID, PID string }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(welcome, "40")), &session); err != nil {
+		t.Fatal(err)
+	}
+	_, again := enterAs(t, b, "/", `{"token":"`+token+`","pid":"`+session.PID+`"}`)
+	if !strings.Contains(again, session.SID) {
+		t.Errorf("it began anew: %s, before %s", again, welcome)
 	}
 }
