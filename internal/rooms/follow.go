@@ -22,7 +22,7 @@ func (t *Table[M]) Follow(name string, m M, since uint64, snapshot func(after ui
 		t.mu.Unlock()
 		return nil
 	}
-	s.hold()
+	s.hold(joined)
 	t.mu.Unlock()
 	followed := false
 	defer func() { // also when snapshot panics

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"math"
 	"slices"
 
 	"github.com/roomcast/roomcast/internal/cluster"
@@ -15,10 +16,16 @@ type Place struct {
 	From  cluster.ID
 	Mixed bool
 	// Since and After are those of Follow: it has everything after Since, and
-	// nothing up to After that was published later. Last is the latest number
-	// that it got.
+	// nothing up to After that was published later. Last is the number up to
+	// which it has been served.
 	Since, After, Last uint64
+	// Fetching says that something behind Last is being fetched: what was
+	// published to other rooms has overtaken it.
+	Fetching bool
 }
+
+// nowhere is the From of a place that nobody can return to.
+var nowhere = cluster.ID{Ms: math.MaxUint64}
 
 // Depart takes a member out of all its rooms and returns where it stood: it
 // has got every publication that has begun before it leaves a room, and no
@@ -38,8 +45,9 @@ func (t *Table[M]) Depart(m M) []Place {
 	return places
 }
 
-// depart vacates a seat. One that is on hold has not got its snapshot, and is
-// nowhere to return to.
+// depart vacates a seat. A member that is on hold has not got its snapshot: if
+// it was not in the room before, it is not there yet, and else it gets what has
+// waited. The publishing mutex is held.
 func (t *Table[M]) depart(s *seat[M]) (p Place, ok bool) {
 	t.mu.Lock()
 	if t.find(s.room.name, s.member) != s {
@@ -49,10 +57,15 @@ func (t *Table[M]) depart(s *seat[M]) (p Place, ok bool) {
 	t.disown(s)
 	t.vacate(s)
 	t.mu.Unlock()
+	q := &s.room.sequence
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	entering := s.held && s.entering
+	if s.held && !entering && !s.resumeLocked(t.opts.Now()) {
+		s.from, s.mixed = nowhere, true
+	}
 	s.left, s.waiting = true, nil
-	return Place{s.room.name, s.from, s.mixed, s.since, s.after, s.last}, !s.held
+	return Place{s.room.name, s.from, s.mixed, s.since, s.after, max(s.last, q.through()), q.fetching}, !entering
 }
 
 // Return puts a member back where it stood. What it has got since must follow

@@ -18,15 +18,18 @@ type seat[M comparable] struct {
 	// unless it followed.
 	since uint64
 
-	mu      sync.Mutex
-	from    cluster.ID // publications with IDs up to this are late
-	mixed   bool       // and yet some of those were not
-	left    bool
-	held    bool
-	lost    bool   // more came in while held than is kept
-	after   uint64 // publications up to this offset are left out
-	last    uint64 // the latest offset that was delivered
-	waiting []publication[M]
+	mu    sync.Mutex
+	from  cluster.ID // publications with IDs up to this are late
+	mixed bool       // and yet some of those were not
+	left  bool
+	held  bool
+	// entering is whether it was not in the room before it was held.
+	entering bool
+	lost     bool   // more came in while held than is kept
+	missing  bool   // some of that has not come with a snapshot yet
+	after    uint64 // publications up to this offset are left out
+	last     uint64 // the latest offset that was delivered, and none before it is any more
+	waiting  []publication[M]
 }
 
 // publication is a [Publication] that has begun.
@@ -43,10 +46,10 @@ const fromNow = math.MaxUint64
 // client gets at one blow. Beyond it the member reads another snapshot instead.
 const maxWaiting = 64
 
-func (s *seat[M]) hold() {
+func (s *seat[M]) hold(entering bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held = true
+	s.held, s.entering = true, entering
 }
 
 // release delivers what waits beyond through and ends the hold. When something
@@ -58,7 +61,7 @@ func (s *seat[M]) release(through uint64, now cluster.ID, joined bool) (after ui
 	s.after, s.from, s.mixed = max(s.after, through), now, !joined
 	waiting, lost := s.waiting, s.lost
 	s.waiting, s.lost = nil, false
-	if lost {
+	if s.missing = lost; lost {
 		return max(through, s.last), false
 	}
 	s.held = false
@@ -73,9 +76,13 @@ func (s *seat[M]) release(through uint64, now cluster.ID, joined bool) (after ui
 func (s *seat[M]) resume(now cluster.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.resumeLocked(now)
+}
+
+func (s *seat[M]) resumeLocked(now cluster.ID) bool {
 	s.from, s.mixed = now, true
-	waiting, lost := s.waiting, s.lost
-	s.waiting, s.lost, s.held = nil, false, false
+	waiting, lost := s.waiting, s.lost || s.missing
+	s.waiting, s.lost, s.missing, s.held = nil, false, false, false
 	for _, p := range waiting {
 		s.deliver(p)
 	}
@@ -85,7 +92,7 @@ func (s *seat[M]) resume(now cluster.ID) bool {
 // deliver hands a publication to the member, unless it has left or has it.
 func (s *seat[M]) deliver(p publication[M]) {
 	switch {
-	case s.left, p.offset > 0 && p.offset <= s.after:
+	case s.left, p.offset > 0 && p.offset <= max(s.after, s.last):
 	case s.held && len(s.waiting) == maxWaiting:
 		s.waiting, s.lost = nil, true
 	case s.held && s.lost:

@@ -24,20 +24,27 @@ func (q *sequence[M]) through() uint64 { return max(q.seen, q.base) }
 // Publish calls. A numbered one that has been published is dropped; when one
 // before it is missing, that is fetched first.
 func (t *Table[M]) Publish(name string, p Publication[M]) {
-	t.mu.Lock()
-	r := t.rooms[name]
-	t.mu.Unlock()
-	if r == nil {
-		p.begin()
-		return
+	for !t.publish(name, p) { // the room has been vacated
 	}
-	r.publishing.Lock()
-	defer r.publishing.Unlock()
-	t.take(r, p)
 }
 
-// take publishes p or lets it wait. The publishing mutex is held.
-func (t *Table[M]) take(r *room[M], p Publication[M]) {
+func (t *Table[M]) publish(name string, p Publication[M]) bool {
+	t.mu.Lock()
+	r := t.rooms[name]
+	if r == nil {
+		p.begin()
+		t.mu.Unlock()
+		return true
+	}
+	t.mu.Unlock()
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
+	return t.take(r, p)
+}
+
+// take publishes p or lets it wait, unless the room has been vacated. The
+// publishing mutex is held.
+func (t *Table[M]) take(r *room[M], p Publication[M]) bool {
 	q := &r.sequence
 	switch {
 	case q.fetching && len(q.waiting) < maxUnfetched:
@@ -49,8 +56,9 @@ func (t *Table[M]) take(r *room[M], p Publication[M]) {
 		q.waiting = append(q.waiting, p)
 		go t.fetch(r, q.through(), p.Position.Prev)
 	default:
-		t.deliver(r, p)
+		return t.deliver(r, p)
 	}
+	return true
 }
 
 // misses reports whether something that was published after an offset comes
@@ -68,39 +76,58 @@ func (p Publication[M]) begin() publication[M] {
 	return begun
 }
 
-// deliver gives p to the members. The publishing mutex is held.
-func (t *Table[M]) deliver(r *room[M], p Publication[M]) {
-	begun, q := p.begin(), &r.sequence
+// deliver gives p to the members, unless the room has been vacated. The
+// publishing mutex is held.
+func (t *Table[M]) deliver(r *room[M], p Publication[M]) bool {
+	begun, seats, ok := t.begin(r, p)
+	if !ok {
+		return false
+	}
+	q := &r.sequence
 	if q.through() == 0 {
 		q.first = p.Position.Prev
 	}
 	q.seen = max(q.seen, begun.offset)
-	for _, s := range t.share(r) {
+	for _, s := range seats {
 		s.mu.Lock()
 		s.deliver(begun)
 		s.mu.Unlock()
 	}
+	return true
 }
 
 // fetch publishes what is missing after an offset, up to another, and then
-// what has waited for it.
+// what has waited for it. When the room has been vacated, all of it is for
+// those who have come since.
 func (t *Table[M]) fetch(r *room[M], after, until uint64) {
 	missed := t.opts.Missed(r.name, after, until)
+	for _, p := range t.fetched(r, missed, until) {
+		t.Publish(r.name, p)
+	}
+}
+
+// fetched returns what it could not publish.
+func (t *Table[M]) fetched(r *room[M], missed []Publication[M], until uint64) (left []Publication[M]) {
 	r.publishing.Lock()
 	defer r.publishing.Unlock()
 	q := &r.sequence
-	for _, p := range missed {
-		if p.Position.Offset == 0 || p.Position.Offset > q.seen {
-			t.deliver(r, p)
+	waiting := q.waiting
+	q.waiting, q.fetching = nil, false
+	for i, p := range missed {
+		if p.Position.Offset > 0 && p.Position.Offset <= q.seen {
+			continue
+		}
+		if !t.deliver(r, p) {
+			return append(missed[i:len(missed):len(missed)], waiting...)
 		}
 	}
 	q.seen = max(q.seen, until) // what was not fetched will not come
-	q.fetching = false
-	waiting := q.waiting
-	q.waiting = nil
-	for _, p := range waiting {
-		t.take(r, p)
+	for i, p := range waiting {
+		if !t.take(r, p) {
+			return waiting[i:]
+		}
 	}
+	return nil
 }
 
 // Heads returns, by room, the number up to which every member has been served,

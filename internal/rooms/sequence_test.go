@@ -103,7 +103,7 @@ func TestPlaces(t *testing.T) {
 		t.Error("it is still there")
 	}
 	slices.SortFunc(places, func(x, y Place) int { return strings.Compare(x.Room, y.Room) })
-	want := []Place{{"run", now, false, 2, 5, 6}, {"tenant", now, false, fromNow, 0, 0}}
+	want := []Place{{Room: "run", From: now, Since: 2, After: 5, Last: 6}, {Room: "tenant", From: now, Since: fromNow}}
 	if !slices.Equal(places, want) {
 		t.Fatalf("places %+v", places)
 	}

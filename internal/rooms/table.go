@@ -41,7 +41,8 @@ type Options[M comparable] struct {
 type Publication[M comparable] struct {
 	Position cluster.Position
 	// Begin, if set, is called when the publication has got its place in the
-	// order of the room, before anybody gets it. It returns its ID.
+	// order of the room, before anybody gets it. It returns its ID, and must
+	// neither block nor call the table.
 	Begin func() cluster.ID
 	// Deliver gives it to a member, and must not block. A late publication has
 	// an ID from before the member was ready for it.
@@ -224,12 +225,17 @@ func (t *Table[M]) vacate(s *seat[M]) {
 	r.seats = r.seats[:len(r.seats)-1]
 }
 
-// share returns the seats of a room for reading.
-func (t *Table[M]) share(r *room[M]) []*seat[M] {
+// begin gives a publication its place, and returns who is there to get it: who
+// comes later finds that it has begun. It does nothing, and reports so, when
+// the room has been vacated: there may be another one by its name.
+func (t *Table[M]) begin(r *room[M], p Publication[M]) (begun publication[M], seats []*seat[M], ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.rooms[r.name] != r {
+		return publication[M]{}, nil, false
+	}
 	r.shared = true
-	return r.seats
+	return p.begin(), r.seats, true
 }
 
 // Members returns the members of a room.
