@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/rooms"
 )
@@ -174,7 +175,9 @@ func (sp *space) perform(m *cluster.Message) {
 			}
 		case cluster.Leave:
 			for _, room := range m.Rooms {
-				sp.rooms.Leave(room, s)
+				if sp.rooms.Leave(room, s) && sp.Left != nil {
+					s.guard("leaving", func() { sp.Left(s, events.Room(room)) })
+				}
 			}
 		case cluster.Disconnect:
 			s.trail.stop()
