@@ -174,7 +174,7 @@ func (sp *space) perform(m *cluster.Message) {
 			}
 		case cluster.Leave:
 			for _, room := range m.Rooms {
-				sp.rooms.Leave(room, s)
+				s.leave(room)
 			}
 		case cluster.Disconnect:
 			s.trail.stop()
