@@ -65,7 +65,7 @@ func (t *Table[M]) depart(s *seat[M]) (p Place, ok bool) {
 		s.from, s.mixed = nowhere, true
 	}
 	s.left, s.waiting = true, nil
-	return Place{s.room.name, s.from, s.mixed, s.since, s.after, max(s.last, q.through()), q.fetching}, !entering
+	return Place{s.room.name, s.from, s.mixed, s.since, s.after, max(s.last, q.seen), q.fetching}, !entering
 }
 
 // Return puts a member back where it stood. What it has got since must follow

@@ -140,11 +140,11 @@ func TestPublicationToAVacatedRoom(t *testing.T) {
 	tab.Publish("run", numbered(6, 5))
 	<-fetching
 	place := tab.Depart(m)[0]
-	if !place.Fetching || place.Last != 3 {
+	if !place.Fetching || place.After != 3 {
 		t.Errorf("place %+v", place)
 	}
 	tab.Return(n, place)
-	tab.Served("run", place.Last)
+	tab.Served("run", place.After)
 	old.publishing.Lock()
 	if ok := tab.deliver(old, numbered(4, 3)); ok {
 		t.Error("delivered to nobody")

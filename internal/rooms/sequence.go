@@ -130,6 +130,20 @@ func (t *Table[M]) fetched(r *room[M], missed []Publication[M], until uint64) (l
 	return nil
 }
 
+// Seen returns the number up to which publications to a room have begun, 0 if
+// none of those who are there saw one.
+func (t *Table[M]) Seen(name string) uint64 {
+	t.mu.Lock()
+	r := t.rooms[name]
+	t.mu.Unlock()
+	if r == nil {
+		return 0
+	}
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
+	return r.sequence.seen
+}
+
 // Heads returns, by room, the number up to which every member has been served,
 // of those that have one.
 func (t *Table[M]) Heads() map[string]uint64 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -132,6 +133,9 @@ func (s *Session) emitWithAck(p cluster.Packet, fn func(Ack)) (id uint64, ok boo
 	}
 	if s.acks == nil {
 		s.acks = make(map[uint64]func(Ack))
+		// Its client may still acknowledge what it was sent by way of an earlier
+		// connection.
+		s.nextAck = uint64(rand.Uint32())
 	}
 	id = s.nextAck
 	s.nextAck++

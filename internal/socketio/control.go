@@ -124,7 +124,9 @@ func (sp *space) admit(sock *socket.Socket, next func(*socket.ExtendedError)) {
 		next(refusal(err))
 		return
 	}
-	if !s.bind(sp, string(sock.Id()), identity, sp.resume(context.Background(), s, identity)) {
+	var r *resumption
+	s.guard("resuming", func() { r = sp.resume(context.Background(), s, identity) })
+	if !s.bind(sp, string(sock.Id()), identity, r) {
 		next(socket.NewExtendedError("connection closed", nil))
 		return
 	}

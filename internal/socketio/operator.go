@@ -175,7 +175,7 @@ func (sp *space) perform(m *cluster.Message) {
 			}
 		case cluster.Leave:
 			for _, room := range m.Rooms {
-				if sp.rooms.Leave(room, s) && sp.Left != nil {
+				if s.leave(room) && sp.Left != nil {
 					s.guard("leaving", func() { sp.Left(s, events.Room(room)) })
 				}
 			}

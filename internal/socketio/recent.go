@@ -88,6 +88,7 @@ type recent struct {
 	since cluster.ID // everything after it is here
 	all   []*broadcast
 	bytes int
+	local time.Time // when the latest with an ID that only this server knows was added
 }
 
 // never is after every ID.
@@ -108,12 +109,17 @@ func (r *recent) now() cluster.ID {
 	return r.head
 }
 
-// add gives a broadcast its place: at id, or if that is zero after the latest.
+// add gives a broadcast its place: at id, or after the latest if that is zero,
+// or if others have overtaken it.
 func (r *recent) add(b *broadcast, id cluster.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if id.IsZero() {
+	r.sub = max(r.sub, id.Sub)
+	if id.Compare(r.head) <= 0 {
 		id = r.nextLocked()
+	}
+	if r.ordered && id.Sub > 0 {
+		r.local = time.Now()
 	}
 	b.id, b.at, r.head = id, time.Now(), id
 	if r.since == never && id.Sub == 0 || r.window <= 0 {
@@ -179,12 +185,12 @@ func (r *recent) raise(id cluster.ID) {
 	r.sub = max(r.sub, id.Sub)
 }
 
-// hasLocal reports whether some of the broadcasts that are kept have IDs that
-// only this server knows.
-func (r *recent) hasLocal() bool {
+// hasLocal reports whether some of the broadcasts may have IDs that only this
+// server knows: others know them by those that they got when the bus came up.
+func (r *recent) hasLocal(up time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ordered && slices.ContainsFunc(r.all, func(b *broadcast) bool { return b.id.Sub > 0 })
+	return !r.local.IsZero() && (time.Since(r.local) < r.window || time.Since(up) < r.window)
 }
 
 // lost notes that broadcasts may be missing.

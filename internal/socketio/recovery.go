@@ -31,7 +31,9 @@ type saved struct {
 	Namespace string            `json:"namespace"`
 	Owner     owner             `json:"owner"`
 	Places    []rooms.Place     `json:"places,omitempty"`
-	First     cluster.ID        `json:"first"` // see trail
+	Begun     cluster.ID        `json:"begun"` // this and the next: see trail
+	First     cluster.ID        `json:"first"`
+	Left      cluster.ID        `json:"left,omitzero"`
 	Last      cluster.ID        `json:"last"`
 	Local     cluster.ID        `json:"local,omitzero"`
 	Offsets   map[string]uint64 `json:"offsets,omitempty"`
@@ -88,11 +90,17 @@ type recovery struct {
 	mu    sync.Mutex
 	live  map[string]*Session
 	saved map[string]*saved
-	order []string // of saved, oldest first; may name some that are gone
+	order []term // of saved, oldest first; may name some that are gone
 	bytes int
 
 	asking asking
 	counts recoveryCounts
+}
+
+// A term is until when a session is kept.
+type term struct {
+	pid   string
+	until time.Time
 }
 
 func newRecovery(srv *Server) *recovery {
@@ -120,7 +128,9 @@ func (r *recovery) enter(s *Session) {
 func (r *recovery) leave(s *Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.live, s.pid)
+	if r.live[s.pid] == s {
+		delete(r.live, s.pid)
+	}
 }
 
 // saveTime bounds how long it may take to keep a session, or to find one.
@@ -139,7 +149,7 @@ func (r *recovery) keep(pid string, s *saved) {
 	defer r.mu.Unlock()
 	s.until = time.Now().Add(r.srv.opts.Recovery.Window)
 	r.saved[pid] = s
-	r.order = append(r.order, pid)
+	r.order = append(r.order, term{pid, s.until})
 	r.bytes += s.bytes()
 	for r.bytes > r.srv.opts.Recovery.MaxBytes {
 		r.dropLocked()
@@ -167,10 +177,10 @@ func (r *recovery) share(pid string, s *saved) error {
 
 // dropLocked forgets the oldest.
 func (r *recovery) dropLocked() {
-	pid := r.order[0]
+	oldest := r.order[0]
 	r.order = r.order[1:]
-	if s := r.takeLocked(pid); s != nil {
-		s.unhold()
+	if s := r.saved[oldest.pid]; s != nil && s.until.Equal(oldest.until) {
+		r.takeLocked(oldest.pid).unhold()
 	}
 }
 
@@ -187,13 +197,12 @@ func (r *recovery) takeLocked(pid string) *saved {
 func (r *recovery) sweep(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.order) > 0 {
-		if s := r.saved[r.order[0]]; s != nil && now.Before(s.until) {
-			return
-		}
+	for len(r.order) > 0 && !now.Before(r.order[0].until) {
 		r.dropLocked()
 	}
-	r.order = nil
+	if len(r.order) == 0 {
+		r.order = nil
+	}
 }
 
 // take returns the session of a client that has come back, and forgets it: of
@@ -220,13 +229,13 @@ func (r *recovery) take(ctx context.Context, pid string, who owner) *saved {
 	return s
 }
 
-// find returns a session that has not been saved yet, nil if it is not here or
-// another's.
+// find returns a session that has not been saved yet, nil if it is not here,
+// another's, or will not be saved.
 func (r *recovery) find(pid string, who owner) *Session {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	s := r.live[pid]
-	if s == nil || !ownerOf(s.Identity()).equal(who) {
+	r.mu.Unlock()
+	if s == nil || !s.trail.goesOn() || !ownerOf(s.Identity()).equal(who) {
 		return nil
 	}
 	return s

@@ -334,6 +334,12 @@ func TestRecoveryElsewhere(t *testing.T) {
 	a.say("x", "1")
 	c.wants("news", "1")
 	c.send(`42["say","alone"]`)
+	s := a.session(c.sid)
+	a.until(func() bool { // else it may be lost with the connection
+		s.trail.mu.Lock()
+		defer s.trail.mu.Unlock()
+		return len(s.trail.own) > 0
+	})
 	b.say("x", "2")
 	back, recovered := b.travel(c, "ann")
 	if !recovered {

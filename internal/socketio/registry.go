@@ -37,7 +37,10 @@ func (r *registry) findByLibrary(id string) *Session {
 	if s := r.byLibrary[id]; s != nil {
 		return s
 	}
-	return r.byID[id]
+	if s := r.byID[id]; s != nil && s.libraryID == "" {
+		return s
+	}
+	return nil // an earlier session had that id
 }
 
 func (r *registry) find(id string) *Session {

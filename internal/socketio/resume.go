@@ -21,9 +21,9 @@ type resumption struct {
 	// older are broadcasts that were fetched, because they are not here any
 	// more.
 	older []*broadcast
-	// foreign is whether broadcasts that only one server knows by their IDs have
-	// others here.
-	foreign bool
+	// elsewhere is whether another server has saved it, which knows broadcasts
+	// that it gave IDs itself by others than this one.
+	elsewhere bool
 }
 
 // returning is what a client that comes back says in its CONNECT.
@@ -32,11 +32,14 @@ type returning struct {
 	Offset string `json:"offset"`
 }
 
+// maxPID bounds what others are asked about.
+const maxPID = 64
+
 // resume finds out whether the client of a session may go on with an earlier
 // one, with all that it had: nil is no.
 func (sp *space) resume(ctx context.Context, s *Session, id *auth.Identity) *resumption {
 	var back returning
-	if !s.recoverable || !bytes.Contains(s.handshake, []byte(`"pid"`)) || json.Unmarshal(s.handshake, &back) != nil || back.PID == "" {
+	if !s.recoverable || !bytes.Contains(s.handshake, []byte(`"pid"`)) || json.Unmarshal(s.handshake, &back) != nil || back.PID == "" || len(back.PID) > maxPID {
 		return nil
 	}
 	r, why := sp.find(ctx, back, id)
@@ -58,7 +61,7 @@ func (sp *space) find(ctx context.Context, back returning, id *auth.Identity) (r
 		found.unhold()
 		return nil, refusedUnknown
 	}
-	r = &resumption{saved: found, pid: back.PID, after: found.First}
+	r = &resumption{saved: found, pid: back.PID, after: found.Begun, elsewhere: found.Server != sp.srv.self()}
 	if back.Offset != "" {
 		var ok bool
 		if r.after, ok = cluster.ParseID(back.Offset); !ok {
@@ -83,7 +86,7 @@ func (sp *space) find(ctx context.Context, back returning, id *auth.Identity) (r
 // within reports whether what the client lacks can be told from what was
 // saved.
 func (r *resumption) within() bool {
-	if r.after.Compare(r.First) < 0 || r.after.Compare(r.Last) > 0 {
+	if r.after.Compare(later(r.First, r.Left)) < 0 || r.after.Compare(r.Last) > 0 {
 		return false
 	}
 	for _, p := range r.Places {
@@ -96,16 +99,42 @@ func (r *resumption) within() bool {
 
 // reaches reports whether every broadcast that the client lacks can be had.
 func (sp *space) reaches(ctx context.Context, r *resumption) bool {
+	begun := sp.begun(r) // before they are listed
 	missed, head, complete := sp.recent.list(r.after)
 	// This server may be behind the one that the client comes from: what went to
 	// the client alone must not overtake what has not come here yet.
 	behind := head.Compare(inOrder(r.Last)) < 0
-	r.foreign = r.Server != sp.srv.self()
-	if complete && !behind && !(r.foreign && sp.recent.hasLocal()) {
-		return !(r.foreign && r.lacksLocal()) && unbroken(missed, r)
+	if complete && !behind && !(r.elsewhere && sp.recent.hasLocal(sp.srv.opts.Bus.Status().Since)) {
+		return !(r.elsewhere && (r.lacksLocal() || r.fetching())) && unbroken(missed, begun, r)
 	}
-	r.foreign = true
-	return sp.srv.recovery.shared() && !r.lacksLocal() && sp.fetch(ctx, r) && unbroken(r.older, r)
+	if !sp.srv.recovery.shared() || r.lacksLocal() || r.fetching() || !sp.fetch(ctx, r) {
+		return false
+	}
+	missed, _, _ = sp.recent.list(r.latestFetched())
+	return unbroken(append(slices.Clip(r.older), missed...), begun, r)
+}
+
+// begun returns how far publications to the rooms have begun here.
+func (sp *space) begun(r *resumption) map[string]uint64 {
+	begun := make(map[string]uint64, len(r.Places))
+	for _, p := range r.Places {
+		begun[p.Room] = sp.rooms.Seen(p.Room)
+	}
+	return begun
+}
+
+// fetching reports whether something was being fetched when the client was
+// cut: it is not where it should be in the order.
+func (r *resumption) fetching() bool {
+	return slices.ContainsFunc(r.Places, func(p rooms.Place) bool { return p.Fetching })
+}
+
+// latestFetched is the ID up to which broadcasts were fetched.
+func (r *resumption) latestFetched() cluster.ID {
+	if n := len(r.older); n > 0 {
+		return later(r.after, r.older[n-1].id)
+	}
+	return r.after
 }
 
 // lacksLocal reports whether the client may lack broadcasts that only the
@@ -134,18 +163,26 @@ func (sp *space) fetch(ctx context.Context, r *resumption) bool {
 // inOrder is an ID without what only one server knows of it.
 func inOrder(id cluster.ID) cluster.ID { return cluster.ID{Ms: id.Ms, Seq: id.Seq} }
 
-// unbroken reports whether the numbered broadcasts of each room follow each
-// other.
-func unbroken(missed []*broadcast, r *resumption) bool {
+// unbroken reports whether the numbered broadcasts of each room follow what the
+// session was served, and each other, as far as others here have got them.
+func unbroken(missed []*broadcast, begun map[string]uint64, r *resumption) bool {
 	last := make(map[string]uint64)
+	for _, p := range r.Places {
+		last[p.Room] = max(p.Last, p.After)
+	}
 	for _, b := range missed {
 		if !r.wants(b) || b.position.Offset == 0 {
 			continue
 		}
-		if before, known := last[b.room]; known && b.position.Prev > before && b.position.Prev < b.position.Offset {
+		if before := last[b.room]; before > 0 && b.position.Prev > before && b.position.Prev < b.position.Offset {
 			return false
 		}
 		last[b.room] = max(last[b.room], b.position.Offset)
+	}
+	for _, p := range r.Places {
+		if before := last[p.Room]; before > 0 && before < begun[p.Room] {
+			return false
+		}
 	}
 	return true
 }
@@ -153,7 +190,7 @@ func unbroken(missed []*broadcast, r *resumption) bool {
 // had returns the offset up to which the client has got the publications of a
 // room by other IDs than they have here.
 func (r *resumption) had(room string) uint64 {
-	if !r.foreign {
+	if r.lacksLocal() {
 		return 0
 	}
 	return r.Offsets[room]
@@ -161,12 +198,13 @@ func (r *resumption) had(room string) uint64 {
 
 // wants reports whether a broadcast is for the session.
 func (r *resumption) wants(b *broadcast) bool {
-	if b.position.Offset > 0 && b.position.Offset <= r.had(b.room) {
+	n := b.position.Offset
+	if n > 0 && n <= r.had(b.room) {
 		return false
 	}
 	in := func(room string) bool {
 		return room == r.ID || slices.ContainsFunc(r.Places, func(p rooms.Place) bool {
-			return p.Room == room && b.id.Compare(p.From) > 0 && (b.position.Offset == 0 || b.position.Offset > p.After)
+			return p.Room == room && b.id.Compare(p.From) > 0 && (n == 0 || n > p.After && !(r.elsewhere && b.id.Sub > 0 && n <= p.Last))
 		})
 	}
 	switch {
@@ -221,13 +259,13 @@ func (s *Session) takeUp(r *resumption) {
 	t := &s.trail
 	t.mu.Lock()
 	t.on, t.gated = true, true
-	t.last, t.first, t.covered = r.after, r.after, r.after
+	t.begun, t.last, t.first, t.covered = r.Begun, r.after, r.after, r.after
 	t.own = slices.Clone(ownAfter(r.Own, r.after))
 	for i := range t.own {
 		t.own[i].at = time.Now() // it is sent again
 		t.size += t.own[i].bytes()
 	}
-	if r.Server == s.space.srv.self() {
+	if !r.elsewhere {
 		t.local = r.Local
 	}
 	t.offsets = r.Offsets
@@ -282,6 +320,9 @@ func (s *Session) replay() {
 			after = e.id
 		}
 		open := !s.trail.gated
+		if open {
+			s.releaseHeldLocked()
+		}
 		s.trail.mu.Unlock()
 		if open || s.Drain(ctx) != nil {
 			return
@@ -349,16 +390,28 @@ func (s *Session) resend(e missedEvent) {
 	s.link.conn.Send(e.broadcast.frame(true))
 }
 
+// stays are the places that the session has not left since.
+func (s *Session) stays() []rooms.Place {
+	return slices.DeleteFunc(s.places, func(p rooms.Place) bool { return slices.Contains(s.left, p.Room) })
+}
+
 // letGo saves a session that was cut, and lets those go on who wait for it.
 // Nothing reaches its client by way of it any more.
 func (s *Session) letGo() {
 	t := &s.trail
 	t.mu.Lock()
+	if n := len(t.own); n > 0 { // it may not have been sent all of it again
+		t.last = later(t.last, t.own[n-1].ID)
+	}
+	s.releaseHeldLocked()
 	t.saved = true
 	on := t.on
+	if t.gated && s.space.recent.hasLocal(time.Now()) { // and the client may lack that
+		t.local = never
+	}
 	keep := &saved{
-		ID: s.id, Namespace: s.namespace, Places: s.places, First: t.first, Last: t.last, Local: t.local, Own: t.own,
-		Offsets: t.offsets, Server: s.space.srv.self(),
+		ID: s.id, Namespace: s.namespace, Places: s.stays(), Begun: t.begun, First: t.first, Left: t.left, Last: t.last, Local: t.local,
+		Own: t.own, Offsets: t.offsets, Server: s.space.srv.self(),
 	}
 	t.mu.Unlock()
 	defer close(s.kept)

@@ -59,6 +59,7 @@ type Session struct {
 	leaves    bool          // its client has said so
 	departing bool          // it is leaving its rooms
 	places    []rooms.Place // where it was then
+	left      []string      // rooms that it left after its connection was cut
 }
 
 var _ namespaces.Session = (*Session)(nil)
@@ -115,15 +116,32 @@ func (s *Session) join(room string) {
 // Follow implements [namespaces.Session].
 func (s *Session) Follow(room events.Room, since uint64, snapshot func(after uint64) (uint64, error)) error {
 	err := s.space.rooms.Follow(string(room), s, since, snapshot)
-	if s.is(stateEnded) {
-		s.space.rooms.LeaveAll(s)
-		return errEnded
+	s.mu.Lock()
+	ended, departing := s.state == stateEnded, s.departing
+	s.mu.Unlock()
+	if !ended {
+		return err
 	}
-	return err
+	if !departing { // else the rooms are being left, and their places kept
+		s.space.rooms.LeaveAll(s)
+	}
+	return errEnded
 }
 
 // Leave implements [namespaces.Session].
-func (s *Session) Leave(room events.Room) { s.space.rooms.Leave(string(room), s) }
+func (s *Session) Leave(room events.Room) { s.leave(string(room)) }
+
+func (s *Session) leave(room string) (was bool) {
+	if was = s.space.rooms.Leave(room, s); was {
+		s.trail.leave()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateEnded && s.recoverable { // its place may have been noted
+		s.left = append(s.left, room)
+	}
+	return was
+}
 
 // bind gives the session its identity, before the client knows that it has
 // entered; r is set if it goes on with an earlier one. It reports false when
@@ -247,9 +265,11 @@ func (s *Session) depart(accepted bool) {
 	s.space.wide.Lock()
 	places := s.space.rooms.Depart(s)
 	s.space.wide.Unlock()
+	s.trail.depart()
 	s.mu.Lock()
 	s.places, s.departing = places, false
 	s.mu.Unlock()
+	s.space.rooms.LeaveAll(s) // where a handler has put it meanwhile
 	if accepted {
 		s.finish()
 		return

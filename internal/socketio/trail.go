@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/engineio"
 )
 
 // A trail is what a client was sent, as far as it may not have got it: with it
@@ -19,6 +20,7 @@ type trail struct {
 	mu sync.Mutex
 	on bool // the client may come back
 
+	begun cluster.ID // who has no stamp has nothing after this
 	last  cluster.ID // of the latest event
 	first cluster.ID // everything after it is known
 	// covered are the broadcasts that the client has, or gets by another way:
@@ -26,6 +28,13 @@ type trail struct {
 	covered cluster.ID
 	// gated keeps broadcasts back: they are being brought to the client.
 	gated bool
+	// held is what the client gets alone meanwhile, without stamps: it comes
+	// after them.
+	held []own
+	// left is the latest event before it left a room: what it lacks of that
+	// is told to nobody any more.
+	left cluster.ID
+	away bool // it is in no rooms: what is published overtakes it
 	// local is the latest broadcast whose ID only this process knows, and
 	// offsets the latest such of each room: others know them by other IDs.
 	local   cluster.ID
@@ -58,20 +67,42 @@ func (o own) bytes() int {
 const (
 	maxOwn      = 4096
 	maxOwnBytes = 512 << 10
+	maxHeld     = 64
 )
 
 // start begins a trail for a client that has got nothing after an ID.
 func (t *trail) start(at cluster.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.on, t.last, t.first, t.covered = true, at, at, at
+	t.on, t.begun, t.last, t.first, t.covered = true, at, at, at, at
+}
+
+// leave notes that the client has left a room.
+func (t *trail) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left = t.last
+}
+
+// depart notes that it has left all of them, to come back.
+func (t *trail) depart() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.away = true
 }
 
 // stop ends it: the client may not come back.
 func (t *trail) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.on, t.own, t.size = false, nil, 0
+	t.on, t.own, t.held, t.size = false, nil, nil, 0
+}
+
+// goesOn reports whether the client may come back.
+func (t *trail) goesOn() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.on
 }
 
 // keep notes an event that the client gets alone. The mutex is held.
@@ -96,7 +127,7 @@ func (t *trail) dropLocked() {
 func (t *trail) confirm(before time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for len(t.own) > 0 && t.own[0].at.Before(before) {
+	for !t.saved && len(t.own) > 0 && t.own[0].at.Before(before) {
 		t.dropLocked()
 	}
 	if len(t.own) == 0 {
@@ -114,14 +145,40 @@ func (s *Session) emit(event string, args []json.RawMessage, attachments [][]byt
 	switch {
 	case t.saved, !t.on && s.is(stateEnded):
 		return errEnded
+	case t.on && t.gated && len(t.held) == maxHeld:
+		t.on = false // it begins anew
+		s.link.conn.Close(engineio.ReasonSlow)
+	case t.on && t.gated:
+		t.held = append(t.held, own{Packet: packet, Attachments: attachments})
 	case t.on:
-		o := own{ID: s.space.recent.after(t.last), Attachments: attachments, at: time.Now()}
-		o.Packet = stamp(packet, o.ID)
-		t.keep(o)
-		packet = o.Packet
+		s.aloneLocked(own{Packet: packet, Attachments: attachments})
+	default:
+		s.send(nil, packet, attachments)
 	}
-	s.send(nil, packet, attachments) // nobody gets it if the connection is gone
 	return nil
+}
+
+// aloneLocked sends what only this client gets, with a stamp. Nobody gets it
+// if the connection is gone.
+func (s *Session) aloneLocked(o own) {
+	t := &s.trail
+	last := t.last
+	if t.away {
+		last = later(last, s.space.recent.now())
+	}
+	o.ID, o.at = s.space.recent.after(last), time.Now()
+	o.Packet = stamp(o.Packet, o.ID)
+	t.keep(o)
+	s.send(nil, o.Packet, o.Attachments)
+}
+
+// releaseHeldLocked sends what was held.
+func (s *Session) releaseHeldLocked() {
+	held := s.trail.held
+	s.trail.held = nil
+	for _, o := range held {
+		s.aloneLocked(o)
+	}
 }
 
 // count counts an event that is sent.
@@ -171,11 +228,7 @@ func (t *trail) sentLocked(b *broadcast) {
 // deliverLocked sends a broadcast that is not in its place: the client gets it
 // with a stamp of its own.
 func (s *Session) deliverLocked(b *broadcast) {
-	t := &s.trail
-	o := own{ID: s.space.recent.after(t.last), Instead: b.id, Attachments: b.attachments, at: time.Now()}
-	o.Packet = stamp(b.packet, o.ID)
-	t.keep(o)
-	s.send(nil, o.Packet, o.Attachments)
+	s.aloneLocked(own{Instead: b.id, Packet: b.packet, Attachments: b.attachments})
 }
 
 // deliverVolatile sends a broadcast that the client can do without.
