@@ -36,6 +36,7 @@ type route struct {
 type rule struct {
 	payload, ack *shape
 	optional     bool
+	published    bool // it may be published to a room
 }
 
 // NewContract compiles the schemas of a document.
@@ -62,7 +63,7 @@ func NewContract(d *Document, mode Mode, logger *slog.Logger) (*Contract, error)
 	}
 	c := &Contract{mode: mode, logger: logger, rules: make(map[route]*rule)}
 	for _, m := range d.Messages() {
-		r := &rule{optional: m.Optional}
+		r := &rule{optional: m.Optional, published: !m.Inbound && m.AckFor == "" && d.numbered(m)}
 		if r.payload, err = compile(compiler, location+"#"+m.schema); err != nil {
 			return nil, fmt.Errorf("schema of %s: %w", m.Name, err)
 		}
@@ -125,6 +126,19 @@ func (c *Contract) Outbound(namespace, event string, payload []byte) error {
 		return c.broken(namespace, event, err)
 	}
 	return nil
+}
+
+// Publication checks what somebody else publishes to a room, whatever the mode.
+// Only events with an offset may be; the others are from the server to one
+// session. The error, an *events.Error, is for whoever publishes.
+func (c *Contract) Publication(namespace, event string, payload []byte) error {
+	r := c.rules[route{namespace, event, false}]
+	if r == nil || !r.published {
+		e := events.Errorf(events.CodeInvalidRequest, "event: %q is not published to rooms of %s: those that are have an offset in the AsyncAPI file", event, namespace)
+		e.Field = "event"
+		return e
+	}
+	return r.payload.check(payload)
 }
 
 // Emitted reports whether the document has an event that the server emits.

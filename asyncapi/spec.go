@@ -147,6 +147,13 @@ func (d *Document) Schema(m Message) map[string]any {
 	return schema
 }
 
+// numbered reports whether a message has an offset: those that are published to
+// rooms do.
+func (d *Document) numbered(m Message) bool {
+	properties, _ := d.Schema(m)["properties"].(map[string]any)
+	return properties["offset"] != nil
+}
+
 // AckSchema is [Document.Schema] for the acknowledgement of a message.
 func (d *Document) AckSchema(m Message) map[string]any {
 	if m.ack == "" {

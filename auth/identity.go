@@ -13,6 +13,8 @@ type Role string
 const (
 	Admin  Role = "ADMIN"
 	Member Role = "MEMBER"
+	// Publisher is for back ends that publish, and do nothing else.
+	Publisher Role = "PUBLISHER"
 )
 
 // An Identity is a user whose credential has been verified. It is not changed

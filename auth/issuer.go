@@ -68,7 +68,7 @@ func (i Issuer) Check() error {
 	case i.Audience == "":
 		return fmt.Errorf("issuer %s needs an audience, the aud of its tokens", i.Name)
 	case i.Default.ID != "" && !i.Default.Role.Valid():
-		return fmt.Errorf("issuer %s: defaultRole %q is not ADMIN or MEMBER", i.Name, i.Default.Role)
+		return fmt.Errorf("issuer %s: defaultRole %q is not ADMIN, MEMBER or PUBLISHER", i.Name, i.Default.Role)
 	case i.Default.ID != "" && len(i.Tenants) > 0 && !slices.Contains(i.Tenants, i.Default.ID):
 		return fmt.Errorf("issuer %s: defaultTenant %s is not one of its tenants", i.Name, i.Default.ID)
 	}

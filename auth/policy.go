@@ -18,6 +18,7 @@ const (
 	JoinTenant     Action = "tenant:join"
 	ReadListeners  Action = "listener:read"
 	WriteListeners Action = "listener:write"
+	Publish        Action = "room:publish"
 	ManageKeys     Action = "key:manage"
 	Monitor        Action = "monitor:read"
 )
@@ -43,6 +44,7 @@ var policy = []struct {
 	{JoinTenant, []Role{Member, Admin}, "hear what is published to the tenant"},
 	{ReadListeners, []Role{Member, Admin}, "hear listeners and the pages that show them"},
 	{WriteListeners, []Role{Admin}, "create, feed and delete listeners"},
+	{Publish, []Role{Publisher, Admin}, "publish to rooms of the tenant, over HTTP"},
 	{ManageKeys, []Role{Admin}, "create, list and disable the tenant's API keys"},
 	{Monitor, []Role{Admin}, "watch log lines about the tenant, and the server's numbers"},
 }
@@ -122,7 +124,7 @@ func (id *Identity) MayBeIn(kind RoomKind, tenant, owner string) bool {
 }
 
 // Valid reports whether there is such a role.
-func (r Role) Valid() bool { return r == Admin || r == Member }
+func (r Role) Valid() bool { return r == Admin || r == Member || r == Publisher }
 
 // allows reports whether a role may do something in its tenant.
 func allows(r Role, a Action) bool {

@@ -5,13 +5,13 @@ import "testing"
 // The table that policy.go must come to, written out by hand: a change of a
 // right has to be made in two places.
 func TestRolesAndActions(t *testing.T) {
-	want := map[Action]string{ // M a member, A an administrator
+	want := map[Action]string{ // M a member, A an administrator, P a publisher
 		ReadWorkflows: "MA", WriteWorkflows: "A", Execute: "MA", ReadRuns: "MA", AnswerRuns: "MA", StopRuns: "A",
-		Chat: "MA", UseWidgets: "MA", JoinTenant: "MA", ReadListeners: "MA", WriteListeners: "A", ManageKeys: "A", Monitor: "A",
+		Chat: "MA", UseWidgets: "MA", JoinTenant: "MA", ReadListeners: "MA", WriteListeners: "A", Publish: "AP", ManageKeys: "A", Monitor: "A",
 		"no:such": "", "": "",
 	}
 	for action, roles := range want {
-		for letter, role := range map[string]Role{"M": Member, "A": Admin, "": "KING"} {
+		for letter, role := range map[string]Role{"M": Member, "A": Admin, "P": Publisher, "": "KING"} {
 			id := &Identity{User: "ada", Tenants: []Membership{{"acme", role}}}
 			allowed := letter != "" && containsLetter(roles, letter)
 			if got := id.Can(action, "acme"); got != allowed {

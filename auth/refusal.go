@@ -27,7 +27,7 @@ var (
 	errNoExpiry      = refuse(events.CodeTokenClaims, "has no expiry (exp)")
 	errTokenID       = refuse(events.CodeTokenClaims, "has an id (jti) that is longer than 256 bytes: it could not be revoked")
 	errSubject       = refuse(events.CodeTokenClaims, "has a subject (sub) that is empty or longer than 128 bytes")
-	errTenants       = refuse(events.CodeTokenClaims, "names a tenant twice, without an id, or with a role that is not ADMIN or MEMBER")
+	errTenants       = refuse(events.CodeTokenClaims, "names a tenant twice, without an id, or with a role that is not ADMIN, MEMBER or PUBLISHER")
 	errForeignTenant = refuse(events.CodeTokenClaims, "names a tenant or permission that its issuer may not speak for")
 	errNoAuthTime    = refuse(events.CodeTokenClaims, "has no time of authentication (auth_time)")
 	errCritical      = refuse(events.CodeTokenInvalid, "needs extensions (crit) that this server does not know")

@@ -25,7 +25,19 @@ type Route struct {
 // a struct, becomes the acknowledgement beside {"ok": true}. Errors that are
 // an *events.Error reach the client, others as INTERNAL_ERROR.
 func Handle[In, Out any](event string, fn func(ctx context.Context, s Session, in In) (Out, error)) Route {
+	return handle(event, func(ctx context.Context, s Session, in In, reply func(Out) ([]byte, error)) ([]byte, error) {
+		out, err := fn(ctx, s, in)
+		if err != nil {
+			return nil, err
+		}
+		return reply(out)
+	})
+}
+
+// handle makes a route. call returns what reply made of the result.
+func handle[In, Out any](event string, call func(ctx context.Context, s Session, in In, reply func(Out) ([]byte, error)) ([]byte, error)) Route {
 	encoders := &sync.Pool{New: newReplyEncoder}
+	reply := func(out Out) ([]byte, error) { return encodeReply(encoders, out) }
 	return Route{
 		Event: event,
 		in:    reflect.TypeFor[In](),
@@ -38,11 +50,7 @@ func Handle[In, Out any](event string, fn func(ctx context.Context, s Session, i
 					return nil, decodeError(err)
 				}
 			}
-			out, err := fn(ctx, s, in)
-			if err != nil {
-				return nil, err
-			}
-			return encodeReply(encoders, out)
+			return call(ctx, s, in, reply)
 		},
 		failure: func(_ json.RawMessage, e *events.Error) events.Payload {
 			return events.Failure{Error: *e, Event: event}

@@ -80,7 +80,7 @@ func keysCreateCommand() *cobra.Command {
 	f.StringVar(&n.Name, "name", "", "what the key is for (required)")
 	f.StringVar(&n.User, "user", "", "who the program acts as (required)")
 	f.StringVar(&o.tenant, "tenant", app.DevTenant, "the tenant of the key")
-	f.StringVar(&role, "role", "member", "member or admin")
+	f.StringVar(&role, "role", "member", "member, admin or publisher")
 	cmd.MarkFlagRequired("name")
 	cmd.MarkFlagRequired("user")
 	return cmd

@@ -209,7 +209,7 @@ func TestTokenNewRefuses(t *testing.T) {
 		want string
 	}{
 		{[]string{"--user", "ada"}, "there is no secret to sign with"},
-		{[]string{"--user", "ada", "--role", "king"}, "not one of member, admin"},
+		{[]string{"--user", "ada", "--role", "king"}, "not one of member, admin, publisher"},
 		{[]string{"--user", "ada", "--tenant", ""}, "--tenant is empty"},
 		{[]string{"--user", "ada", "--ttl", "-1s"}, "not a positive duration"},
 		{nil, `"user" not set`},

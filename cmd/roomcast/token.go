@@ -35,7 +35,7 @@ func tokenNewCommand() *cobra.Command {
 	o.add(f)
 	f.StringVar(&o.user, "user", "", "whose token it is (required)")
 	f.StringVar(&o.tenant, "tenant", app.DevTenant, "the tenant of the user")
-	f.StringVar(&o.role, "role", "member", "member or admin")
+	f.StringVar(&o.role, "role", "member", "member, admin or publisher")
 	f.BoolVar(&o.operator, "operator", false, "let the user see the whole server in /monitor")
 	f.DurationVar(&o.ttl, "ttl", time.Hour, "how long it is valid")
 	cmd.MarkFlagRequired("user")
@@ -49,8 +49,8 @@ func newToken(cmd *cobra.Command, o tokenOptions) error {
 	}
 	role := auth.Role(strings.ToUpper(o.role))
 	switch {
-	case role != auth.Member && role != auth.Admin:
-		return fmt.Errorf("--role: %q is not one of member, admin", o.role)
+	case !role.Valid():
+		return fmt.Errorf("--role: %q is not one of member, admin, publisher", o.role)
 	case o.user == "":
 		return errors.New("--user is empty")
 	case o.tenant == "":

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"strings"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -11,7 +13,10 @@ import (
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/history"
+	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/socketio"
+	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
 
@@ -43,6 +48,70 @@ func (p *publisher) Publish(room events.Room, pos cluster.Position, payload even
 // PublishRaw implements [history.Publisher].
 func (p *publisher) PublishRaw(room events.Room, pos cluster.Position, event string, data json.RawMessage) {
 	p.server.PublishRaw("/", room, pos, event, data)
+}
+
+// PublishLive implements [publish.Live].
+func (p *publisher) PublishLive(room events.Room, event string, data json.RawMessage) {
+	p.server.PublishRaw("/", room, cluster.Position{}, event, data)
+}
+
+// roomOwners are the rows that rooms are of.
+type roomOwners struct{ db *store.DB }
+
+var _ publish.Rooms = roomOwners{}
+
+// Owner implements [publish.Rooms].
+func (r roomOwners) Owner(ctx context.Context, room events.Room) (auth.RoomKind, string, error) {
+	kind, id, found := splitRoom(room)
+	if !found {
+		return r.bareOwner(ctx, id)
+	}
+	var tenant string
+	var err error
+	switch kind {
+	case "tenant":
+		tenant = id
+	case "widget":
+		tenant, err = r.db.Widgets().Widget(ctx, id)
+	case "listener", "listener_test", "listener:app_page":
+		var l listener.Listener
+		l, err = r.db.Listeners().Listener(ctx, id)
+		tenant = l.Tenant
+		if page := kind == "listener:app_page"; err == nil && page != (l.Kind == listener.AppPage) {
+			err = publish.ErrNotFound
+		}
+	default:
+		err = publish.ErrNotFound
+	}
+	if errors.Is(err, bridge.ErrNotFound) || errors.Is(err, listener.ErrNotFound) {
+		err = publish.ErrNotFound
+	}
+	return kind, tenant, err
+}
+
+// splitRoom returns what the room of a row is called, and the id of the row.
+func splitRoom(room events.Room) (kind auth.RoomKind, id string, found bool) {
+	at := strings.LastIndexByte(string(room), ':')
+	if strings.HasPrefix(string(room), "tenant:") { // ids of tenants are anything
+		at = len("tenant")
+	}
+	if at < 0 {
+		return "", string(room), false
+	}
+	return auth.RoomKind(room[:at]), string(room[at+1:]), true
+}
+
+// bareOwner is that of a room which is named by the id of its row alone.
+func (r roomOwners) bareOwner(ctx context.Context, id string) (auth.RoomKind, string, error) {
+	run, err := r.db.Workflows().Run(ctx, id)
+	if !errors.Is(err, workflow.ErrNotFound) {
+		return "run", run.Tenant, err
+	}
+	room, err := r.db.Chats().Room(ctx, id)
+	if errors.Is(err, chat.ErrNotFound) {
+		err = publish.ErrNotFound
+	}
+	return "chat", room.Tenant, err
 }
 
 // runs are workflows as widgets need them.

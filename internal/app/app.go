@@ -30,7 +30,9 @@ import (
 	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/peers"
+	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
@@ -76,10 +78,13 @@ type App struct {
 	bridge    *bridge.Service
 	listeners *listener.Service
 	history   *history.Service
+	once      *once.Service
+	publish   *publish.Service
 	socket    *socketio.Server
 	bus       cluster.Bus // nil if this server is alone, as are peers
 	peers     *peers.Service
-	canary    *canary.Canary // nil if there is none
+	canary    *canary.Canary      // nil if there is none
+	exchange  *logstream.Exchange // nil without a bus
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -204,14 +209,21 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 		Check:  func(event string, data []byte) error { return contract.Outbound("/", event, data) },
 		Limits: history.Limits{Count: c.History.Count, Age: c.History.Age},
 	})
+	a.once = once.New(once.Options{
+		Store: a.db.Once(), Logger: a.log, Keep: c.Once.Keep, Lease: onceLease(c.Socket.HandlerTimeout), Harmless: changedNothing,
+	})
+	a.publish = publish.New(publish.Options{
+		Contract: contract, Rooms: roomOwners{a.db}, History: a.history, Live: out, Once: a.once, Logger: a.log,
+		MaxBatch: c.Publish.MaxBatch, Wait: c.Socket.HandlerTimeout,
+	})
 	a.listeners = listener.NewService(a.db.Listeners(), a.history)
 }
 
 func (a *App) newSocket(contract *asyncapi.Contract) {
 	c := a.opts.Config.Socket
 	spaces := []namespaces.Namespace{
-		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners, History: a.history}),
-		monitor.New(a.lines),
+		root.New(root.Services{Chat: a.chat, Workflows: a.workflows, Widgets: a.bridge, Listeners: a.listeners, History: a.history, Once: a.once}),
+		monitor.New(a.lines, a.watchers()),
 	}
 	var served []socketio.Namespace
 	for _, ns := range spaces {

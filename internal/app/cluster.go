@@ -37,10 +37,8 @@ func (a *App) newBus() error {
 	}
 	a.peers = peers.New(peers.Options{Notes: a.bus, Logger: a.log})
 	a.revocations.Announce(func() { a.bus.Send(cluster.Note{Topic: noteRevoked}) })
+	a.newExchange()
 	a.bus.Listen(noteRevoked, func(cluster.Note) { a.revocations.Wake() })
-	if a.opts.Config.Store.Driver == config.SQLite {
-		a.log.Warn("servers on one Redis should share a database: set store.driver to postgres, unless this is the only one of this program")
-	}
 	return nil
 }
 
@@ -104,7 +102,7 @@ const watchInterval = 500 * time.Millisecond
 func (a *App) watchBus(ctx context.Context) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	up := true // so that one that never comes up is told
+	up, came := true, int64(0) // so that one that never comes up is told
 	for began := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -112,14 +110,18 @@ func (a *App) watchBus(ctx context.Context) {
 		case <-tick.C:
 		}
 		s := a.bus.Status()
-		if s.Up == up || time.Since(began) < watchInterval { // it may still be connecting
+		changed, back := s.Up != up, s.Reconnects > came
+		if time.Since(began) < watchInterval { // it may still be connecting
 			continue
 		}
-		up = s.Up
-		if up {
-			a.log.Info("the bus is up: this server is one of the cluster again", "since", s.Since, "lost", s.Lost)
-		} else {
+		up, came = s.Up, s.Reconnects
+		switch {
+		case changed && !up:
 			a.log.Error("the bus is down: this server goes on alone", "since", s.Since, "reason", s.Error, "waiting", s.Waiting)
+		case changed:
+			a.log.Info("the bus is up: this server is one of the cluster again", "since", s.Since, "lost", s.Lost)
+		case up && back:
+			a.log.Warn("the bus was down for a moment", "since", s.Since, "lost", s.Lost)
 		}
 	}
 }

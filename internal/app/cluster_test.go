@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +40,13 @@ func several(t *testing.T, n int, change func(*config.Config)) (servers []*serve
 // enter enters a namespace with a CONNECT payload.
 func enter(t *testing.T, s *servertest.Server, namespace, payload string) *websocket.Client {
 	t.Helper()
+	c, _ := enterAs(t, s, namespace, payload)
+	return c
+}
+
+// enterAs is enter, and returns the answer.
+func enterAs(t *testing.T, s *servertest.Server, namespace, payload string) (c *websocket.Client, welcome string) {
+	t.Helper()
 	c, _, err := websocket.Dial(t.Context(), s.URL+"/socket.io/?EIO=4&transport=websocket", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -52,10 +61,11 @@ func enter(t *testing.T, s *servertest.Server, namespace, payload string) *webso
 		prefix += namespace + ","
 	}
 	c.WriteMessage(websocket.OpText, []byte(prefix+payload))
-	if _, b, err := c.ReadMessage(); err != nil || !strings.HasPrefix(string(b), prefix+`{"sid"`) {
+	_, b, err := c.ReadMessage()
+	if err != nil || !strings.HasPrefix(string(b), prefix+`{"sid"`) {
 		t.Fatalf("CONNECT was answered with %s %v", b, err)
 	}
-	return c
+	return c, string(b)
 }
 
 // reads waits for a packet with a text in it.
@@ -98,4 +108,68 @@ func TestRevocationsReachEveryServer(t *testing.T) {
 		t.Fatalf("disabling the key: %d", status)
 	}
 	reads(t, byKey, "CREDENTIAL_REVOKED")
+}
+
+// Who watches one server sees the lines and numbers of all, as far as the user
+// may.
+func TestMonitorShowsAllServers(t *testing.T) {
+	servers, _ := several(t, 2, func(c *config.Config) { c.Monitor.StatsInterval = 100 * time.Millisecond })
+	a, b := servers[0], servers[1]
+	idOf := func(s *servertest.Server) string {
+		h, _ := ready(s)
+		return h.Instance.ID
+	}
+	list := func(tenant string) { // refused, and so logged
+		a.Do(a.Token("eve", tenant, auth.Member), "GET", "/api/v1/revocations", nil, nil)
+	}
+	list("early")
+	operator := enter(t, b, "/monitor", `{"token":"`+b.Sign(auth.Identity{User: "op", Permissions: []auth.Permission{auth.Operate}}, time.Hour)+`"}`)
+	from := func(c *websocket.Client, s *servertest.Server, text string) {
+		t.Helper()
+		for !strings.Contains(reads(t, c, text), `"id":"`+idOf(s)+`"`) {
+		}
+	}
+	from(operator, a, `"server is ready"`)
+	from(operator, a, `"eve"`)
+	from(operator, a, `["stats"`)
+	from(operator, b, `["stats"`)
+	list("late")
+	from(operator, a, `"eve"`)
+
+	admin := enter(t, b, "/monitor", `{"token":"`+b.Token("ada", "acme", auth.Admin)+`"}`)
+	list("other")
+	list("acme")
+	line := reads(t, admin, `"eve"`)
+	if !strings.Contains(line, `"acme"`) || !strings.Contains(line, idOf(a)) {
+		t.Errorf("an administrator of acme sees %s", line)
+	}
+}
+
+// A client of a server that stops goes on at another: its session was saved
+// before the end, with what nobody has sent it yet.
+func TestSessionsOutliveTheirServer(t *testing.T) {
+	servers, _ := several(t, 2, nil)
+	a, b := servers[0], servers[1]
+	token := a.Token("ada", app.DevTenant, auth.Member)
+	c, welcome := enterAs(t, a, "/", `{"token":"`+token+`"}`)
+	c.WriteMessage(websocket.OpText, []byte(`420["join_room","tenant:`+app.DevTenant+`"]`))
+	reads(t, c, `"ok":true`)
+	stopped := make(chan error)
+	go func() { stopped <- a.Stop() }()
+	_, _, err := c.ReadMessage()
+	var closed *websocket.CloseError
+	if !errors.As(err, &closed) || closed.Code != websocket.StatusGoingAway {
+		t.Errorf("the connection ended with %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	var session struct{ SID, PID string }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(welcome, "40")), &session); err != nil {
+		t.Fatal(err)
+	}
+	_, again := enterAs(t, b, "/", `{"token":"`+token+`","pid":"`+session.PID+`"}`)
+	if !strings.Contains(again, session.SID) {
+		t.Errorf("it began anew: %s, before %s", again, welcome)
+	}
 }

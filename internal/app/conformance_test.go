@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 		seen[key] = true
 	}
 	want := map[string]bool{}
-	for _, ns := range []namespaces.Namespace{root.New(root.Services{}), monitor.New(nil)} {
+	for _, ns := range []namespaces.Namespace{root.New(root.Services{}), monitor.New(nil, nil)} {
 		for _, r := range renewal.Extend(ns, nil).Routes {
 			key := "in " + ns.Name + " " + r.Event
 			want[key] = true

@@ -2,6 +2,9 @@ package app_test
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"github.com/roomcast/roomcast/internal/cluster/clustertest"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/eventually"
+	"github.com/roomcast/roomcast/internal/redis/redistest"
 	"github.com/roomcast/roomcast/internal/servertest"
 	"github.com/roomcast/roomcast/internal/websocket"
 )
@@ -161,4 +165,69 @@ func refusesAll(t *testing.T, ctx context.Context, s *servertest.Server, protoco
 			t.Errorf("%.40s: %s, want %s", packet, got, want)
 		}
 	}
+}
+
+// With a real Redis, in each of the three ways: canaries come back through it,
+// a server without it goes on and says so, and all is well when it is back.
+func TestReadinessOnRedis(t *testing.T) {
+	for _, adapter := range []string{"classic", "sharded", "streams"} {
+		t.Run(adapter, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t, redistest.Options{})
+			s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) {
+				c.Redis.Adapter, c.Redis.URL = adapter, config.Secret(server.URL())
+				c.Redis.MaxWait, c.Redis.Timeout = 200*time.Millisecond, time.Second
+				c.Health.Canary.Limit = 2 * time.Second
+			}})
+			h := becomes(t, s, 200, "ready")
+			canaries := func(above float64) float64 {
+				var n float64
+				eventually.True(t, func() bool {
+					n = metric(t, s, `roomcast_canary_latency_seconds_count{way="bus"}`)
+					return n > above
+				})
+				return n
+			}
+			heard := canaries(0)
+			server.Kill()
+			h = becomes(t, s, 200, "degraded")
+			if c := h.Checks["bus"]; c.Why == "" || !h.Checks["canary"].OK {
+				t.Errorf("%+v", h)
+			}
+			if metric(t, s, "roomcast_bus_up") != 0 || s.App.Stats().Bus.Status != "down" {
+				t.Error("metrics and stats do not tell that the bus is down")
+			}
+			server.Restart()
+			becomes(t, s, 200, "ready")
+			canaries(heard + 2)
+			if n := metric(t, s, "roomcast_bus_reconnects_total"); n < 1 {
+				t.Errorf("%v reconnects", n)
+			}
+		})
+	}
+}
+
+// metric returns a figure of /metrics.
+func metric(t *testing.T, s *servertest.Server, name string) float64 {
+	t.Helper()
+	res, err := http.Get(s.URL + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(body)) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return 0
 }

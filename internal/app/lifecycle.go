@@ -37,17 +37,24 @@ func (a *App) Run(ctx context.Context) error {
 	if a.bus != nil {
 		running.Go(func() { a.bus.Run(background) })
 		running.Go(func() { a.watchBus(background) })
+		running.Go(func() { a.exchange.Run(background) })
 	}
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
 	running.Go(func() { a.sessions.Run(background) })
 	running.Go(func() { a.history.Run(background) })
+	running.Go(func() { a.once.Run(background) })
 	running.Go(func() {
-		a.lines.Run(background, func(l logstream.Line) { monitor.PublishLine(a.publishToMonitor, l) })
+		a.lines.Run(background, func(l logstream.Line) {
+			monitor.PublishLine(a.publishToMonitor, l)
+			if a.exchange != nil {
+				a.exchange.Share(l)
+			}
+		})
 	})
 	running.Go(func() {
-		monitor.RunStats(background, a.opts.Config.Monitor.StatsInterval, a.publishStats, a.Stats)
+		monitor.RunStats(background, a.opts.Config.Monitor.StatsInterval, a.publishStats, a.ownStats)
 	})
 	failed := make(chan error, len(a.addrs))
 	for _, l := range a.addrs {

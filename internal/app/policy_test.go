@@ -21,7 +21,7 @@ import (
 // without would be refused, and a row without a route protects nothing.
 func TestEveryEventHasAPolicy(t *testing.T) {
 	routed := map[string]bool{}
-	for _, ns := range []namespaces.Namespace{root.New(root.Services{}), monitor.New(logstream.New(1))} {
+	for _, ns := range []namespaces.Namespace{root.New(root.Services{}), monitor.New(logstream.New(1), nil)} {
 		for _, r := range renewal.Extend(ns, nil).Routes {
 			routed[r.Event] = true
 		}
@@ -88,11 +88,11 @@ func TestRightsInTheDocumentation(t *testing.T) {
 	}
 	var want []string
 	for a, what := range auth.Actions() {
-		want = append(want, strings.Join(strings.Fields(fmt.Sprintf("| `%s` | %s | %s | %s |", a, what, mark(auth.Member, a), mark(auth.Admin, a))), " "))
+		want = append(want, strings.Join(strings.Fields(fmt.Sprintf("| `%s` | %s | %s | %s | %s |", a, what, mark(auth.Member, a), mark(auth.Admin, a), mark(auth.Publisher, a))), " "))
 	}
 	var got []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `[a-z]+:[a-z]+` \\| .*\\|$").FindAllString(string(raw), -1) {
-		if strings.Count(row, "|") == 5 {
+		if strings.Count(row, "|") == 6 {
 			got = append(got, strings.Join(strings.Fields(row), " "))
 		}
 	}

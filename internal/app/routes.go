@@ -25,6 +25,7 @@ func (a *App) routes() (http.Handler, error) {
 		Authenticate: a.auth.Authenticate, Workflows: a.workflows, Listeners: a.listeners, Widgets: a.db.Widgets(),
 		Keys: a.keys, Revocations: a.revocations,
 		Logger: a.log, MaxBody: int64(a.opts.Config.Server.MaxBody),
+		Publish: a.publish, MaxPublish: int64(a.opts.Config.Publish.MaxBody), Once: a.once, Timeout: a.opts.Config.Socket.HandlerTimeout,
 	})))
 	mux.Handle("GET /metrics", a.metrics())
 	mux.HandleFunc("GET /health/live", a.live)

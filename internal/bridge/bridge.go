@@ -16,6 +16,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/pace"
 	"github.com/roomcast/roomcast/internal/rooms"
 )
@@ -171,6 +172,12 @@ func (s *Service) execute(ctx context.Context, session Session, c Connect) (Conn
 	if err != nil {
 		return Connected{}, err
 	}
+	if once.Again(ctx) { // it may have been started, and may be over
+		if err := s.opts.Runs.Start(ctx, run); err != nil {
+			return Connected{}, err
+		}
+		return Connected{RunID: run.ID, Through: run.Through}, s.Rebind(ctx, session, c.WidgetID, run.ID)
+	}
 	b := s.bind(session, c.WidgetID, run)
 	b.start(run.Through, true)
 	s.table.Join(run.ID, b)
@@ -201,4 +208,23 @@ func (s *Service) Refresh(ctx context.Context, session Session, widgetID, tenant
 		input = b.run.Input
 	}
 	return s.execute(ctx, session, Connect{WidgetID: widgetID, WorkflowID: b.run.WorkflowID, TenantID: tenantID, Input: input})
+}
+
+// Rebind brings a widget to a run that was started for it before, maybe in
+// another session: it is told of the run, and gets what has happened in it and
+// what will. One that shows the run is left alone.
+func (s *Service) Rebind(ctx context.Context, session Session, widgetID, runID string) error {
+	if b := s.find(session, widgetID); b != nil && b.run.ID == runID {
+		return nil
+	}
+	run, err := s.opts.Runs.Find(ctx, session.Identity(), runID, false)
+	if err != nil {
+		return err
+	}
+	c := Connect{WidgetID: widgetID, Mode: events.WidgetExecute, Since: &events.Since{Epoch: s.opts.Epoch}}
+	if err := s.admit(ctx, session.Identity(), c, run.Tenant); err != nil {
+		return err
+	}
+	_, err = s.subscribe(ctx, session, c, run)
+	return err
 }

@@ -22,7 +22,7 @@ func (s *Service) subscribe(ctx context.Context, session Session, c Connect, run
 			s.unbind(session, c.WidgetID)
 		}
 	}()
-	through, err := s.follow(ctx, b, out, since, gap)
+	through, err := s.follow(ctx, b, c.Mode, out, since, gap)
 	if err != nil {
 		return Connected{}, err
 	}
@@ -64,7 +64,7 @@ func (s *Service) resume(ctx context.Context, run Run, since *events.Since) (aft
 // follow brings a widget to where its run is, and lets it have what comes
 // after the offset that it returns. A widget that has got something already
 // gets what it has missed.
-func (s *Service) follow(ctx context.Context, b *binding, out *sender, since *uint64, gap *events.Gap) (through uint64, err error) {
+func (s *Service) follow(ctx context.Context, b *binding, mode events.WidgetMode, out *sender, since *uint64, gap *events.Gap) (through uint64, err error) {
 	connected := false
 	var from uint64
 	if since != nil {
@@ -80,7 +80,7 @@ func (s *Service) follow(ctx context.Context, b *binding, out *sender, since *ui
 			return h.Through, b.catchUp(out, h)
 		}
 		connected, through = true, h.Through
-		out.Emit(b.connected(events.WidgetSubscribe, h), len(h.Context))
+		out.Emit(b.connected(mode, h), len(h.Context))
 		if gap != nil {
 			out.Emit(*gap, updateFrame)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/once"
 )
 
 // A Publisher sends an event to a room. It knows the epoch of positions, which
@@ -126,7 +127,12 @@ func (s *Service) Open(ctx context.Context, id *auth.Identity, tenant string) (R
 	if tenant != "" && !id.Can(auth.Chat, tenant) {
 		return Room{}, events.NotFound("tenant", tenant)
 	}
-	r := Room{ID: uuid.NewString(), Tenant: tenant, Owner: id.User, At: time.Now().UTC()}
+	if once.Again(ctx) {
+		if made, err := s.opts.Store.Room(ctx, once.ID(ctx, "chat room")); !errors.Is(err, ErrNotFound) {
+			return made, err
+		}
+	}
+	r := Room{ID: once.ID(ctx, "chat room"), Tenant: tenant, Owner: id.User, At: time.Now().UTC()}
 	if err := s.opts.Store.CreateRoom(ctx, r); err != nil {
 		return Room{}, fmt.Errorf("creating chat room: %w", err)
 	}
@@ -155,40 +161,47 @@ func (s *Service) Recent(ctx context.Context, r Room) ([]Message, error) {
 }
 
 // Say stores a message and sees to it that it is answered. tenant, unless "",
-// must be the room's.
-func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, text string, action Action) (Room, error) {
+// must be the room's. One that is to be said once and was stored before is left
+// alone: it has been answered, or will be.
+func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, text string, action Action) (Message, error) {
 	r, err := s.Room(ctx, id, roomID)
 	if err != nil {
-		return Room{}, err
+		return Message{}, err
 	}
 	if r, err = s.bind(ctx, id, r, tenant); err != nil {
-		return Room{}, err
+		return Message{}, err
+	}
+	key := once.Key(ctx, "chat message")
+	if once.Again(ctx) {
+		if said, err := s.opts.Store.Said(ctx, roomID, key); !errors.Is(err, ErrNotFound) {
+			return said, err
+		}
 	}
 	q, err := s.hold(roomID)
 	if err != nil {
-		return Room{}, err
+		return Message{}, err
 	}
 	defer s.drop(roomID, q)
 	q.saying.Lock()
 	defer q.saying.Unlock()
 	if s.waiting(q) >= s.opts.Waiting {
-		return Room{}, events.Errorf(events.CodeConflict, "%d messages already wait for an answer: wait for one", s.opts.Waiting)
+		return Message{}, events.Errorf(events.CodeConflict, "%d messages already wait for an answer: wait for one", s.opts.Waiting)
 	}
 	if err := ctx.Err(); err != nil {
-		return Room{}, err
+		return Message{}, err
 	}
 	owner := s.opts.Owner()
 	if owner == "" {
-		return Room{}, events.Errorf(events.CodeConflict, "the server has been away from its database: send it again in a moment")
+		return Message{}, events.Errorf(events.CodeConflict, "the server has been away from its database: send it again in a moment")
 	}
 	// From here on it is answered: nothing may refuse what has been stored, or
 	// a client that says it again gets two answers.
-	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{RoomID: r.ID, Speaker: User, User: id.User, Text: text, Action: action, At: time.Now().UTC(), Owner: owner})
+	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{RoomID: r.ID, Speaker: User, User: id.User, Text: text, Action: action, At: time.Now().UTC(), Owner: owner, Key: key})
 	if err != nil {
-		return Room{}, fmt.Errorf("storing message: %w", err)
+		return Message{}, fmt.Errorf("storing message: %w", err)
 	}
 	s.enqueue(q, Turn{Identity: id, Room: r, Message: m})
-	return r, nil
+	return m, nil
 }
 
 // bind checks the tenant of a message, and gives it to a room that has none.

@@ -229,7 +229,10 @@ func TestRoomsAreTheirOwners(t *testing.T) {
 	if _, err := f.svc.Say(ctx, many, shared, "", "x", chat.None); code(err) != events.CodeValidation {
 		t.Errorf("without a tenant: %v", err)
 	}
-	if r, err := f.svc.Say(ctx, many, shared, "other", "x", chat.None); err != nil || r.Tenant != "other" {
+	if _, err := f.svc.Say(ctx, many, shared, "other", "x", chat.None); err != nil {
+		t.Error(err)
+	}
+	if r, err := f.svc.Room(ctx, many, shared); err != nil || r.Tenant != "other" {
 		t.Errorf("%+v %v", r, err)
 	}
 	if _, err := f.svc.Say(ctx, many, shared, "acme", "x", chat.None); code(err) != events.CodeNotFound {

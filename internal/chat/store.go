@@ -25,6 +25,8 @@ type Message struct {
 	At      time.Time
 	// Owner is the instance that answers a message of a user, "" if none does.
 	Owner string
+	// Key is unique in the room; "" is none. It is only written.
+	Key string
 }
 
 // Speaker is who said something.
@@ -71,6 +73,8 @@ type Store interface {
 	BindRoom(ctx context.Context, id, tenant string) (Room, error)
 	// Append numbers a message and stores it.
 	Append(ctx context.Context, m Message) (Message, error)
+	// Said returns the message of a room that was stored with a key.
+	Said(ctx context.Context, roomID, key string) (Message, error)
 	// Messages returns the latest of a room, oldest first.
 	Messages(ctx context.Context, roomID string, limit int) ([]Message, error)
 	// Answer numbers and stores the answer to a message of a user, unless that

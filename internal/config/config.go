@@ -25,6 +25,8 @@ type Config struct {
 	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
 	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
 	History  History  `mapstructure:"history" yaml:"history"`
+	Once     Once     `mapstructure:"once" yaml:"once"`
+	Publish  Publish  `mapstructure:"publish" yaml:"publish"`
 	Redis    Redis    `mapstructure:"redis" yaml:"redis"`
 }
 
@@ -121,6 +123,17 @@ type History struct {
 	Age   time.Duration `mapstructure:"age" yaml:"age"`
 }
 
+// Once is how long it is remembered what was asked for with an id.
+type Once struct {
+	Keep time.Duration `mapstructure:"keep" yaml:"keep"`
+}
+
+// Publish is what back ends may publish over HTTP.
+type Publish struct {
+	MaxBody  Size `mapstructure:"maxBody" yaml:"maxBody"`
+	MaxBatch int  `mapstructure:"maxBatch" yaml:"maxBatch"`
+}
+
 // Default returns the configuration without file, environment and flags.
 func Default() Config {
 	return Config{
@@ -153,6 +166,8 @@ func Default() Config {
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
 		History:  History{Count: 1000, Age: 24 * time.Hour},
+		Once:     Once{Keep: 24 * time.Hour},
+		Publish:  Publish{MaxBody: 8 << 20, MaxBatch: 1000},
 		Redis:    defaultRedis(),
 	}
 }

@@ -133,6 +133,7 @@ func TestCheck(t *testing.T) {
 	c.Auth.Failures.Limit = 0
 	c.Store.Driver, c.Store.MaxConns, c.Store.MaxIdle, c.Store.Timeout = "oracle", 1, 4, 0
 	c.Instance.Heartbeat = 4 * time.Second
+	c.Server.DrainDelay, c.Health.Canary.Limit = 5*time.Second, -1
 	c.Redis.Adapter, c.Redis.Timeout, c.Redis.Stream.Count = "pigeon", 0, 0
 	got := strings.Join(c.Check(), "\n")
 	for _, want := range []string{
@@ -141,7 +142,7 @@ func TestCheck(t *testing.T) {
 		"auth.issuers[0].secret: has 5 bytes", "auth.issuers[0].nextSecret: has 5 bytes", "auth.failures.limit: 0 is not",
 		`server.trustedProxies: "proxy" is not an address`, "auth.issuers[1].name: is missing", "auth.issuers[2].audience: is missing",
 		`store.driver: "oracle" is not one of sqlite, postgres`, "store.maxConns: 1 is too few", "store.maxIdle: 4 is not between 1 and store.maxConns",
-		"store.timeout: 0s", "instance.expiry: 10s is less than three times",
+		"store.timeout: 0s", "server.shutdownTimeout: 15s is less than twice", "health.canary.limit: -1ns is negative", "instance.expiry: 10s is less than three times",
 		`redis.adapter: "pigeon" is not one of none, classic, sharded, streams`, "redis.timeout: 0s", "redis.stream.count: 0 is not", "redis.addrs: is empty",
 	} {
 		if !strings.Contains(got, want) {
@@ -225,6 +226,18 @@ func TestWeakSecrets(t *testing.T) {
 		if (want == "") != (got == "") || !strings.Contains(got, want) || strings.Contains(got, "[0].secret") {
 			t.Errorf("%s: %q, want %q", secret, got, want)
 		}
+	}
+}
+
+func TestWarningOfRowsThatAreNotShared(t *testing.T) {
+	c := Default()
+	c.Redis.Adapter, c.Redis.URL = "streams", "redis://h"
+	if got := c.Warnings(); len(got) != 1 || !strings.HasPrefix(got[0], "store.driver: ") {
+		t.Errorf("%q", got)
+	}
+	c.Store.Driver = Postgres
+	if got := c.Warnings(); got != nil {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -179,7 +179,7 @@ func (c *Conn) sendFrame(frame []byte) error {
 	case c.poll == nil:
 		return c.ws.Load().SendShared(frame)
 	}
-	if c.poll.size > 0 && c.poll.size+len(frame) > c.srv.opts.SendLimit {
+	if !c.poll.fits(len(frame), c.srv.opts.SendLimit) {
 		c.closeLocked(ReasonSlow)
 		return ErrClosed
 	}

@@ -37,7 +37,9 @@
 // Output that a client does not fetch is bounded by [Options.SendLimit] bytes
 // for each connection, on either transport. What does not fit closes it with
 // [ReasonSlow]; a WebSocket client is told so by the close frame, a polling
-// client by the close packet. A single message is sent whatever its size.
+// client by the close packet. A single message is sent whatever its size: those
+// that are larger than the limit do not count against it, and may together
+// come to eight times as much.
 // [Conn.SendVolatile] drops what cannot leave at once, and counts it. Who has
 // much to say waits for [Conn.Drain] in between.
 //

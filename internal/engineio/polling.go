@@ -14,6 +14,7 @@ import (
 type polling struct {
 	frames    [][]byte // output that no GET has fetched
 	size      int      // bytes in frames
+	large     int      // of these in frames that are larger than the limit
 	waiting   bool     // a GET is being held
 	posting   bool     // a POST is being handled
 	upgrading bool     // the client has probed a WebSocket; a GET is not held for long
@@ -45,7 +46,7 @@ func (p *polling) signal() {
 }
 
 func (p *polling) drop() {
-	p.frames, p.size = nil, 0
+	p.frames, p.size, p.large = nil, 0, 0
 	p.tellFetched()
 }
 
@@ -54,6 +55,23 @@ func (p *polling) tellFetched() {
 		close(p.fetched)
 		p.fetched = nil
 	}
+}
+
+// largeLimits is how often the limit messages may come to that are larger than
+// it.
+const largeLimits = 8
+
+// fits reports whether another frame may be kept. One that is larger than the
+// limit does not count against it, and is counted here; one such always fits.
+func (p *polling) fits(n, limit int) bool {
+	if n <= limit {
+		return p.size-p.large+n <= limit
+	}
+	if p.large > 0 && p.large+n > largeLimits*limit {
+		return false
+	}
+	p.large += n
+	return true
 }
 
 // pendLocked keeps a frame for the next GET.

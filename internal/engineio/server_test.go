@@ -812,12 +812,26 @@ func TestSlowPollingClient(t *testing.T) {
 	}
 	f.expect(200, "1", q) // what was kept is gone; the client learns that it is over
 	f.expect(400, "", q)
-	// One message is sent whatever its size.
+	// One message is sent whatever its size, and does not count.
 	q = f.poll("EIO=4")
-	if err := (<-f.sessions).c.Reply(nil, make([]byte, 20_000)); err != nil {
-		t.Error(err)
+	c := (<-f.sessions).c
+	for _, size := range []int{5000, 20_000, 4000} {
+		if err := c.Reply(nil, make([]byte, size)); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 	f.expect(200, "", q)
+	for _, size := range []int{20_000, 5000} {
+		if err := c.Reply(nil, make([]byte, size)); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+	if err := c.Reply(nil, make([]byte, 50_000)); err != nil {
+		t.Error(err)
+	}
+	if c.Reply(nil, make([]byte, 20_000)) == nil {
+		t.Error("more than eight times the limit was kept")
+	}
 }
 
 func TestOriginAndCORS(t *testing.T) {

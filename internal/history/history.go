@@ -22,6 +22,7 @@ import (
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/once"
 )
 
 // A Publisher sends what has been stored to the sessions in a room. data is a
@@ -67,9 +68,10 @@ type Service struct {
 // so what waits is bounded by how many publish at once.
 type publication struct {
 	Publication
-	pos  cluster.Position
-	err  error
-	done *sync.WaitGroup
+	pos   cluster.Position
+	known bool // it was published before
+	err   error
+	done  *sync.WaitGroup
 }
 
 // New returns a Service.
@@ -91,6 +93,8 @@ type Message struct {
 	Room  events.Room
 	Event string
 	Data  json.RawMessage // the payload, an object without an offset
+	// Key makes the message be published once, while it is kept; "" is none.
+	Key string
 }
 
 // Result is what became of a message.
@@ -100,13 +104,14 @@ type Result struct {
 }
 
 // Publish numbers, stores and publishes a payload. When it returns the payload
-// has been published, or never will be; what has begun is not ended by ctx.
+// has been published, or never will be; what has begun is not ended by ctx. In
+// a request that is to happen once it is published once.
 func (s *Service) Publish(ctx context.Context, room events.Room, p events.Payload) (cluster.Position, error) {
 	data, err := json.Marshal(p)
 	if err != nil {
 		return cluster.Position{}, fmt.Errorf("encoding %s: %w", p.EventName(), err)
 	}
-	r := s.PublishAll(ctx, []Message{{room, p.EventName(), data}})[0]
+	r := s.PublishAll(ctx, []Message{{room, p.EventName(), data, once.Key(ctx, "publication")}})[0]
 	return r.Position, r.Err
 }
 
@@ -120,7 +125,7 @@ func (s *Service) PublishAll(ctx context.Context, messages []Message) []Result {
 	for i, m := range messages {
 		all[i] = &publication{done: &done}
 		if all[i].err = s.check(ctx, m); all[i].err == nil {
-			all[i].Publication = Publication{Room: m.Room, Event: m.Event, Data: validUTF8(m.Data), At: now}
+			all[i].Publication = Publication{Room: m.Room, Event: m.Event, Data: validUTF8(m.Data), At: now, Key: m.Key}
 			done.Add(1)
 		}
 	}

@@ -156,7 +156,7 @@ func (f *flaky) Heads(ctx context.Context, rooms []events.Room) (map[events.Room
 	return heads, err
 }
 
-func (f *flaky) Append(ctx context.Context, all []history.Publication) ([]uint64, error) {
+func (f *flaky) Append(ctx context.Context, all []history.Publication) ([]history.Number, error) {
 	if f.onAppend != nil {
 		if err := f.onAppend(all); err != nil {
 			return nil, err

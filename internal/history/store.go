@@ -23,6 +23,15 @@ type Publication struct {
 	Event string
 	Data  json.RawMessage
 	At    time.Time
+	// Key is unique in the room while it is kept; "" is none.
+	Key string
+}
+
+// A Number is what a publication was given. It is Known if it was stored
+// before, under the same key.
+type Number struct {
+	Offset uint64
+	Known  bool
 }
 
 // A Head is where the history of a room stands.
@@ -36,9 +45,9 @@ type Head struct {
 type Store interface {
 	// Epoch returns the name of the numbering, which is made with the database.
 	Epoch(ctx context.Context) (string, error)
-	// Append numbers publications in their order and stores all of them or
-	// none. It returns their offsets.
-	Append(ctx context.Context, all []Publication) ([]uint64, error)
+	// Append numbers publications in their order and stores all of them, but
+	// those whose key is there, or none.
+	Append(ctx context.Context, all []Publication) ([]Number, error)
 	// Entries returns those of a room after an offset, in order: at most limit,
 	// and no further one when they have size bytes together.
 	Entries(ctx context.Context, room events.Room, after uint64, limit, size int) ([]Entry, error)

@@ -28,7 +28,7 @@ func (s *Service) write() {
 		}
 		s.store(batch)
 		for _, p := range batch {
-			if p.err == nil {
+			if p.err == nil && !p.known {
 				s.published.Add(1)
 				s.opts.Publisher.PublishRaw(p.Room, p.pos, p.Event, events.WithOffset(p.Data, p.pos.Offset))
 			}
@@ -75,13 +75,13 @@ func (s *Service) append(batch []*publication) error {
 	for i, p := range batch {
 		all[i] = p.Publication
 	}
-	offsets, err := s.opts.Store.Append(ctx, all)
+	numbers, err := s.opts.Store.Append(ctx, all)
 	if err != nil {
 		err = fmt.Errorf("storing publication: %w", err)
 	}
 	for i, p := range batch {
 		if p.err = err; err == nil {
-			p.pos = s.Position(offsets[i])
+			p.pos, p.known = s.Position(numbers[i].Offset), numbers[i].Known
 		}
 	}
 	return err

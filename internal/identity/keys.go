@@ -90,7 +90,7 @@ func (k *Keys) Make(ctx context.Context, by, tenant string, n NewKey) (secret st
 	case n.Name == "" || utf8.RuneCountInString(n.Name) > 100:
 		return "", Key{}, events.FieldErrorf("name", "has to be 1 to 100 characters long")
 	case !n.Role.Valid():
-		return "", Key{}, events.FieldErrorf("role", "%q is not one of MEMBER, ADMIN", n.Role)
+		return "", Key{}, events.FieldErrorf("role", "%q is not one of MEMBER, ADMIN, PUBLISHER", n.Role)
 	case n.User == "" || len(n.User) > 128:
 		return "", Key{}, events.FieldErrorf("userID", "has to be 1 to 128 bytes long")
 	case tenant == "":

@@ -8,11 +8,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/once"
 )
 
 // Kind is what a row stands for.
@@ -82,7 +81,12 @@ func (s *Service) Create(ctx context.Context, id *auth.Identity, tenant, title s
 	case kind != Source && kind != AppPage:
 		return Listener{}, events.FieldErrorf("kind", "%q is not one of listener, app_page", kind)
 	}
-	l := Listener{ID: uuid.NewString(), Tenant: tenant, Kind: kind, Title: title, CreatedBy: id.User, CreatedAt: time.Now().UTC()}
+	if once.Again(ctx) {
+		if made, err := s.store.Listener(ctx, once.ID(ctx, "listener")); !errors.Is(err, ErrNotFound) {
+			return made, err
+		}
+	}
+	l := Listener{ID: once.ID(ctx, "listener"), Tenant: tenant, Kind: kind, Title: title, CreatedBy: id.User, CreatedAt: time.Now().UTC()}
 	return l, s.store.CreateListener(ctx, l)
 }
 

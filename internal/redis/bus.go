@@ -158,7 +158,7 @@ func (b *Bus) Run(ctx context.Context) error {
 		if time.Since(began) > b.opts.MaxWait {
 			wait = minWait
 		}
-		b.log.Warn("redis is away", "error", err, "retry", wait)
+		b.log.Debug("redis is away", "error", err, "retry", wait)
 		pause(ctx, wait)
 		wait = min(2*wait, b.opts.MaxWait)
 	}
@@ -188,7 +188,7 @@ func (b *Bus) live(ctx context.Context) error {
 		b.out.connect()
 		b.link.Store(l)
 		b.status.set(true, "")
-		b.log.Info("redis is there", "adapter", b.opts.Adapter)
+		b.log.Debug("redis is there", "adapter", b.opts.Adapter)
 		l.run(func() error { return l.write(ctx) })
 		<-l.ctx.Done()
 		b.link.Store(nil)

@@ -5,11 +5,12 @@ import (
 	"github.com/roomcast/roomcast/internal/identity"
 )
 
+const apiKeys = "/api/v1/tenants/{tenant}/api-keys"
+
 func (a *API) identityRoutes() {
-	const keys = "/api/v1/tenants/{tenant}/api-keys"
-	a.handle("GET "+keys, a.listKeys)
-	a.handle("POST "+keys, a.createKey)
-	a.handle("DELETE "+keys+"/{id}", a.disableKey)
+	a.handle("GET "+apiKeys, a.listKeys)
+	a.handle("POST "+apiKeys, a.createKey)
+	a.handle("DELETE "+apiKeys+"/{id}", a.disableKey)
 	a.handle("GET /api/v1/revocations", a.listRevocations)
 	a.handle("POST /api/v1/revocations", a.revoke)
 }

@@ -15,12 +15,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/once"
+	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
 
@@ -33,8 +36,15 @@ type Options struct {
 	Keys         *identity.Keys
 	Revocations  *identity.Revocations
 	Logger       *slog.Logger
-	// MaxBody bounds a request's body in bytes.
-	MaxBody int64
+	// Once does requests that have a key.
+	Once *once.Service
+	// Timeout bounds those, and waiting for one that is being done. Default
+	// 10 s.
+	Timeout time.Duration
+	Publish *publish.Service
+	// MaxBody bounds a request's body in bytes, MaxPublish that of what is
+	// published.
+	MaxBody, MaxPublish int64
 }
 
 // An API is the http.Handler of everything below /api/v1/.
@@ -45,12 +55,16 @@ type API struct {
 
 // New returns the API.
 func New(opts Options) *API {
+	if opts.Timeout <= 0 {
+		opts.Timeout = 10 * time.Second
+	}
 	a := &API{opts: opts, mux: http.NewServeMux()}
 	a.handle("GET /api/v1/me", a.me)
 	a.workflowRoutes()
 	a.runRoutes()
 	a.listenerRoutes()
 	a.identityRoutes()
+	a.handle(publishPattern, a.publish)
 	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, nil, events.Errorf(events.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
 	})
@@ -71,15 +85,27 @@ type request struct {
 // tenant is the tenant in the path.
 func (r *request) tenant() string { return r.PathValue("tenant") }
 
-// decode reads the body, which must be one JSON value of the right shape.
-func (r *request) decode(v any) error {
+// read reads the body. One that says that it is too large is not read at all.
+func (r *request) read() ([]byte, error) {
+	if r.ContentLength > r.max {
+		return nil, events.Errorf(events.CodeTooLarge, "the body is larger than %d bytes", r.max)
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(r.w, r.Body, r.max))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return events.Errorf(events.CodeTooLarge, "the body is larger than %d bytes", over.Limit)
+		return nil, events.Errorf(events.CodeTooLarge, "the body is larger than %d bytes", over.Limit)
 	case err != nil:
-		return events.Errorf(events.CodeInvalidRequest, "the body could not be read")
+		return nil, events.Errorf(events.CodeInvalidRequest, "the body could not be read")
+	}
+	return body, nil
+}
+
+// decode reads the body, which must be one JSON value of the right shape.
+func (r *request) decode(v any) error {
+	body, err := r.read()
+	if err != nil {
+		return err
 	}
 	if len(strings.TrimSpace(string(body))) == 0 {
 		body = []byte("{}")
@@ -138,16 +164,12 @@ func (a *API) handle(pattern string, fn func(r *request) (any, error)) {
 			a.fail(w, r, nil, err)
 			return
 		}
-		out, err := fn(&request{r.WithContext(auth.NewContext(r.Context(), id)), id, a.opts.MaxBody, w})
+		out, err := a.perform(pattern, &request{r.WithContext(auth.NewContext(r.Context(), id)), id, a.opts.MaxBody, w}, fn)
 		if err != nil {
 			a.fail(w, r, id, err)
 			return
 		}
-		status := http.StatusOK
-		if c, ok := out.(created); ok {
-			status, out = http.StatusCreated, c.value
-		}
-		send(w, status, out)
+		send(w, out.Status, out.Body)
 	})
 }
 
@@ -217,7 +239,30 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, er
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
 	}
+	if status == http.StatusRequestEntityTooLarge {
+		rc := http.NewResponseController(w)
+		rc.EnableFullDuplex() // else the server would read first, and then answer
+		defer discard(rc, r)
+		w.Header().Set("Connection", "close")
+	}
 	send(w, status, map[string]any{"error": e})
+}
+
+// What is read of a body that is too large after it was refused.
+const (
+	discardBytes = 64 << 20
+	discardTime  = 5 * time.Second
+)
+
+// discard takes in the rest of a body that is too large. A connection that is
+// closed while its client still sends takes the answer with it.
+func discard(rc *http.ResponseController, r *http.Request) {
+	if r.Header.Get("Expect") != "" {
+		return // the client waits to be told, and has been
+	}
+	rc.Flush()
+	rc.SetReadDeadline(time.Now().Add(discardTime))
+	io.CopyN(io.Discard, r.Body, discardBytes)
 }
 
 // me says who the caller is.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
 
@@ -118,7 +119,7 @@ func (a *API) registerWidget(r *request) (any, error) {
 		return nil, err
 	}
 	if body.WidgetID == "" {
-		body.WidgetID = uuid.NewString()
+		body.WidgetID = once.ID(r.Context(), "widget")
 	}
 	if uuid.Validate(body.WidgetID) != nil || len(body.WidgetID) != 36 {
 		return nil, events.FieldErrorf("widgetID", "is not a UUID")

@@ -111,10 +111,23 @@ func (s *Server) Do(token, method, path string, body, out any) (status int) {
 		}
 		r = bytes.NewReader(raw)
 	}
-	req, err := http.NewRequest(method, s.URL+path, r)
+	res, raw := s.Send(token, method, path, http.Header{}, r)
+	if out != nil {
+		if err := json.Unmarshal(raw, out); err != nil {
+			s.t.Fatalf("%s %s answered %s: %v", method, path, raw, err)
+		}
+	}
+	return res.StatusCode
+}
+
+// Send sends a request with headers and returns the response and its body.
+func (s *Server) Send(token, method, path string, header http.Header, body io.Reader) (*http.Response, []byte) {
+	s.t.Helper()
+	req, err := http.NewRequest(method, s.URL+path, body)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	req.Header = header
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -127,12 +140,7 @@ func (s *Server) Do(token, method, path string, body, out any) (status int) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if out != nil {
-		if err := json.Unmarshal(raw, out); err != nil {
-			s.t.Fatalf("%s %s answered %s: %v", method, path, raw, err)
-		}
-	}
-	return res.StatusCode
+	return res, raw
 }
 
 // Log is a log that may be read while it is written.

@@ -99,8 +99,8 @@ func (l *link) message(t *engineio.Turn, data []byte, binary bool) error {
 	}
 	switch p.kind {
 	case typeDisconnect:
+		s.leaving()
 		l.forget(s)
-		s.trail.stop() // it does not come back to what it leaves by itself
 		l.control(control{session: s})
 		return nil
 	case typeEvent, typeBinaryEvent:

@@ -453,3 +453,21 @@ func recoverUnderLoad(t *testing.T, ordered bool) {
 	}
 	all.Wait()
 }
+
+// A client that leaves does not come back, even if its connection ends in the
+// same moment.
+func TestNoRecoveryAfterLeaving(t *testing.T) {
+	f := newRecovering(t, time.Minute)
+	for range 50 {
+		c, _ := f.travel(nil, "ann")
+		c.send("41")
+		c.Close()
+		f.until(func() bool { return f.srv.Stats().Connections == 0 })
+		again, recovered := f.travel(c, "ann")
+		if recovered {
+			t.Fatal("recovered")
+		}
+		again.Close()
+		f.until(func() bool { return f.srv.Stats().Connections == 0 })
+	}
+}

@@ -56,6 +56,7 @@ type Session struct {
 	closed    bool                 // Closed has been called
 	acks      map[uint64]func(Ack) // that are waited for
 	nextAck   uint64
+	leaves    bool          // its client has said so
 	departing bool          // it is leaving its rooms
 	places    []rooms.Place // where it was then
 	left      []string      // rooms that it left after its connection was cut
@@ -162,6 +163,9 @@ func (s *Session) bind(sp *space, id string, identity *auth.Identity, r *resumpt
 	if s.recoverable {
 		s.beRecoverable(r)
 	}
+	if s.leaves {
+		s.trail.stop()
+	}
 	return true
 }
 
@@ -198,6 +202,16 @@ func (s *Session) open(sock *socket.Socket) {
 	s.startLocked()
 	s.mu.Unlock()
 	s.finish()
+}
+
+// leaving notes that the client leaves of its own accord, before the library
+// knows: it will not come back to this session, even if the connection ends
+// first.
+func (s *Session) leaving() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaves = true
+	s.trail.stop()
 }
 
 // refused tells that the client may not enter.

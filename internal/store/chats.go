@@ -63,8 +63,8 @@ func appendMessage(tx transaction, m chat.Message) (chat.Message, error) {
 		return m, err
 	}
 	m.Seq = uint64(last) + 1
-	_, err := tx.exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At), m.Owner)
+	_, err := tx.exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at, owner, once_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At), m.Owner, m.Key)
 	return m, err
 }
 
@@ -108,6 +108,15 @@ func scanMessage(row scanner) (chat.Message, error) {
 }
 
 const messageColumns = `SELECT room_id, seq, speaker, user_id, text, action, at, owner FROM chat_messages `
+
+// Said implements [chat.Store].
+func (s Chats) Said(ctx context.Context, roomID, key string) (chat.Message, error) {
+	m, err := scanMessage(s.db.row(ctx, messageColumns+`WHERE room_id = ? AND once_key = ? AND once_key <> ''`, roomID, key))
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Message{}, chat.ErrNotFound
+	}
+	return m, err
+}
 
 // Messages implements [chat.Store].
 func (s Chats) Messages(ctx context.Context, roomID string, limit int) ([]chat.Message, error) {

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,49 +38,105 @@ func (s History) Epoch(ctx context.Context) (epoch string, err error) {
 // room locks its head until the end of the transaction, so that numbers become
 // visible in their order; heads are locked in one order, so that two servers
 // do not wait for each other.
-func (s History) Append(ctx context.Context, all []history.Publication) ([]uint64, error) {
-	wanted := make(map[events.Room]uint64)
-	for _, p := range all {
-		wanted[p.Room]++
+func (s History) Append(ctx context.Context, all []history.Publication) ([]history.Number, error) {
+	byRoom := make(map[events.Room][]int)
+	for i, p := range all {
+		byRoom[p.Room] = append(byRoom[p.Room], i)
 	}
-	offsets := make([]uint64, len(all))
+	numbers := make([]history.Number, len(all))
 	err := s.db.tx(ctx, func(tx transaction) error {
-		next := make(map[events.Room]uint64, len(wanted))
-		for _, room := range slices.Sorted(maps.Keys(wanted)) {
-			var head int64
-			err := tx.row(`INSERT INTO history_heads (room, head, trimmed) VALUES (?, ?, 0)
-				ON CONFLICT (room) DO UPDATE SET head = history_heads.head + excluded.head RETURNING head`, string(room), int64(wanted[room])).Scan(&head)
-			if err != nil {
+		for _, room := range slices.Sorted(maps.Keys(byRoom)) {
+			if err := number(tx, room, byRoom[room], all, numbers); err != nil {
 				return err
 			}
-			next[room] = uint64(head) - wanted[room] + 1
 		}
-		for i, p := range all {
-			offsets[i] = next[p.Room]
-			next[p.Room]++
-		}
-		return insertPublications(tx, all, offsets)
+		return insertPublications(tx, all, numbers)
 	})
-	return offsets, err
+	return numbers, err
+}
+
+// number gives numbers to the publications of one room, those at the indexes
+// of.
+func number(tx transaction, room events.Room, of []int, all []history.Publication, numbers []history.Number) error {
+	keys := make(map[string]int) // the first with each key
+	for _, i := range of {
+		if _, twice := keys[all[i].Key]; all[i].Key != "" && !twice {
+			keys[all[i].Key] = i
+		}
+	}
+	if len(keys) > 0 { // locked before it is read, so that nobody adds one meanwhile
+		if _, err := advance(tx, room, 0); err != nil {
+			return err
+		}
+	}
+	for key, i := range keys {
+		var seq int64
+		err := tx.row(`SELECT seq FROM history WHERE room = ? AND once_key = ? AND once_key <> ''`, string(room), key).Scan(&seq)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		numbers[i] = history.Number{Offset: uint64(seq), Known: err == nil}
+	}
+	var fresh []int
+	for _, i := range of {
+		first, keyed := keys[all[i].Key]
+		numbers[i].Known = numbers[i].Known || keyed && first != i
+		if !numbers[i].Known {
+			fresh = append(fresh, i)
+		}
+	}
+	if len(fresh) > 0 {
+		head, err := advance(tx, room, len(fresh))
+		if err != nil {
+			return err
+		}
+		for n, i := range fresh {
+			numbers[i].Offset = head - uint64(len(fresh)-n-1)
+		}
+	}
+	for _, i := range of {
+		if first, keyed := keys[all[i].Key]; keyed {
+			numbers[i].Offset = numbers[first].Offset
+		}
+	}
+	return nil
+}
+
+// advance takes n numbers of a room and returns the last.
+func advance(tx transaction, room events.Room, n int) (uint64, error) {
+	var head int64
+	err := tx.row(`INSERT INTO history_heads (room, head, trimmed) VALUES (?, ?, 0)
+		ON CONFLICT (room) DO UPDATE SET head = history_heads.head + excluded.head RETURNING head`, string(room), n).Scan(&head)
+	return uint64(head), err
 }
 
 // insertRows is how many rows one statement inserts.
 const insertRows = 100
 
-func insertPublications(tx transaction, all []history.Publication, offsets []uint64) error {
-	for len(all) > 0 {
-		n := min(len(all), insertRows)
-		args := make([]any, 0, 5*n)
-		for i, p := range all[:n] {
-			args = append(args, string(p.Room), int64(offsets[i]), p.Event, string(p.Data), micros(p.At))
+func insertPublications(tx transaction, all []history.Publication, numbers []history.Number) error {
+	const columns = 6
+	args := make([]any, 0, columns*min(len(all), insertRows))
+	flush := func() error {
+		if len(args) == 0 {
+			return nil
 		}
-		query := `INSERT INTO history (room, seq, event, data, at) VALUES (?, ?, ?, ?, ?)` + strings.Repeat(`, (?, ?, ?, ?, ?)`, n-1)
-		if _, err := tx.exec(query, args...); err != nil {
-			return err
-		}
-		all, offsets = all[n:], offsets[n:]
+		query := `INSERT INTO history (room, seq, event, data, at, once_key) VALUES (?, ?, ?, ?, ?, ?)` + strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, len(args)/columns-1)
+		_, err := tx.exec(query, args...)
+		args = args[:0]
+		return err
 	}
-	return nil
+	for i, p := range all {
+		if numbers[i].Known {
+			continue
+		}
+		args = append(args, string(p.Room), int64(numbers[i].Offset), p.Event, string(p.Data), micros(p.At), p.Key)
+		if len(args) == columns*insertRows {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
 }
 
 // Entries implements [history.Store].

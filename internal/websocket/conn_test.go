@@ -377,6 +377,67 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+// A frame larger than the limit ends nobody's connection, and neither does what
+// comes while it leaves; a client that does not read is cut all the same.
+func TestFramesBeyondTheLimit(t *testing.T) {
+	for _, shared := range []bool{true, false} {
+		for name, dial := range map[string]func(*testing.T, Options, Handler) (*peer, *Conn){"plain": dialConn, "tls": dialTLS} {
+			h := newEcho()
+			p, c := dial(t, Options{SendLimit: 64 << 10}, h)
+			send := c.Send
+			if shared {
+				send = c.SendShared
+			}
+			var sizes []int
+			must := func(size int) {
+				t.Helper()
+				sizes = append(sizes, size)
+				if err := send(AppendFrame(nil, OpBinary, make([]byte, size))); err != nil {
+					t.Fatalf("%s, shared %v: %d bytes: %v", name, shared, size, err)
+				}
+			}
+			const large = 12 << 20 // more than the kernel takes
+			must(large)
+			must(1000)
+			must(large)
+			for range 60 {
+				must(1000)
+			}
+			if err := send(AppendFrame(nil, OpBinary, make([]byte, large))); err == nil {
+				t.Errorf("%s, shared %v: a third large frame was kept", name, shared)
+			}
+			op, payload := p.read()
+			if op != OpBinary || len(payload) != large {
+				t.Fatalf("opcode %d, %d bytes", op, len(payload))
+			}
+			for op != opClose {
+				op, payload = p.read()
+			}
+			if payload[2:] != ReasonSlow {
+				t.Errorf("close %q", payload)
+			}
+
+			// Who reads in between gets everything.
+			p, c = dial(t, Options{SendLimit: 64 << 10}, newEcho())
+			send, sizes = c.Send, nil
+			if shared {
+				send = c.SendShared
+			}
+			for _, size := range []int{1000, large, 2000, large, 3000} {
+				must(size)
+			}
+			for _, size := range sizes {
+				if op, payload := p.read(); op != OpBinary || len(payload) != size {
+					t.Fatalf("opcode %d, %d bytes, want %d", op, len(payload), size)
+				}
+			}
+			if c.Queued() != 0 {
+				t.Errorf("%d bytes are queued", c.Queued())
+			}
+		}
+	}
+}
+
 // Everything sent while the socket is full arrives, in order, whatever mix of
 // shared and private frames it was.
 func TestQueuedFramesKeepOrder(t *testing.T) {

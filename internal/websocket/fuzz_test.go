@@ -59,7 +59,8 @@ func (l *transcript) Closed(_ *Conn, err *CloseError) { l.closed <- err }
 func readAll(stream, sizes []byte, limit int) (*transcript, *CloseError) {
 	l := &transcript{closed: make(chan *CloseError, 2)}
 	network := &trickle{stream: bytes.Clone(stream), sizes: sizes, closed: make(chan struct{})}
-	c := &Conn{srv: &Server{opts: Options{MaxMessage: limit}.withDefaults()}, nc: network}
+	opts := Options{MaxMessage: limit}.withDefaults()
+	c := &Conn{srv: &Server{opts: opts}, nc: network, out: outbox{limit: opts.SendLimit}}
 	c.Start(l, nil)
 	err := <-l.closed
 	<-network.closed

@@ -13,6 +13,11 @@ type outbox struct {
 	queue [][]byte // frames shared with other connections, or batches
 	batch *buffer  // frames of this connection alone, after queue
 	size  int      // bytes in all of them
+	// limit is what counted may come to. large are the bytes of frames in queue
+	// that are larger than that; largeHead tells that head is the rest of one.
+	limit     int
+	large     int
+	largeHead bool
 }
 
 // buffer is a pooled byte slice.
@@ -33,6 +38,18 @@ func (b *buffer) free() {
 
 func (o *outbox) empty() bool { return o.size == 0 }
 
+// isLarge reports whether a frame is larger than the limit.
+func (o *outbox) isLarge(n int) bool { return n > o.limit }
+
+// counted is what counts against the limit: not what is larger than that.
+func (o *outbox) counted() int {
+	n := o.size - o.large
+	if o.largeHead {
+		n -= len(o.head)
+	}
+	return n
+}
+
 // share appends frames by reference.
 func (o *outbox) share(frames []byte) {
 	if o.batch != nil {
@@ -41,6 +58,9 @@ func (o *outbox) share(frames []byte) {
 	}
 	o.queue = append(o.queue, frames)
 	o.size += len(frames)
+	if o.isLarge(len(frames)) {
+		o.large += len(frames)
+	}
 }
 
 // copy appends frames by value.
@@ -55,7 +75,7 @@ func (o *outbox) copy(frames []byte) {
 // begin makes the rest of frames, of which n bytes have left, the head of an
 // empty outbox.
 func (o *outbox) begin(frames []byte, n int, shared bool) {
-	o.size = len(frames) - n
+	o.size, o.largeHead = len(frames)-n, o.isLarge(len(frames))
 	if shared {
 		o.head = frames[n:]
 		return
@@ -75,6 +95,9 @@ func (o *outbox) next() []byte {
 		o.head, o.owner, o.batch = o.batch.b, o.batch, nil
 	case len(o.queue) == 1 && o.batch == nil, len(o.queue[0]) >= bufferSize:
 		o.head = o.queue[0]
+		if o.largeHead = o.isLarge(len(o.head)); o.largeHead {
+			o.large -= len(o.head)
+		}
 		o.shift(1)
 	default:
 		o.gather()
@@ -88,6 +111,9 @@ func (o *outbox) gather() {
 	n := 0
 	for n < len(o.queue) && len(o.owner.b)+len(o.queue[n]) <= bufferSize {
 		o.owner.b = append(o.owner.b, o.queue[n]...)
+		if o.isLarge(len(o.queue[n])) { // where the limit is lower than what one write carries
+			o.large -= len(o.queue[n])
+		}
 		n++
 	}
 	o.shift(n)
@@ -115,7 +141,7 @@ func (o *outbox) wrote(n int) {
 }
 
 func (o *outbox) release() {
-	o.head = nil
+	o.head, o.largeHead = nil, false
 	if o.owner != nil {
 		o.owner.free()
 		o.owner = nil
@@ -124,7 +150,7 @@ func (o *outbox) release() {
 
 // drop forgets everything but head, which may be half way.
 func (o *outbox) drop() {
-	o.queue = nil
+	o.queue, o.large = nil, 0
 	if o.batch != nil {
 		o.batch.free()
 		o.batch = nil

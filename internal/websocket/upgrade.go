@@ -36,7 +36,7 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, header http.Hea
 	if n := rw.Reader.Buffered(); n > 0 {
 		buffered, _ = rw.Reader.Peek(n)
 	}
-	c := &Conn{srv: s}
+	c := &Conn{srv: s, out: outbox{limit: s.opts.SendLimit}}
 	if !c.adopt(nc) {
 		c.nc = nc
 	}

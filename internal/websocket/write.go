@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"errors"
 )
@@ -34,15 +35,27 @@ func (c *Conn) send(frames []byte, shared bool) error {
 		}
 		return nil
 	}
+	if err := c.queueLocked(frames, shared); err != nil {
+		return err
+	}
+	c.flushLocked()
+	return nil
+}
+
+// queueLocked puts frames behind what waits, if the limit allows it.
+func (c *Conn) queueLocked(frames []byte, shared bool) error {
 	if err := c.limitLocked(len(frames)); err != nil {
 		return err
 	}
-	if shared {
+	switch {
+	case !shared && c.out.isLarge(len(frames)): // a frame of its own, so that it is known when it leaves
+		frames = bytes.Clone(frames)
+		fallthrough
+	case shared:
 		c.out.share(frames)
-	} else {
+	default:
 		c.out.copy(frames)
 	}
-	c.flushLocked()
 	return nil
 }
 
@@ -53,11 +66,7 @@ func (c *Conn) deferSend(frames []byte) error {
 	if c.state != stateOpen {
 		return ErrClosed
 	}
-	if err := c.limitLocked(len(frames)); err != nil {
-		return err
-	}
-	c.out.copy(frames)
-	return nil
+	return c.queueLocked(frames, false)
 }
 
 // Flush writes what is queued, such as the answer to the handshake before
@@ -124,10 +133,13 @@ func (c *Conn) Ping() error { return c.SendShared(pingFrame) }
 var pingFrame = AppendHeader(nil, opPing, 0)
 
 // limitLocked closes the connection when n more bytes are too many. The
-// client has had its chance: what has not begun to leave is dropped. One
-// message alone is never too many, whatever its size.
+// client has had its chance: what has not begun to leave is dropped. A message
+// larger than the limit does not count: it would end the connections of all who
+// are a little behind, and of all who get anything while it leaves. One such
+// may always wait besides the one that is leaving, and several if they are not
+// larger than largeLimits together.
 func (c *Conn) limitLocked(n int) error {
-	if c.out.empty() || c.out.size+n <= c.srv.opts.SendLimit {
+	if c.fits(n) {
 		return nil
 	}
 	if !c.blocked { // it has not been tried yet
@@ -135,13 +147,23 @@ func (c *Conn) limitLocked(n int) error {
 		if c.state != stateOpen {
 			return ErrClosed
 		}
-		if c.out.empty() || c.out.size+n <= c.srv.opts.SendLimit {
+		if c.fits(n) {
 			return nil
 		}
 	}
 	c.out.drop()
 	c.closeLocked(&CloseError{Code: StatusPolicyViolation, Reason: ReasonSlow})
 	return ErrClosed
+}
+
+// largeLimits is how often the limit large frames may come to.
+const largeLimits = 8
+
+func (c *Conn) fits(n int) bool {
+	if c.out.isLarge(n) {
+		return c.out.large == 0 || c.out.large+n <= largeLimits*c.out.limit
+	}
+	return c.out.counted()+n <= c.out.limit
 }
 
 // flushLocked writes what the network takes and sees to it that somebody

@@ -117,6 +117,8 @@ func (x *execution) take(o order) (done bool, err error) {
 	switch {
 	case x.broken:
 		return false, nil
+	case x.machine.inputs[o.ID]:
+		return true, nil // it came before; the answer did not
 	case x.machine.ended != nil:
 		return true, events.Errorf(events.CodeConflict, "run %s is %s and takes no input", x.run.ID, x.machine.ended.Status)
 	case x.ctx.Err() != nil:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
@@ -62,14 +63,14 @@ func noRequest(requestID string) error {
 // Submit gives a run the input that it waits for, wherever it goes on. The
 // caller has asked whether the user may.
 func (s *Service) Submit(ctx context.Context, run Run, in Input) error {
-	return s.deliver(ctx, run, order{Do: doSubmit, Input: in})
+	return s.deliver(ctx, run, order{Do: doSubmit, Input: in, ID: once.Key(ctx, "order")})
 }
 
 // WidgetInput makes what a person did in a widget readable by later nodes as
 // __widgetInput. A form also answers the oldest request of the run, if there
 // is one. The caller has asked whether the user may.
 func (s *Service) WidgetInput(ctx context.Context, run Run, value map[string]any, form bool) error {
-	return s.deliver(ctx, run, order{Do: doWidgetInput, Value: value, Form: form})
+	return s.deliver(ctx, run, order{Do: doWidgetInput, Value: value, Form: form, ID: once.Key(ctx, "order")})
 }
 
 // Stop ends a run. Stopping what is over is an error; the caller has asked
@@ -93,7 +94,8 @@ type order struct {
 	Input Input          `json:"input,omitzero"`
 	Value map[string]any `json:"value,omitempty"`
 	Form  bool           `json:"form,omitempty"`
-	// ID is set of orders that another instance sends, and may send again.
+	// ID is set of orders that may come again: from another instance, or of a
+	// request that is to happen once.
 	ID string `json:"id,omitempty"`
 }
 
@@ -106,9 +108,6 @@ const (
 
 // carryOut does what an order says. The mutex is held, and the run is not over.
 func (x *execution) carryOut(o order) error {
-	if x.machine.inputs[o.ID] {
-		return nil // it came before; the answer did not
-	}
 	switch o.Do {
 	case doSubmit:
 		return x.submit(o.Input, o.ID)

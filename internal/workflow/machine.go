@@ -25,7 +25,7 @@ type machine struct {
 	ended  *ending
 	failed string // the first failure that nothing handled
 
-	inputs map[string]bool // the ids of orders that came from other instances
+	inputs map[string]bool // the ids of orders that may come again
 }
 
 // nodeState is how far a node has got.
@@ -121,8 +121,8 @@ func (m *machine) apply(e Entry) {
 	}
 }
 
-// received remembers an order that another instance sent, which may send it
-// again if it did not hear that it came.
+// received remembers an order that may come again, because whoever sent it did
+// not hear that it came.
 func (m *machine) received(inputID string) {
 	if inputID != "" {
 		m.inputs[inputID] = true

@@ -13,6 +13,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
@@ -130,7 +131,12 @@ func (s *Service) Create(ctx context.Context, id *auth.Identity, tenant, title s
 		return Workflow{}, err
 	}
 	now := s.opts.Now().UTC()
-	w := Workflow{ID: uuid.NewString(), Tenant: tenant, Title: title, Definition: def, CreatedBy: id.User, CreatedAt: now, UpdatedAt: now}
+	if once.Again(ctx) {
+		if made, err := s.opts.Store.Workflow(ctx, once.ID(ctx, "workflow")); !errors.Is(err, ErrNotFound) {
+			return made, err
+		}
+	}
+	w := Workflow{ID: once.ID(ctx, "workflow"), Tenant: tenant, Title: title, Definition: def, CreatedBy: id.User, CreatedAt: now, UpdatedAt: now}
 	return w, s.opts.Store.CreateWorkflow(ctx, w)
 }
 
@@ -197,7 +203,12 @@ func (s *Service) create(ctx context.Context, id *auth.Identity, r Run, values m
 		return Run{}, errApart
 	}
 	now := s.opts.Now().UTC()
-	r.ID, r.Status, r.StartedBy, r.StartedAt = uuid.NewString(), events.RunPending, id.User, now
+	r.ID, r.Status, r.StartedBy, r.StartedAt = once.ID(ctx, "run"), events.RunPending, id.User, now
+	if once.Again(ctx) {
+		if made, err := s.opts.Store.Run(ctx, r.ID); !errors.Is(err, ErrNotFound) {
+			return made, err
+		}
+	}
 	input, err := newEntry(InputSet, "", filled)
 	if err != nil {
 		return Run{}, err

@@ -6,10 +6,14 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/once"
 )
 
 // Start lets a prepared run go. Starting one that has begun does nothing.
 func (s *Service) Start(ctx context.Context, r Run) error {
+	if once.Again(ctx) && r.Owner != s.opts.Owner() {
+		return nil // it was started where it was made, or whoever takes it over ends it
+	}
 	x, err := s.begin(r)
 	if x == nil {
 		return err

@@ -31,7 +31,7 @@ func logRooms(id *auth.Identity) (rooms []events.Room) {
 // more than before keeps what there was: it is in no room twice.
 func mayStay(_ context.Context, id *auth.Identity, room events.Room) (bool, error) {
 	switch room {
-	case statsRoom:
+	case StatsRoom:
 		return id.MayBeIn("stats", "", ""), nil
 	case events.LogRoomAll:
 		return id.MayBeIn("log:all", "", ""), nil
@@ -84,8 +84,12 @@ func followFrom(ctx context.Context, s namespaces.Session, log *logstream.Stream
 func emitLines(out *pace.Sender, log *logstream.Stream, after uint64, rooms []events.Room) (through uint64, err error) {
 	lines, _ := log.Since(after)
 	through = after
+	if len(lines) > 0 {
+		through = lines[len(lines)-1].Seq
+	}
+	// Those of other servers may have come after later ones of this server.
+	slices.SortStableFunc(lines, func(a, b logstream.Line) int { return a.Time.Compare(b.Time) })
 	for _, l := range lines {
-		through = l.Seq
 		if !slices.ContainsFunc(roomsOf(l), func(r events.Room) bool { return slices.Contains(rooms, r) }) {
 			continue
 		}

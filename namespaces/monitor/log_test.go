@@ -127,7 +127,7 @@ func TestMayStay(t *testing.T) {
 	both := *admin
 	both.Permissions = []auth.Permission{auth.Operate}
 	for _, id := range []*auth.Identity{admin, &both} {
-		for _, room := range append(logRooms(admin), statsRoom) {
+		for _, room := range append(logRooms(admin), StatsRoom) {
 			if ok, err := mayStay(t.Context(), id, room); !ok || err != nil {
 				t.Errorf("%+v has to leave %s", id, room)
 			}
@@ -146,7 +146,7 @@ func TestRightsThatShrink(t *testing.T) {
 	stream := logstream.New(10)
 	log := slog.New(stream.Handler(slog.NewTextHandler(io.Discard, nil)))
 	w := &watcher{id: &auth.Identity{User: "ada", Permissions: []auth.Permission{auth.Operate}}, table: rooms.New(rooms.Options[*watcher]{})}
-	ns := New(stream)
+	ns := New(stream, nil)
 	ns.Opened(t.Context(), w)
 	w.id = admin
 	for _, room := range w.table.Rooms(w) {

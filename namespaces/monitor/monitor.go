@@ -14,17 +14,38 @@ import (
 // Name is the name of the namespace.
 const Name = "/monitor"
 
-// New returns the namespace.
-func New(log *logstream.Stream) namespaces.Namespace {
+// Watchers are told who watches, so that what other servers log is brought
+// here while somebody does.
+type Watchers interface {
+	// Watch may take a moment, in which the latest lines of other servers come.
+	Watch(ctx context.Context)
+	Unwatch()
+}
+
+// New returns the namespace. watchers is nil if there are no other servers.
+func New(log *logstream.Stream, watchers Watchers) namespaces.Namespace {
+	if watchers == nil {
+		watchers = alone{}
+	}
 	return namespaces.Namespace{
 		Name:    Name,
 		Admit:   admit,
 		MayStay: mayStay,
 		Local:   true,
 		Left:    func(s namespaces.Session, room events.Room) { left(s, room, log) },
-		Opened:  func(ctx context.Context, s namespaces.Session) { open(ctx, s, log) },
+		Opened: func(ctx context.Context, s namespaces.Session) {
+			watchers.Watch(ctx)
+			open(ctx, s, log)
+		},
+		Closed: func(namespaces.Session) { watchers.Unwatch() },
 	}
 }
+
+// alone are the Watchers of a server without others.
+type alone struct{}
+
+func (alone) Watch(context.Context) {}
+func (alone) Unwatch()              {}
 
 func admit(id *auth.Identity) error {
 	if !id.CanMonitor() {
@@ -34,7 +55,7 @@ func admit(id *auth.Identity) error {
 }
 
 func open(ctx context.Context, s namespaces.Session, log *logstream.Stream) {
-	s.Join(statsRoom)
+	s.Join(StatsRoom)
 	follow(ctx, s, log, logRooms(s.Identity())) // fails only if the client is gone, or reads nothing
 }
 

@@ -7,7 +7,8 @@ import (
 	"github.com/roomcast/roomcast/events"
 )
 
-const statsRoom events.Room = "stats"
+// StatsRoom is the room in which numbers are published.
+const StatsRoom events.Room = "stats"
 
 // RunStats publishes the numbers of the server until ctx ends. They may be
 // dropped for who is behind: the next are newer. publish must not log.
@@ -19,7 +20,7 @@ func RunStats(ctx context.Context, every time.Duration, publish func(room events
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			publish(statsRoom, stats())
+			publish(StatsRoom, stats())
 		}
 	}
 }

@@ -8,11 +8,13 @@ import (
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/namespaces"
 )
 
 type aiChat struct {
 	chat     *chat.Service
+	once     *once.Service
 	epoch    string
 	followed *followed
 
@@ -20,23 +22,33 @@ type aiChat struct {
 	joined map[namespaces.Session]map[events.Room]bool
 }
 
-func newAIChat(c *chat.Service, epoch string, f *followed) *aiChat {
-	return &aiChat{chat: c, epoch: epoch, followed: f, joined: make(map[namespaces.Session]map[events.Room]bool)}
+func newAIChat(c *chat.Service, o *once.Service, epoch string, f *followed) *aiChat {
+	return &aiChat{chat: c, once: o, epoch: epoch, followed: f, joined: make(map[namespaces.Session]map[events.Room]bool)}
 }
 
 func (a *aiChat) routes() []namespaces.Route {
 	return []namespaces.Route{
-		namespaces.Handle("ai_chat_room_join", a.join),
+		namespaces.HandleOnce(a.once, "ai_chat_room_join", a.join, a.joinAgain),
 		namespaces.Handle("ai_chat_room_disconnect", a.disconnect),
-		namespaces.Handle("ai_chat_user_message", a.message).FailingAlwaysAs(botFailure),
+		namespaces.HandleOnce(a.once, "ai_chat_user_message", a.message, a.messageAgain).FailingAlwaysAs(botFailure),
 	}
 }
 
 type chatJoin struct {
+	namespaces.ClientMessage
 	ChatRoomID string        `json:"chatRoomID,omitempty"`
 	Since      *events.Since `json:"since,omitempty"`
 	TenantID   string        `json:"tenantID,omitempty"`
 	FirebaseID string        `json:"firebaseID,omitempty"`
+}
+
+// MessageID is the id of a join that begins a conversation. Others change
+// nothing, and may be repeated anyway.
+func (j chatJoin) MessageID() string {
+	if j.ChatRoomID != "" {
+		return ""
+	}
+	return j.ClientMessageID
 }
 
 type chatJoined struct {
@@ -77,6 +89,22 @@ func (a *aiChat) join(ctx context.Context, s namespaces.Session, in chatJoin) (c
 		out.Messages = append(out.Messages, chatHistory{m.Speaker, m.Text, events.Time{Time: m.At}})
 	}
 	return out, nil
+}
+
+// joinAgain puts a session into the conversation that the first join began.
+// What was said since comes as events.
+func (a *aiChat) joinAgain(ctx context.Context, s namespaces.Session, _ chatJoin, first chatJoined) error {
+	s.Emit(events.AIChatRoomID{ChatRoomID: first.ChatRoomID})
+	return a.enterAgain(ctx, s, first.ChatRoomID, events.Since{Epoch: first.Epoch, Offset: first.Offset})
+}
+
+func (a *aiChat) enterAgain(ctx context.Context, s namespaces.Session, roomID string, since events.Since) error {
+	room, err := a.chat.Room(ctx, s.Identity(), roomID)
+	if err != nil {
+		return err
+	}
+	_, _, err = a.enter(ctx, s, room, &since)
+	return err
 }
 
 // enter puts a session into a conversation and returns the latest messages.
@@ -171,6 +199,7 @@ func (a *aiChat) disconnect(_ context.Context, s namespaces.Session, in chatDisc
 }
 
 type chatMessage struct {
+	namespaces.ClientMessage
 	Message    chatText `json:"message"`
 	ChatRoomID string   `json:"chatRoomID,omitempty"`
 	RoomID     string   `json:"roomId,omitempty"` // another name for ChatRoomID
@@ -187,6 +216,8 @@ func (m chatMessage) room() string {
 
 type chatAccepted struct {
 	ChatRoomID string `json:"chatRoomID"`
+	Epoch      string `json:"epoch"`
+	Offset     uint64 `json:"offset"` // of the message: the answer has a greater one
 }
 
 // message says something. The answer comes as an event of its own, and to the
@@ -207,8 +238,18 @@ func (a *aiChat) message(ctx context.Context, s namespaces.Session, in chatMessa
 			return chatAccepted{}, err
 		}
 	}
-	room, err := a.chat.Say(ctx, s.Identity(), in.room(), in.TenantID, in.Message.Text, in.Message.Action)
-	return chatAccepted{room.ID}, err
+	said, err := a.chat.Say(ctx, s.Identity(), in.room(), in.TenantID, in.Message.Text, in.Message.Action)
+	out := chatAccepted{said.RoomID, a.epoch, said.Seq}
+	if err == nil && once.Again(ctx) { // it may have been answered before the session came
+		err = a.messageAgain(ctx, s, in, out)
+	}
+	return out, err
+}
+
+// messageAgain sees to it that a session gets the answer to what was said
+// before, on whatever connection.
+func (a *aiChat) messageAgain(ctx context.Context, s namespaces.Session, _ chatMessage, first chatAccepted) error {
+	return a.enterAgain(ctx, s, first.ChatRoomID, events.Since{Epoch: first.Epoch, Offset: first.Offset})
 }
 
 // botFailure answers a message that could not be taken in, so that no client

@@ -54,7 +54,7 @@ func TestAMessageWithoutJoiningIsAnswered(t *testing.T) {
 	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
 	c := &chatter{id: ada, table: rooms.New(rooms.Options[*chatter]{})}
 	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: c, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
-	a := newAIChat(svc, "e", newFollowed())
+	a := newAIChat(svc, nil, "e", newFollowed())
 	room, err := svc.Open(t.Context(), ada, "")
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestJoinAConversationSince(t *testing.T) {
 	m := &member{hall: &hall{t: t, table: rooms.New(rooms.Options[*member]{})}}
 	m.id = &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
 	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: m, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
-	a := newAIChat(svc, "e1", newFollowed())
+	a := newAIChat(svc, nil, "e1", newFollowed())
 	room, err := svc.Open(t.Context(), m.id, "")
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/namespaces"
 )
@@ -26,17 +27,18 @@ type Services struct {
 	Widgets   *bridge.Service
 	Listeners *listener.Service
 	History   *history.Service
+	Once      *once.Service
 }
 
 // New returns the namespace.
 func New(s Services) namespaces.Namespace {
 	followed := newFollowed()
-	aiChat, rooms := newAIChat(s.Chat, s.epoch(), followed), newRunRooms(followed)
+	aiChat, rooms := newAIChat(s.Chat, s.Once, s.epoch(), followed), newRunRooms(followed)
 	keeper := keeper{followed, rooms, aiChat, s.Widgets}
 	var routes []namespaces.Route
 	routes = append(routes, aiChat.routes()...)
 	routes = append(routes, workflowRun{s.Workflows, s.epoch(), rooms}.routes()...)
-	routes = append(routes, widgetWorkflow{s.Widgets, s.epoch(), rooms}.routes()...)
+	routes = append(routes, widgetWorkflow{s.Widgets, s.Once, s.epoch(), rooms}.routes()...)
 	routes = append(routes, roomRoutes{s.Listeners, s.History, followed}.routes()...)
 	return namespaces.Namespace{
 		Name:    Name,

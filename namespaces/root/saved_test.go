@@ -43,7 +43,7 @@ func TestSessionGoesOn(t *testing.T) {
 		m.id = ada
 		svc = chat.NewService(chat.Options{Store: db.Chats(), Publisher: m, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
 		f := newFollowed()
-		k := keeper{f, newRunRooms(f), newAIChat(svc, "e", f), bridge.NewService(bridge.Options{Runs: still{}, Widgets: db.Widgets(), AutoRegister: true})}
+		k := keeper{f, newRunRooms(f), newAIChat(svc, nil, "e", f), bridge.NewService(bridge.Options{Runs: still{}, Widgets: db.Widgets(), AutoRegister: true})}
 		t.Cleanup(k.widgets.Close)
 		return k, m
 	}

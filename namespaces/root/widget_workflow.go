@@ -7,25 +7,28 @@ import (
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/namespaces"
 )
 
 type widgetWorkflow struct {
 	widgets *bridge.Service
+	once    *once.Service
 	epoch   string
 	rooms   *runRooms
 }
 
 func (w widgetWorkflow) routes() []namespaces.Route {
 	return []namespaces.Route{
-		namespaces.Handle("widget_workflow_connect", w.connect).FailingAs(widgetFailure(events.CodeConnectionFailed)),
-		namespaces.Handle("widget_send_input", w.sendInput).FailingAs(widgetFailure(events.CodeInputFailed)),
-		namespaces.Handle("widget_refresh", w.refresh).FailingAs(widgetFailure(events.CodeRefreshFailed)),
+		namespaces.HandleOnce(w.once, "widget_workflow_connect", w.connect, w.connectAgain).FailingAs(widgetFailure(events.CodeConnectionFailed)),
+		namespaces.HandleOnce(w.once, "widget_send_input", w.sendInput, w.inputAgain).FailingAs(widgetFailure(events.CodeInputFailed)),
+		namespaces.HandleOnce(w.once, "widget_refresh", w.refresh, w.refreshAgain).FailingAs(widgetFailure(events.CodeRefreshFailed)),
 		namespaces.Handle("widget_workflow_disconnect", w.disconnect).FailingAs(widgetFailure(events.CodeConnectionFailed)),
 	}
 }
 
 type widgetConnect struct {
+	namespaces.ClientMessage
 	WidgetID   string            `json:"widgetID"`
 	Since      *events.Since     `json:"since,omitempty"`
 	WorkflowID string            `json:"workflowID,omitempty"`
@@ -45,6 +48,15 @@ type widgetConnect struct {
 	WidgetConfig   events.JSON `json:"widgetConfig,omitempty"`
 	WorkflowConfig events.JSON `json:"workflowConfig,omitempty"`
 	DatasetFields  events.JSON `json:"datasetFields,omitempty"`
+}
+
+// MessageID is the id of a connect that starts a run. Others change nothing,
+// and may be repeated anyway.
+func (c widgetConnect) MessageID() string {
+	if c.Mode != "" && c.Mode != events.WidgetExecute {
+		return ""
+	}
+	return c.ClientMessageID
 }
 
 func (c widgetConnect) input() map[string]any {
@@ -81,6 +93,11 @@ func (w widgetWorkflow) connect(ctx context.Context, s namespaces.Session, in wi
 	return widgetConnected{widgetBound{in.WidgetID, done.RunID}, resume(w.epoch, in.Since, done.Gap, done.Through)}, err
 }
 
+// connectAgain binds a widget to the run that the first connect started.
+func (w widgetWorkflow) connectAgain(ctx context.Context, s namespaces.Session, in widgetConnect, first widgetConnected) error {
+	return w.widgets.Rebind(ctx, widgetSession{s, w.rooms}, in.WidgetID, first.InstanceID)
+}
+
 // widgetID makes sure that a widget's id is one: it becomes part of the name
 // of a room.
 func widgetID(id string) error {
@@ -91,6 +108,7 @@ func widgetID(id string) error {
 }
 
 type widgetInput struct {
+	namespaces.ClientMessage
 	WidgetID   string `json:"widgetID"`
 	InstanceID string `json:"instanceID,omitempty"`
 	InputType  string `json:"inputType"`
@@ -106,7 +124,13 @@ func (w widgetWorkflow) sendInput(ctx context.Context, s namespaces.Session, in 
 	return widgetBound{in.WidgetID, runID}, err
 }
 
+// inputAgain confirms the input to clients that wait for the event.
+func (w widgetWorkflow) inputAgain(_ context.Context, s namespaces.Session, in widgetInput, first widgetBound) error {
+	return s.Emit(events.WidgetInputReceived{WidgetID: first.WidgetID, InstanceID: first.InstanceID, InputType: in.InputType, Success: true})
+}
+
 type widgetRefresh struct {
+	namespaces.ClientMessage
 	WidgetID    string         `json:"widgetID"`
 	InputParams map[string]any `json:"inputParams,omitempty"`
 	TenantID    string         `json:"tenantID,omitempty"`
@@ -119,6 +143,11 @@ func (w widgetWorkflow) refresh(ctx context.Context, s namespaces.Session, in wi
 	}
 	done, err := w.widgets.Refresh(ctx, widgetSession{s, w.rooms}, in.WidgetID, in.TenantID, in.InputParams)
 	return widgetBound{in.WidgetID, done.RunID}, err
+}
+
+// refreshAgain binds a widget to the run that the first refresh started.
+func (w widgetWorkflow) refreshAgain(ctx context.Context, s namespaces.Session, in widgetRefresh, first widgetBound) error {
+	return w.widgets.Rebind(ctx, widgetSession{s, w.rooms}, in.WidgetID, first.InstanceID)
 }
 
 type widgetDisconnect struct {

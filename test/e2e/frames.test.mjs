@@ -82,7 +82,7 @@ describe('a wrong payload', () => {
     ['widget_send_input', [{ widgetID: id, inputType: 'action' }], 'CONFLICT'],
     ['widget_send_input', [{ widgetID: id, inputType: 'shout' }], 'VALIDATION_ERROR', 'inputType'],
     ['widget_refresh', [{ widgetID: id }], 'CONFLICT'],
-    ['join_room', [{ room: 'tenant:default' }], 'VALIDATION_ERROR', 'payload'],
+    ['join_room', [{ room: 7 }], 'VALIDATION_ERROR', 'room'],
     ['join_room', ['tenant:other'], 'NOT_FOUND'],
     ['join_room', [''], 'VALIDATION_ERROR', 'payload'],
     ['join_tenant', ['other'], 'NOT_FOUND'],

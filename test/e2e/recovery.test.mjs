@@ -9,6 +9,7 @@ import { limit, transports } from './lib/client.mjs';
 import { start, workflow } from './lib/server.mjs';
 
 let server, order, listener;
+const sockets = [];
 
 before(async () => {
   server = await start({});
@@ -16,13 +17,17 @@ before(async () => {
   ({ body: listener } = await server.api(server.tokens.admin, 'POST', '/tenants/default/listeners', { title: 'Thermometer' }));
 });
 
-after(async () => assert.equal(await server.stop(), 0));
+after(async () => {
+  for (const socket of sockets) socket.disconnect();
+  assert.equal(await server.stop(), 0);
+});
 
 const say = (data) => server.api(server.tokens.admin, 'POST', `/tenants/default/listeners/${listener.listenerID}/events`, { data });
 
 // open connects a client as a page would, with nothing for recovery.
 async function open(transport, token = server.tokens.member) {
   const socket = io(server.url, { ...transports[transport], auth: { token }, forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 100 });
+  sockets.push(socket);
   await limit('connect', once(socket, 'connect'));
   return socket;
 }

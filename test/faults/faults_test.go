@@ -15,9 +15,12 @@ import (
 
 var full = flag.Bool("full", false, "1,000 clients, and 30 s without Redis, instead of 60 clients and 3 s")
 
-// integrated is whether the short forms run: not before publishing by HTTP,
-// recovery and the bus are in the server.
-const integrated = false
+// beside lets the short forms, which mostly wait, run at the same time.
+func beside(t *testing.T) {
+	if !*full {
+		t.Parallel()
+	}
+}
 
 // stage is instances that share PostgreSQL and a Redis, and a load on them.
 type stage struct {
@@ -28,9 +31,7 @@ type stage struct {
 
 // set starts instances behind a Redis at an address.
 func set(t *testing.T, instances int) *stage {
-	if !*full && !integrated {
-		t.SkipNow()
-	}
+	beside(t)
 	// What Redis holds when it dies is there when it is back, as it is where
 	// people keep what must not be lost.
 	redis := redistest.Start(t, redistest.Options{Keep: true})

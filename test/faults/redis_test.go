@@ -34,9 +34,7 @@ func TestRedisPaused(t *testing.T) {
 // TestRedisFailedOver kills the master; what its replica has not got is gone.
 // Clients of Redis find the new master at the same address.
 func TestRedisFailedOver(t *testing.T) {
-	if !*full && !integrated {
-		t.SkipNow()
-	}
+	beside(t)
 	master := redistest.Start(t, redistest.Options{})
 	replica := redistest.StartReplica(t, master, redistest.Options{})
 	address := fleet.StartProxy(t, master.URL())

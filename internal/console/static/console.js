@@ -190,10 +190,10 @@ function watchLog() {
   const socket = io('/monitor', { auth: { token: state.token }, forceNew: true });
   state.monitor = socket;
   $('monitor').hidden = false;
-  socket.on('log', ({ routingKey, content, timestamp }) => {
+  socket.on('log', ({ instance, routingKey, content, timestamp }) => {
     const { message, ...rest } = content;
     const time = new Date(timestamp).toLocaleTimeString();
-    item($('lines'), `${time} ${routingKey.slice(4)} ${message} ${Object.keys(rest).length ? JSON.stringify(rest) : ''}`,
+    item($('lines'), `${time} ${instance.host} ${routingKey.slice(4)} ${message} ${Object.keys(rest).length ? JSON.stringify(rest) : ''}`,
       /error|warn/.test(routingKey) ? 'bad' : '');
     while ($('lines').children.length > 500) $('lines').firstChild.remove();
   });

@@ -35,14 +35,14 @@ func histories(t *testing.T, s store.History) {
 	a, b := newRoom(), newRoom()
 	offsets, err := s.Append(ctx, []history.Publication{publication(a, "a1 \u0000é", now), publication(b, "b1", now), publication(a, "a2", now)})
 	check(t, err)
-	same(t, offsets, []uint64{1, 1, 2})
+	same(t, offsets, []history.Number{{Offset: 1}, {Offset: 1}, {Offset: 2}})
 	var many []history.Publication
 	for i := range 250 {
 		many = append(many, publication(a, fmt.Sprint(i), now))
 	}
 	offsets, err = s.Append(ctx, many)
 	check(t, err)
-	same(t, []uint64{offsets[0], offsets[249]}, []uint64{3, 252})
+	same(t, []uint64{offsets[0].Offset, offsets[249].Offset}, []uint64{3, 252})
 
 	entries, err := s.Entries(ctx, a, 0, 2, 1<<20)
 	check(t, err)
@@ -85,7 +85,7 @@ func historyWriters(t *testing.T, s store.History) {
 				}
 				mu.Lock()
 				for i, p := range batch {
-					seen[p.Room][offsets[i]] = true
+					seen[p.Room][offsets[i].Offset] = true
 				}
 				mu.Unlock()
 			}
@@ -97,6 +97,54 @@ func historyWriters(t *testing.T, s store.History) {
 			t.Errorf("room %s: %d numbers up to %d", room, n, slices.Max(slices.Collect(maps.Keys(offsets))))
 		}
 	}
+}
+
+// historyKeys publish once what has a key, whoever else does at the same time.
+func historyKeys(t *testing.T, s store.History) {
+	ctx := t.Context()
+	a, b := newRoom(), newRoom()
+	keyed := func(room events.Room, key string) history.Publication {
+		p := publication(room, key, now)
+		p.Key = key
+		return p
+	}
+	appends := func(want []history.Number, all ...history.Publication) {
+		t.Helper()
+		got, err := s.Append(ctx, all)
+		check(t, err)
+		same(t, got, want)
+	}
+	appends([]history.Number{{Offset: 1}, {Offset: 2}, {Offset: 1, Known: true}, {Offset: 3}, {Offset: 1}},
+		keyed(a, "k"), keyed(a, ""), keyed(a, "k"), keyed(a, ""), keyed(b, "k"))
+	appends([]history.Number{{Offset: 4}, {Offset: 1, Known: true}}, keyed(a, "l"), keyed(a, "k"))
+	appends([]history.Number{{Offset: 4, Known: true}}, keyed(a, "l"))
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	fresh := 0
+	for range 16 {
+		all.Go(func() {
+			got, err := s.Append(ctx, []history.Publication{keyed(b, "race"), keyed(a, "race")})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i, want := range []uint64{2, 5} {
+				if got[i].Offset != want {
+					t.Errorf("got %+v", got)
+				}
+				if !got[i].Known {
+					fresh++
+				}
+			}
+		})
+	}
+	all.Wait()
+	same(t, fresh, 2)
+	entries, err := s.Entries(ctx, a, 0, 10, 1<<20)
+	check(t, err)
+	same(t, len(entries), 5)
 }
 
 // historyTrimming bounds rooms by count and age, and leaves their heads.
@@ -146,7 +194,7 @@ func historyTrimming(t *testing.T, s store.History) {
 	trim(20, now.Add(time.Second)) // nothing is left
 	offsets, err := s.Append(ctx, []history.Publication{publication(old, "x", now)})
 	check(t, err)
-	same(t, offsets, []uint64{124})
+	same(t, offsets, []history.Number{{Offset: 124}})
 	heads, err = s.Heads(ctx, []events.Room{old})
 	check(t, err)
 	same(t, heads[old], history.Head{Offset: 124, Trimmed: 123})

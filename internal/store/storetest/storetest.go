@@ -32,7 +32,9 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("revocations", func(t *testing.T) { revocations(t, db.Identity()) })
 	t.Run("history", func(t *testing.T) { histories(t, db.History()) })
 	t.Run("history writers", func(t *testing.T) { historyWriters(t, db.History()) })
+	t.Run("history keys", func(t *testing.T) { historyKeys(t, db.History()) })
 	t.Run("history trimming", func(t *testing.T) { historyTrimming(t, db.History()) })
+	t.Run("once", func(t *testing.T) { claims(t, db.Once()) })
 	t.Run("writers", func(t *testing.T) { writers(t, db) })
 	t.Run("instances", func(t *testing.T) { registered(t, db.Instances()) })
 	t.Run("owned runs", func(t *testing.T) { ownedRuns(t, db) })
@@ -200,6 +202,19 @@ func chats(t *testing.T, s store.Chats) {
 		prev, err := s.AnswerBefore(ctx, r.ID, seq)
 		check(t, err)
 		same(t, prev, want)
+	}
+	keyed, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.User, Text: "once", At: now, Key: "k"})
+	check(t, err)
+	if _, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.User, Text: "twice", At: now, Key: "k"}); err == nil {
+		t.Error("the same key was stored twice")
+	}
+	found, err := s.Said(ctx, r.ID, "k")
+	check(t, err)
+	keyed.Key = ""
+	same(t, found, keyed)
+	for _, key := range []string{"", "other"} {
+		_, err = s.Said(ctx, r.ID, key)
+		is(t, err, chat.ErrNotFound)
 	}
 	last, err := s.LastAnswers(ctx, []string{r.ID, "nobody"})
 	check(t, err)

@@ -22,11 +22,11 @@ export const traffic = [];
 const patience = 15_000;
 
 export class Client {
-  constructor(url, { version = 4, transport = 'websocket', namespace = '/', token, auth } = {}) {
+  constructor(url, { version = 4, transport = 'websocket', namespace = '/', token, auth, more } = {}) {
     const credentials = version === 2 ? { query: { token } } : { auth: auth ?? { token } };
     this.namespace = namespace;
     this.socket = libraries[version](url + (namespace === '/' ? '' : namespace), {
-      ...transports[transport], ...(token || auth ? credentials : {}), forceNew: true, reconnection: false,
+      ...transports[transport], ...(token || auth ? credentials : {}), forceNew: true, reconnection: false, ...more,
     });
     this.received = [];
     this.waiting = [];
