@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -348,4 +349,25 @@ func TestRecentAscends(t *testing.T) {
 	if all, _, complete := r.list(at(9, 0)); len(all) != 5 || !complete {
 		t.Errorf("%d after 9, %v", len(all), complete)
 	}
+}
+
+// What is emitted to a client that is leaving does not stop it.
+func TestEmitWhileLeaving(t *testing.T) {
+	f := newRecovering(t, 0)
+	f.enter()
+	s := f.srv.spaces["/"].sessions.all()[0]
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			for range 5000 {
+				s.leaving()
+			}
+		})
+		both.Go(func() {
+			for range 5000 {
+				s.emit("said", nil, nil)
+			}
+		})
+	}
+	both.Wait()
 }

@@ -21,9 +21,9 @@ type resumption struct {
 	// older are broadcasts that were fetched, because they are not here any
 	// more.
 	older []*broadcast
-	// elsewhere is whether another server has saved it, which knows broadcasts
-	// that it gave IDs itself by others than this one.
-	elsewhere bool
+	// foreign is whether broadcasts that only one server knows by their IDs have
+	// others here.
+	foreign bool
 }
 
 // returning is what a client that comes back says in its CONNECT.
@@ -61,7 +61,7 @@ func (sp *space) find(ctx context.Context, back returning, id *auth.Identity) (r
 		found.unhold()
 		return nil, refusedUnknown
 	}
-	r = &resumption{saved: found, pid: back.PID, after: found.Begun, elsewhere: found.Server != sp.srv.self()}
+	r = &resumption{saved: found, pid: back.PID, after: found.Begun}
 	if back.Offset != "" {
 		var ok bool
 		if r.after, ok = cluster.ParseID(back.Offset); !ok {
@@ -104,9 +104,11 @@ func (sp *space) reaches(ctx context.Context, r *resumption) bool {
 	// This server may be behind the one that the client comes from: what went to
 	// the client alone must not overtake what has not come here yet.
 	behind := head.Compare(inOrder(r.Last)) < 0
-	if complete && !behind && !(r.elsewhere && sp.recent.hasLocal(sp.srv.opts.Bus.Status().Since)) {
-		return !(r.elsewhere && (r.lacksLocal() || r.fetching())) && unbroken(missed, begun, r)
+	r.foreign = r.Server != sp.srv.self()
+	if complete && !behind && !(r.foreign && sp.recent.hasLocal(sp.srv.opts.Bus.Status().Since)) {
+		return !(r.foreign && (r.lacksLocal() || r.fetching())) && unbroken(missed, begun, r)
 	}
+	r.foreign = true
 	if !sp.srv.recovery.shared() || r.lacksLocal() || r.fetching() || !sp.fetch(ctx, r) {
 		return false
 	}
@@ -190,7 +192,7 @@ func unbroken(missed []*broadcast, begun map[string]uint64, r *resumption) bool 
 // had returns the offset up to which the client has got the publications of a
 // room by other IDs than they have here.
 func (r *resumption) had(room string) uint64 {
-	if r.lacksLocal() {
+	if !r.foreign {
 		return 0
 	}
 	return r.Offsets[room]
@@ -204,7 +206,7 @@ func (r *resumption) wants(b *broadcast) bool {
 	}
 	in := func(room string) bool {
 		return room == r.ID || slices.ContainsFunc(r.Places, func(p rooms.Place) bool {
-			return p.Room == room && b.id.Compare(p.From) > 0 && (n == 0 || n > p.After && !(r.elsewhere && b.id.Sub > 0 && n <= p.Last))
+			return p.Room == room && b.id.Compare(p.From) > 0 && (n == 0 || n > p.After && !(r.foreign && b.id.Sub > 0 && n <= p.Last))
 		})
 	}
 	switch {
@@ -265,7 +267,7 @@ func (s *Session) takeUp(r *resumption) {
 		t.own[i].at = time.Now() // it is sent again
 		t.size += t.own[i].bytes()
 	}
-	if !r.elsewhere {
+	if r.Server == s.space.srv.self() {
 		t.local = r.Local
 	}
 	t.offsets = r.Offsets

@@ -139,11 +139,12 @@ func (t *trail) confirm(before time.Time) {
 func (s *Session) emit(event string, args []json.RawMessage, attachments [][]byte) error {
 	s.count()
 	packet := appendEvent(nil, s.namespace, event, args, len(attachments))
+	ended := s.is(stateEnded) // its mutex is never taken under that of the trail
 	t := &s.trail
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.saved, !t.on && s.is(stateEnded):
+	case t.saved, !t.on && ended:
 		return errEnded
 	case t.on && t.gated && len(t.held) == maxHeld:
 		t.on = false // it begins anew
