@@ -237,14 +237,7 @@ func (sp *space) missed(room string, after, until uint64) []rooms.Publication[*S
 		}
 		b := newBroadcast(sp.Name, packetOf(p.Event, []json.RawMessage{p.Payload}, nil).Args, nil)
 		b.room, b.position = room, p.At
-		all = append(all, rooms.Publication[*Session]{
-			Position: p.At,
-			Begin: func() cluster.ID {
-				sp.recent.add(b, cluster.ID{})
-				return b.id
-			},
-			Deliver: func(s *Session, late bool) { s.deliver(b, late) },
-		})
+		all = append(all, sp.publication(b, cluster.ID{}))
 	}
 	return all
 }
