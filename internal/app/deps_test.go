@@ -49,6 +49,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "test internal/redis/redistest internal/store/postgres/postgrestest", module + "internal/eventually", "only tests wait by asking again"},
 	{"internal/engineio", "", module + "internal/socketio", "the engine knows nothing of what its messages mean"},
 	{"internal/websocket", "", module, "the WebSocket layer stands alone"},
+	{"internal/waitgroup", "", module, "everybody may know it, so it knows nobody"},
 	{"events", "", module, "what the server says depends on nothing"},
 	{"auth", "", module + "internal", "identities are below everything"},
 	{"namespaces", "namespaces/root namespaces/monitor", module + "internal/chat", "what a namespace is does not depend on what is in one"},
