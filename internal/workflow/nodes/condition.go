@@ -20,6 +20,8 @@ import (
 //	defaultBranch  the handle when no branch holds (default)
 type condition struct{}
 
+func (condition) Pure() bool { return true }
+
 func (condition) Handles(d Data) []string {
 	handles := []string{defaultBranch(d)}
 	for _, b := range d.List("branches") {

@@ -31,6 +31,8 @@ const (
 	maxExpiry     = int(maxDelay / time.Minute)
 )
 
+func (dataCollection) Pure() bool { return true }
+
 func (dataCollection) Handles(Data) []string { return single }
 
 func (dataCollection) Check(d Data) []Problem {

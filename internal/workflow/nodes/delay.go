@@ -24,6 +24,8 @@ var fixed = []struct {
 	unit time.Duration
 }{{"delayMinutes", time.Minute}, {"delaySeconds", time.Second}, {"delayMs", time.Millisecond}}
 
+func (delay) Pure() bool { return true }
+
 func (delay) Handles(Data) []string { return single }
 
 func (delay) Check(d Data) []Problem {

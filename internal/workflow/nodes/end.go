@@ -15,6 +15,8 @@ import (
 //	outputParameters  [{name, sourceVariable}], the run's output
 type end struct{}
 
+func (end) Pure() bool { return true }
+
 func (end) Handles(Data) []string { return nil }
 
 func (end) Check(d Data) []Problem {

@@ -53,6 +53,8 @@ func newHTTP(allowPrivate bool) httpNode {
 
 var httpMethods = map[string]bool{"": true, "GET": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "HEAD": true}
 
+func (httpNode) Pure() bool { return false }
+
 func (httpNode) Handles(Data) []string { return single }
 
 func (httpNode) Check(d Data) []Problem {

@@ -20,11 +20,20 @@ type Type interface {
 	// Run does what the node is for. An error fails the node; its text is for
 	// the author of the workflow.
 	Run(ctx context.Context, call Call) (Result, error)
+	// Pure reports whether Run does nothing but compute: nobody could tell that
+	// it ran twice, so no record is needed before it begins.
+	Pure() bool
 }
 
 // A Call is one execution of a node.
 type Call struct {
 	RunID, NodeID string
+	Tenant        string
+	// User is who started the run.
+	User string
+	// Key names this execution of the node, and is the same whenever it is
+	// tried again: printable, and of at most 64 bytes.
+	Key string
 	// Data are the settings with their templates filled in, Source as written.
 	Data, Source Data
 	// Vars are the variables of the run. They must not be changed.

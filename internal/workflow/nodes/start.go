@@ -5,6 +5,8 @@ import "context"
 // start is where a run begins.
 type start struct{}
 
+func (start) Pure() bool { return true }
+
 func (start) Handles(Data) []string { return single }
 
 func (start) Check(Data) []Problem { return nil }

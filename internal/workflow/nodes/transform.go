@@ -13,6 +13,8 @@ import (
 //	outputVariable  where it goes (transformResult)
 type transform struct{}
 
+func (transform) Pure() bool { return true }
+
 func (transform) Handles(Data) []string { return single }
 
 func (transform) Check(d Data) []Problem {
