@@ -158,24 +158,21 @@ func (e *Engine) Execute(ctx context.Context, r workflow.Run, input interpreter.
 	if x == nil {
 		return err // nil if it goes on already
 	}
-	defer x.mu.Unlock()
-	x.create = true
-	x.m.Add(input, input.At)
-	err = x.commit()
-	if errors.Is(err, workflow.ErrExists) {
-		return e.Start(ctx, r)
+	err = x.first(input)
+	if !errors.Is(err, workflow.ErrExists) {
+		return err
 	}
-	return err
+	made, err := e.opts.Store.Run(ctx, r.ID)
+	if err != nil {
+		return fmt.Errorf("reading run: %w", err)
+	}
+	return e.Start(ctx, made)
 }
 
 // Start implements [workflow.Engine].
 func (e *Engine) Start(ctx context.Context, r workflow.Run) error {
-	if r.Owner == "" { // as it was before it was prepared
-		now, err := e.opts.Store.Run(ctx, r.ID)
-		if err != nil {
-			return fmt.Errorf("reading run: %w", err)
-		}
-		r = now
+	if r.Owner == "" { // as it was before it was prepared here; if not here, the store knows better
+		r.Owner = e.opts.Owner()
 	}
 	if r.Status.Terminal() || r.Owner != e.opts.Owner() {
 		return nil // it was started where it was made, or whoever takes it over goes on with it

@@ -65,6 +65,14 @@ func (x *execution) load(ctx context.Context) error {
 	return nil
 }
 
+// first lets a new run go, and unlocks it.
+func (x *execution) first(input interpreter.Entry) error {
+	defer x.mu.Unlock()
+	x.create = true
+	x.m.Add(input, input.At)
+	return x.commit()
+}
+
 // over reports whether nothing may happen in the run any more.
 func (x *execution) over() bool { return x.broken || x.m.Ended() != nil }
 
