@@ -262,32 +262,46 @@ func lost(w workflow.Write, owner string) error {
 	return fmt.Errorf("run %s goes on in instance %q, not in %q: %w", w.RunID, owner, w.Owner, workflow.ErrLost)
 }
 
-// insertBytes is about how much data one statement inserts.
-const insertBytes = 4 << 20
+const (
+	logColumns = 8
+	// insertBytes is about how much data one statement inserts.
+	insertBytes = 4 << 20
+)
+
+// logRows is the statement that stores n entries.
+func logRows(n int) string {
+	return `INSERT INTO run_log (run_id, seq, type, node, iteration, data, at, request) VALUES ` + rows(`(?, ?, ?, ?, ?, ?, ?, ?)`, n)
+}
 
 // insertLog stores the entries.
 func (b *batch) insertLog() error {
-	const columns = 8
-	args, size := make([]any, 0, columns*insertRows), 0
-	flush := func() error {
-		if len(args) == 0 {
-			return nil
-		}
-		_, err := b.tx.exec(`INSERT INTO run_log (run_id, seq, type, node, iteration, data, at, request) VALUES `+rows(`(?, ?, ?, ?, ?, ?, ?, ?)`, len(args)/columns), args...)
-		args, size = args[:0], 0
-		return err
-	}
+	args, size := make([]any, 0, logColumns*insertRows), 0
 	for _, w := range b.pending {
 		for _, e := range w.Entries {
 			args = append(args, w.RunID, int64(e.Seq), string(e.Type), e.Node, e.Iteration, string(e.Data), micros(e.At), e.Request)
-			if size += len(e.Data); len(args) == cap(args) || size >= insertBytes {
-				if err := flush(); err != nil {
-					return err
-				}
+			if size += len(e.Data); len(args) < cap(args) && size < insertBytes {
+				continue
 			}
+			if err := b.insertRows(args); err != nil {
+				return err
+			}
+			args, size = args[:0], 0
 		}
 	}
-	return flush()
+	return b.insertRows(args)
+}
+
+func (b *batch) insertRows(args []any) error {
+	var err error
+	switch n := len(args) / logColumns; n {
+	case 0:
+	case insertRows:
+		_, err = b.tx.tx.StmtContext(b.tx.ctx, b.tx.db.fullLog).ExecContext(b.tx.ctx, args...) // they are storable
+		err = failure(err)
+	default:
+		_, err = b.tx.exec(logRows(n), args...)
+	}
+	return err
 }
 
 // rows are the placeholders of n rows.
