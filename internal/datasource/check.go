@@ -52,10 +52,11 @@ func prepare(src Source) (*source, []error) {
 		s.queries = append(s.queries, ready)
 	}
 	if len(problems) == 0 {
-		var err error
-		if s.backend, err = s.connect(); err != nil {
-			problems = append(problems, fmt.Errorf("url: %w", err))
+		backend, err := s.connect()
+		if err != nil {
+			return s, append(problems, fmt.Errorf("url: %w", err))
 		}
+		s.backend = backend
 	}
 	return s, problems
 }
@@ -148,9 +149,9 @@ func checkParams(params []Param) error {
 		at := fmt.Sprintf("params[%d].", i)
 		switch {
 		case !identifier.MatchString(p.Name):
-			return fmt.Errorf("%sname: %q is not a name of letters, digits and _", at, p.Name)
-		case strings.HasPrefix(p.Name, "_"):
-			return fmt.Errorf("%sname: %q begins with _, as only the parameters of the server do: %s", at, p.Name, strings.Join(builtin, ", "))
+			return fmt.Errorf("%sname: %q is not a letter with letters, digits and _ after it", at, p.Name)
+		case slices.Contains(builtin, p.Name):
+			return fmt.Errorf("%sname: %q is filled in by the server, and is not declared", at, p.Name)
 		case slices.ContainsFunc(params[:i], func(other Param) bool { return other.Name == p.Name }):
 			return fmt.Errorf("%sname: %q is used twice", at, p.Name)
 		case p.Type != "" && !slices.Contains(types, p.Type):
@@ -257,9 +258,12 @@ func (s *source) adHoc(sql string) (*query, *Problem) {
 	}
 	q := &query{Query: Query{SQL: sql}, source: s, names: st.names}
 	for _, name := range st.names {
-		if slices.Contains(builtin, name) {
+		switch {
+		case !identifier.MatchString(name):
+			return nil, &Problem{"query", fmt.Sprintf("@%s does not begin with a letter", name)}
+		case slices.Contains(builtin, name):
 			q.builtin = append(q.builtin, name)
-		} else {
+		default:
 			q.Params = append(q.Params, Param{Name: name, Required: true, nullable: true})
 		}
 	}

@@ -16,14 +16,14 @@ import (
 // types are those of parameters.
 var types = []string{"string", "number", "integer", "boolean", "array", "json"}
 
-var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var identifier = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 
 // Parameters that the server fills in. What a workflow says about them is not
 // asked, so a query can rely on them.
 const (
-	paramTenant = "_tenant" // whose run it is
-	paramUser   = "_user"   // who started it
-	paramKey    = "_key"    // the same when the query is repeated after a crash
+	paramTenant = "runTenant" // whose run it is
+	paramUser   = "runUser"   // who started it
+	paramKey    = "runKey"    // the same when the query is repeated after a crash
 )
 
 var builtin = []string{paramTenant, paramUser, paramKey}

@@ -36,17 +36,22 @@ type Options struct {
 var ErrTooLarge = errors.New("row is too large")
 
 // A DB is a database. It may be used concurrently.
-type DB struct{ read, write *sql.DB }
+type DB struct {
+	read, write *sql.DB
+	maxLength   int // of a value or row, also in between
+}
 
 // minLength is below what statements need for themselves.
 const minLength = 1 << 20
 
 // Open returns a database without opening the file.
 func Open(o Options) (*DB, error) {
-	limit := int(max(o.MaxBytes, minLength))
-	db := &DB{read: pool(connector{o.Path, "mode=ro&_pragma=query_only(1)", limit, onlyReads}, o.MaxConns)}
+	db := &DB{
+		read:      pool(connector{o.Path, "mode=ro&_pragma=query_only(1)", onlyReads}, o.MaxConns),
+		maxLength: int(max(o.MaxBytes, minLength)),
+	}
 	if o.Write {
-		db.write = pool(connector{o.Path, "mode=rw&_txlock=immediate&_pragma=foreign_keys(1)", limit, onlyRows}, 1)
+		db.write = pool(connector{o.Path, "mode=rw&_txlock=immediate&_pragma=foreign_keys(1)", onlyRows}, 1)
 	}
 	return db, nil
 }
@@ -68,7 +73,6 @@ func (db *DB) Close() error {
 // A connector makes connections that may do what authorize allows.
 type connector struct {
 	path, options string
-	limit         int
 	authorize     sqlite.AuthorizerFn
 }
 
@@ -122,6 +126,9 @@ func (db *DB) Query(ctx context.Context, text string, values map[string]any, wri
 		return 0, err
 	}
 	defer conn.Close()
+	if _, err := sqlite.Limit(conn, sqlite3.SQLITE_LIMIT_LENGTH, db.maxLength); err != nil {
+		return 0, err
+	}
 	stop, err := watch(ctx, conn)
 	if err != nil {
 		return 0, err
