@@ -80,7 +80,7 @@ var bombs = map[string]struct {
 var inflating = func() []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	w.Write(make([]byte, 64<<20))
+	w.Write(make([]byte, 8<<20))
 	w.Close()
 	return b.Bytes()
 }()
