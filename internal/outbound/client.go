@@ -59,8 +59,9 @@ func (e *timeout) Is(target error) bool { return target == context.DeadlineExcee
 type Client struct{ http *http.Client }
 
 // New returns a client with connections of its own.
-func New(o Options) *Client {
-	dialer := &net.Dialer{Timeout: dialTimeout}
+func New(o Options) *Client { return o.client(&net.Dialer{Timeout: dialTimeout}) }
+
+func (o Options) client(dialer *net.Dialer) *Client {
 	if !o.AllowPrivate {
 		dialer.Control = o.refusePrivate
 	}

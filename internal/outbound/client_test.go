@@ -176,6 +176,47 @@ func TestPrivateAfterRedirect(t *testing.T) {
 	}
 }
 
+// A name that anybody can make leads where its owner says, which may be another
+// place a moment later.
+func TestNamesOfPrivateAddresses(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the server was reached") }))
+	defer server.Close()
+	_, port, _ := strings.Cut(strings.TrimPrefix(server.URL, "http://"), ":")
+	dns, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dns.Close()
+	go answer(dns)
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", dns.LocalAddr().String())
+	}}
+	client := Options{Setting: "the setting"}.client(&net.Dialer{Resolver: resolver})
+	for _, name := range []string{"public.example", "127.0.0.1.nip.example"} {
+		if _, err := get(t, client, "http://"+name+":"+port); err == nil || !strings.Contains(err.Error(), "the setting") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// answer says of every name that it is 127.0.0.1.
+func answer(dns net.PacketConn) {
+	for buf := make([]byte, 512); ; {
+		n, from, err := dns.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		end := 12 + bytes.IndexByte(buf[12:n], 0) + 5 // of the question
+		reply := append([]byte{}, buf[:end]...)
+		copy(reply[2:], []byte{0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}) // one question, nothing else
+		if reply[end-3] == 1 {                                      // it asks for IPv4
+			reply[7] = 1
+			reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1)
+		}
+		dns.WriteTo(reply, from)
+	}
+}
+
 func TestRedirectedHeaders(t *testing.T) {
 	seen := make(chan http.Header, 10)
 	last := func(w http.ResponseWriter, r *http.Request) { seen <- r.Header.Clone() }

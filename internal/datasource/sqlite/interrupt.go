@@ -19,7 +19,7 @@ const again = 20 * time.Millisecond
 // up to the first row: a second one that never comes would hold a processor for
 // ever. It has no call for this, so its handle is read from where it is, and
 // whoever updates the driver learns from an error if it has moved. stop must be
-// called before the connection is given back.
+// called before the connection is given back: until then nobody closes it.
 func watch(ctx context.Context, conn *sql.Conn) (stop func(), err error) {
 	var handle uintptr
 	err = conn.Raw(func(c any) error {

@@ -85,8 +85,14 @@ func TestHTTPHeaders(t *testing.T) {
 		headers map[string]any
 		want    string
 	}{
-		{"GET", nil, ""}, {"HEAD", nil, ""}, {"POST", nil, "the key"}, {"PUT", nil, "the key"}, {"PATCH", nil, "the key"}, {"DELETE", nil, "the key"},
-		{"POST", map[string]any{"idempotency-key": "own"}, "own"}, {"GET", map[string]any{"Idempotency-Key": "own"}, "own"},
+		{"GET", nil, ""},
+		{"HEAD", nil, ""},
+		{"POST", nil, "the key"},
+		{"PUT", nil, "the key"},
+		{"PATCH", nil, "the key"},
+		{"DELETE", nil, "the key"},
+		{"POST", map[string]any{"idempotency-key": "own"}, "own"},
+		{"GET", map[string]any{"Idempotency-Key": "own"}, "own"},
 	} {
 		_, err := typ.Run(t.Context(), Call{Key: "the key", Data: Data{"url": server.URL, "method": tt.method, "headers": tt.headers}})
 		if err != nil {
