@@ -21,7 +21,7 @@ func service(t *testing.T, handler http.HandlerFunc, change func(*datasource.Sou
 	t.Cleanup(server.Close)
 	param := func(name string) datasource.Param { return datasource.Param{Name: name} }
 	src := datasource.Source{
-		Name: "crm", Driver: datasource.REST, URL: server.URL + "/base%2Fpath/", AllowPrivate: true, Timeout: 300 * time.Millisecond, MaxBytes: 10_000, MaxRows: 3,
+		Name: "crm", Driver: datasource.REST, URL: server.URL + "/base%2Fpath/", AllowPrivate: true, Timeout: 20 * time.Second, MaxBytes: 10_000, MaxRows: 3,
 		Headers: []datasource.Header{{Name: "Authorization", Value: "Bearer hidden"}},
 		Queries: []datasource.Query{
 			{ID: "get", Path: "/contacts/@id/notes", Fields: []datasource.Field{{Name: "q", Value: "@q"}, {Name: "fixed", Value: "a b"}}, Params: []datasource.Param{param("id"), param("q")}},
@@ -112,7 +112,11 @@ func TestRESTAnswers(t *testing.T) {
 		}, "the data source cannot be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, log := service(t, tt.serve, nil)
+			s, log := service(t, tt.serve, func(s *datasource.Source) {
+				if strings.Contains(tt.want, "timeout") {
+					s.Timeout = 300 * time.Millisecond
+				}
+			})
 			got, err := s.Query(t.Context(), datasource.Request{ID: "plain"})
 			text := encoded(t, got)
 			if err != nil {

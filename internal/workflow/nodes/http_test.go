@@ -55,7 +55,6 @@ func TestHTTPLimitsOfNodes(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	typ := All(Options{AllowPrivate: true, MaxHTTPBody: 150, MaxHTTPTimeout: 200 * time.Millisecond})["http"]
 	for _, tt := range []struct {
 		path string
 		data Data
@@ -68,6 +67,11 @@ func TestHTTPLimitsOfNodes(t *testing.T) {
 		{"/slow", Data{}, "the answer was not complete within 200ms"},
 	} {
 		tt.data["url"] = server.URL + tt.path
+		o := Options{AllowPrivate: true, MaxHTTPBody: 150}
+		if tt.path == "/slow" {
+			o.MaxHTTPTimeout = 200 * time.Millisecond
+		}
+		typ := All(o)["http"]
 		_, err := typ.Run(t.Context(), Call{Data: tt.data})
 		if (err == nil) != (tt.want == "") || err != nil && err.Error() != tt.want {
 			t.Errorf("%v: %v, want %s", tt.data, err, tt.want)
