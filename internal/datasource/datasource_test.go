@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -251,22 +252,18 @@ func (f *fixture) unchangedAfterSequence(t *testing.T) {
 
 // What a query leaves in its session is gone before the next one.
 func TestSessionsAreClean(t *testing.T) {
-	each(t, func(t *testing.T, f *fixture) {
-		if f.driver != datasource.Postgres {
-			return // nothing that may be said there leaves anything
+	f := newFixture(t, datasource.Postgres, "pgx", postgrestest.URL(t)) // nothing that may be said to SQLite leaves anything
+	f.source.MaxConns = 1
+	s := f.open(t)
+	for _, text := range []string{"SELECT pg_advisory_lock(7)", "SELECT set_config('search_path', 'pg_catalog', false)", "SELECT set_config('role', 'pg_monitor', false)"} {
+		if _, err := ask(t, s, text, nil); err != nil {
+			t.Errorf("%s: %v", text, err)
 		}
-		f.source.MaxConns = 1
-		s := f.open(t)
-		for _, text := range []string{"SELECT pg_advisory_lock(7)", "SELECT set_config('search_path', 'pg_catalog', false)", "SELECT set_config('role', 'pg_monitor', false)"} {
-			if _, err := ask(t, s, text, nil); err != nil {
-				t.Errorf("%s: %v", text, err)
-			}
-		}
-		got, err := ask(t, s, "SELECT current_user AS u, (SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory') AS locks, (SELECT COUNT(*) FROM people) AS n", nil)
-		if want := `[{"locks":0,"n":3,"u":"postgres"}]`; err != nil || encoded(t, got) != want {
-			t.Errorf("got %s %v, want %s", encoded(t, got), err, want)
-		}
-	})
+	}
+	got, err := ask(t, s, "SELECT current_user AS u, (SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory') AS locks, (SELECT COUNT(*) FROM people) AS n", nil)
+	if want := `[{"locks":0,"n":3,"u":"postgres"}]`; err != nil || encoded(t, got) != want {
+		t.Errorf("got %s %v, want %s", encoded(t, got), err, want)
+	}
 }
 
 func TestLimits(t *testing.T) {
@@ -338,6 +335,8 @@ func TestAway(t *testing.T) {
 	}
 }
 
+var parameter = regexp.MustCompile(`@[a-z]+`)
+
 func TestTypes(t *testing.T) {
 	for driver, columns := range map[string][][2]string{
 		datasource.Postgres: {
@@ -407,16 +406,8 @@ func TestTypes(t *testing.T) {
 			}
 			for _, c := range columns {
 				args := map[string]any{}
-				for name, v := range values {
-					if strings.Contains(c[0], "@"+name) && !(name == "text" && strings.Contains(c[0], "@texts")) {
-						args[name] = v
-					}
-				}
-				if name := "n"; !strings.Contains(c[0], "@n:") && !strings.Contains(c[0], "@n ") {
-					delete(args, name)
-				}
-				if _, ok := args["n"]; ok {
-					args["n"] = json.Number("1.50")
+				for _, name := range parameter.FindAllString(c[0], -1) {
+					args[name[1:]] = values[name[1:]]
 				}
 				got, err := ask(t, s, "SELECT "+c[0]+" AS v", args)
 				if want := `[{"v":` + c[1] + `}]`; err != nil || encoded(t, got) != want {
