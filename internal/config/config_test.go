@@ -101,7 +101,7 @@ func TestRefusals(t *testing.T) {
 		{"redis: {sentinelPasswordFile: /no/such/file}", "", "redis.sentinelPasswordFile: open /no/such/file"},
 		{"auth: {issuers: [{name: i, nextSecretFile: /no/such/file}]}", "", "auth.issuers[0].nextSecretFile: open /no/such/file"},
 		{"auth: {issuers: [{name: i, publicKeyFiles: [/no/such/file]}]}", "", "auth.issuers[0].publicKeyFiles: open /no/such/file"},
-		{"store: {url: 'postgres://h/d', urlFile: x}", "", "store.url and store.urlFile are both set"},
+		{"store: {url: 'postgres://h/d', urlFile: x}", "", "store.url and urlFile are both set"},
 		{"dataSources: [{nam: x}]", "", "unknown key dataSources[0].nam, did you mean name?"},
 		{"dataSources: [{queries: [{params: [{nme: x}]}]}]", "", "unknown key dataSources[0].queries[0].params[0].nme, did you mean name?"},
 		{"dataSources: [{queries: {id: x}}]", "", "dataSources[0].queries is not a list"},

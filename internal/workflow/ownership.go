@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/waitgroup"
 )
 
 // batch is how many runs are taken over at a time.
@@ -160,15 +161,8 @@ func (s *Service) Close(ctx context.Context) error {
 		x.tell()
 		x.mu.Unlock()
 	}
-	done := make(chan struct{})
-	go func() {
-		s.working.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := waitgroup.Wait(ctx, &s.working); err != nil {
+		return err
 	}
 	if owner := s.opts.Owner(); owner != "" {
 		if err := s.opts.Store.ReleaseRuns(ctx, owner); err != nil {
