@@ -33,7 +33,7 @@ func newPlayer(t *testing.T, def string) *player {
 	p.effect = func(w interpreter.Work, _ nodes.Call) (nodes.Result, error) {
 		return nodes.Result{Output: w.Node + w.Iteration}, nil
 	}
-	if err := p.plan.Definition.Check(p.types); err != nil {
+	if err := p.plan.Definition.Check(p.types, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	p.open(nil)

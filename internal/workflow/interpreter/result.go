@@ -59,18 +59,11 @@ func (m *Machine) Result(w Work, r nodes.Result, err error, now time.Time) {
 	case r.Loop != nil:
 		m.repeat(n, *r.Loop, now)
 	default:
-		m.mustAdd(NodeCompleted, n, Completion{Output: output, Variable: n.Variable, Handle: handleOf(r)}, now)
+		m.mustAdd(NodeCompleted, n, Completion{Output: output, Variable: n.Variable, Handle: graph.HandleOf(n.Type, r.Handle)}, now)
 	}
 }
 
 var errSkipped = errors.New("the item of its loop was given up")
-
-func handleOf(r nodes.Result) string {
-	if r.Handle == "" {
-		return graph.OutputHandle
-	}
-	return r.Handle
-}
 
 // encode writes the result of a node.
 func (m *Machine) encode(v any) (json.RawMessage, error) {
