@@ -36,7 +36,6 @@ import (
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
-	"github.com/roomcast/roomcast/internal/workflow/nodes"
 	"github.com/roomcast/roomcast/namespaces"
 	"github.com/roomcast/roomcast/namespaces/monitor"
 	"github.com/roomcast/roomcast/namespaces/renewal"
@@ -186,7 +185,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
-		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
+		Parallel: c.Workflow.Parallel, Nodes: nodeOptions(c.Workflow),
 		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
 	})
 	a.bridge = bridge.NewService(bridge.Options{

@@ -97,13 +97,21 @@ type Monitor struct {
 
 // Workflow is how runs are executed.
 type Workflow struct {
-	Parallel int          `mapstructure:"parallel" yaml:"parallel"`
-	HTTP     WorkflowHTTP `mapstructure:"http" yaml:"http"`
+	Parallel   int          `mapstructure:"parallel" yaml:"parallel"`
+	HTTP       WorkflowHTTP `mapstructure:"http" yaml:"http"`
+	JavaScript JavaScript   `mapstructure:"javascript" yaml:"javascript"`
 }
 
 // WorkflowHTTP is what http nodes may do.
 type WorkflowHTTP struct {
 	AllowPrivate bool `mapstructure:"allowPrivate" yaml:"allowPrivate"`
+}
+
+// JavaScript is what scripts of workflows may use.
+type JavaScript struct {
+	MaxTime   time.Duration `mapstructure:"maxTime" yaml:"maxTime"`
+	MaxMemory Size          `mapstructure:"maxMemory" yaml:"maxMemory"`
+	Parallel  int           `mapstructure:"parallel" yaml:"parallel"`
 }
 
 // Chat is how messages are answered.
@@ -162,7 +170,7 @@ func Default() Config {
 		Contract: Contract{Mode: "report"},
 		Log:      Log{Level: "info", Format: "text"},
 		Monitor:  Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
-		Workflow: Workflow{Parallel: 64},
+		Workflow: Workflow{Parallel: 64, JavaScript: JavaScript{MaxTime: 30 * time.Second, MaxMemory: 64 << 20, Parallel: 4}},
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
 		History:  History{Count: 1000, Age: 24 * time.Hour},

@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/workflow/sandbox"
 )
 
 // A Type is what all nodes of one type have in common. Its methods may be
@@ -82,6 +84,8 @@ func problem(field, format string, args ...any) []Problem {
 type Options struct {
 	// AllowPrivate lets http nodes reach private addresses.
 	AllowPrivate bool
+	// JavaScript are the limits of javascript nodes.
+	JavaScript sandbox.Options
 }
 
 // single is the one handle of most types.
@@ -97,6 +101,7 @@ func All(opts Options) map[string]Type {
 		"transform":      transform{},
 		"dataCollection": dataCollection{},
 		"http":           newHTTP(opts.AllowPrivate),
+		"javascript":     javascript{sandbox.New(opts.JavaScript)},
 	}
 }
 
@@ -110,6 +115,8 @@ func DefaultVariable(typ string) string {
 		return "httpResult"
 	case "dataCollection":
 		return "collectedData"
+	case "javascript":
+		return "scriptResult"
 	}
 	return ""
 }
