@@ -33,7 +33,7 @@ const (
 
 	maxCode   = 100_000 // bytes
 	maxResult = 4 << 20 // bytes, as JSON
-	checkTime = 2 * time.Second
+	checkTime = 5 * time.Second
 )
 
 // A Sandbox runs scripts. Its methods may be called concurrently. It starts no
