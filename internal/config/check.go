@@ -60,8 +60,7 @@ func (c Config) Check() (problems []string) {
 		"instance.heartbeat": c.Instance.Heartbeat, "instance.expiry": c.Instance.Expiry,
 		"history.age": c.History.Age, "once.keep": c.Once.Keep,
 		"auth.failures.window": c.Auth.Failures.Window, "auth.failures.maxWait": c.Auth.Failures.MaxWait,
-		"workflow.javascript.maxTime": c.Workflow.JavaScript.MaxTime,
-		"redis.timeout":               c.Redis.Timeout, "redis.dialTimeout": c.Redis.DialTimeout, "redis.maxWait": c.Redis.MaxWait,
+		"redis.timeout": c.Redis.Timeout, "redis.dialTimeout": c.Redis.DialTimeout, "redis.maxWait": c.Redis.MaxWait,
 	} {
 		if d <= 0 {
 			add(key, "%v is not a positive duration", d)
@@ -83,7 +82,7 @@ func (c Config) Check() (problems []string) {
 		"server.maxBody":           int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
-		"workflow.parallel": int64(c.Workflow.Parallel), "workflow.javascript.parallel": int64(c.Workflow.JavaScript.Parallel), "chat.waiting": int64(c.Chat.Waiting),
+		"chat.waiting":  int64(c.Chat.Waiting),
 		"history.count": int64(c.History.Count), "publish.maxBody": int64(c.Publish.MaxBody), "publish.maxBatch": int64(c.Publish.MaxBatch),
 		"auth.failures.limit": int64(c.Auth.Failures.Limit), "redis.queueLength": int64(c.Redis.QueueLength),
 		"redis.queueBytes": int64(c.Redis.QueueBytes), "redis.stream.maxLen": int64(c.Redis.Stream.MaxLen), "redis.stream.count": int64(c.Redis.Stream.Count),
@@ -92,24 +91,23 @@ func (c Config) Check() (problems []string) {
 			add(key, "%d is not a positive number", n)
 		}
 	}
-	if m := c.Workflow.JavaScript.MaxMemory; m < 8<<20 || m > 1<<30 {
-		add("workflow.javascript.maxMemory", "%d is not between 8MiB, which a script needs at least, and 1GiB", m)
-	}
 	for key, choice := range map[string]struct {
 		value   string
 		allowed []string
 	}{
-		"store.driver":  {c.Store.Driver, []string{SQLite, Postgres}},
-		"contract.mode": {c.Contract.Mode, []string{"off", "report", "enforce"}},
-		"log.level":     {c.Log.Level, []string{"debug", "info", "warn", "error"}},
-		"log.format":    {c.Log.Format, []string{"text", "json"}},
-		"redis.adapter": {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
+		"store.driver":      {c.Store.Driver, []string{SQLite, Postgres}},
+		"store.synchronous": {c.Store.Synchronous, []string{"normal", "full"}},
+		"contract.mode":     {c.Contract.Mode, []string{"off", "report", "enforce"}},
+		"log.level":         {c.Log.Level, []string{"debug", "info", "warn", "error"}},
+		"log.format":        {c.Log.Format, []string{"text", "json"}},
+		"redis.adapter":     {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))
 		}
 	}
 	c.Redis.check(add)
+	c.Workflow.check(add)
 	slices.Sort(problems)
 	problems = append(problems, c.Store.check()...)
 	problems = append(problems, c.Instance.check()...)

@@ -95,25 +95,6 @@ type Monitor struct {
 	StatsInterval time.Duration `mapstructure:"statsInterval" yaml:"statsInterval"`
 }
 
-// Workflow is how runs are executed.
-type Workflow struct {
-	Parallel   int          `mapstructure:"parallel" yaml:"parallel"`
-	HTTP       WorkflowHTTP `mapstructure:"http" yaml:"http"`
-	JavaScript JavaScript   `mapstructure:"javascript" yaml:"javascript"`
-}
-
-// WorkflowHTTP is what http nodes may do.
-type WorkflowHTTP struct {
-	AllowPrivate bool `mapstructure:"allowPrivate" yaml:"allowPrivate"`
-}
-
-// JavaScript is what scripts of workflows may use.
-type JavaScript struct {
-	MaxTime   time.Duration `mapstructure:"maxTime" yaml:"maxTime"`
-	MaxMemory Size          `mapstructure:"maxMemory" yaml:"maxMemory"`
-	Parallel  int           `mapstructure:"parallel" yaml:"parallel"`
-}
-
 // Chat is how messages are answered.
 type Chat struct {
 	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
@@ -151,7 +132,7 @@ func Default() Config {
 		},
 		Health: Health{Canary: Canary{Limit: 10 * time.Second}},
 		Store: Store{
-			Driver: SQLite, MaxConns: 16, MaxIdle: 4, MaxLifetime: time.Hour, ConnectTimeout: 5 * time.Second, Timeout: 10 * time.Second,
+			Driver: SQLite, MaxConns: 16, MaxIdle: 4, MaxLifetime: time.Hour, ConnectTimeout: 5 * time.Second, Timeout: 10 * time.Second, Synchronous: "normal",
 		},
 		Instance: Instance{Heartbeat: 2 * time.Second, Expiry: 10 * time.Second},
 		Socket: Socket{
@@ -170,7 +151,7 @@ func Default() Config {
 		Contract: Contract{Mode: "report"},
 		Log:      Log{Level: "info", Format: "text"},
 		Monitor:  Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
-		Workflow: Workflow{Parallel: 64, JavaScript: JavaScript{MaxTime: 30 * time.Second, MaxMemory: 64 << 20, Parallel: 4}},
+		Workflow: defaultWorkflow(),
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
 		History:  History{Count: 1000, Age: 24 * time.Hour},

@@ -56,7 +56,7 @@ func TestWorkflowsOverREST(t *testing.T) {
 	for end := time.Now().Add(10 * time.Second); run.Status != "COMPLETED" && time.Now().Before(end); {
 		s.Do(member, "GET", base+"/instances/"+started.InstanceID, nil, &run)
 	}
-	if run.Status != "COMPLETED" || run.ContextData.M != 2 || run.WorkflowTitle != "U" || len(run.Logs) != 6 || run.IsTest {
+	if run.Status != "COMPLETED" || run.ContextData.M != 2 || run.WorkflowTitle != "U" || len(run.Logs) != 4 || run.IsTest {
 		t.Errorf("run: %+v", run)
 	}
 	var test struct {
@@ -80,6 +80,22 @@ func TestWorkflowsOverREST(t *testing.T) {
 	var me struct{ UserID string }
 	if s.Do(member, "GET", "/api/v1/me", nil, &me); me.UserID != "bob" {
 		t.Errorf("me: %+v", me)
+	}
+}
+
+// All that is wrong with a definition is told at once.
+func TestProblemsOfADefinition(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	var refused struct {
+		Error struct {
+			Field    string
+			Problems []struct{ NodeID, Field, Message string }
+		}
+	}
+	body := `{"title":"T","nodes":[{"id":"x","type":"warp"},{"id":"h","type":"http","data":{}}],"edges":[{"source":"x","target":"y"}]}`
+	s.Do(s.Token("ada", "default", auth.Admin), "POST", base, body, &refused)
+	if e := refused.Error; e.Field != "nodes[0].type" || len(e.Problems) != 4 || e.Problems[1].NodeID != "h" || e.Problems[1].Field != "nodes[1].data.url" {
+		t.Errorf("%+v", refused)
 	}
 }
 

@@ -1,4 +1,4 @@
-package workflow
+package journal
 
 import (
 	"context"
@@ -10,9 +10,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
-// Peers reach other instances.
+// Peers reach other instancee.
 type Peers interface {
 	// Call asks an instance to do something and returns its answer. Its errors
 	// arrive as they are if they are an *events.Error. Other errors tell that
@@ -21,31 +23,31 @@ type Peers interface {
 }
 
 // Method is the name under which peers must hand what they are asked to
-// [Service.Serve].
+// [Engine.Serve].
 const Method = "workflow.order"
 
 // How long one instance may take for an order before the sender looks again
-// who has the run, and how long it looks. That is longer than an instance that
-// is gone is waited for, as it comes.
+// who has the run, and how long it looke. That is longer than an instance that
+// is gone is waited for, as it comee.
 const (
 	patience = 3 * time.Second
 	limit    = 20 * time.Second
 )
 
-// deliver has an order carried out where the run goes on: here, or in the
+// Deliver implements [workflow.Engine]: it has an order carried out where the run goes on: here, or in the
 // instance that owns it, or here after taking over from one that is gone. The
 // order is carried out once, however often it has to be sent.
-func (s *Service) deliver(ctx context.Context, run Run, o order) error {
+func (e *Engine) Deliver(ctx context.Context, run workflow.Run, o interpreter.Order) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	o.RunID = run.ID
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		done, err := s.attempt(ctx, run, &o)
+		done, err := e.attempt(ctx, run, &o)
 		if done {
 			return err
 		}
 		if err != nil {
-			s.opts.Logger.Warn("order for a run did not reach it", "run", run.ID, "error", err)
+			e.opts.Logger.Warn("order for a run did not reach it", "run", run.ID, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -57,75 +59,84 @@ func (s *Service) deliver(ctx context.Context, run Run, o order) error {
 
 // attempt tries once. If it is not done, another look may find the run
 // elsewhere.
-func (s *Service) attempt(ctx context.Context, run Run, o *order) (done bool, err error) {
-	if x := s.find(run.ID); x != nil {
+func (e *Engine) attempt(ctx context.Context, run workflow.Run, o *interpreter.Order) (done bool, err error) {
+	if x := e.find(run.ID); x != nil {
 		return x.take(*o)
 	}
-	now, err := s.opts.Store.Run(ctx, run.ID)
+	now, err := e.opts.Store.Run(ctx, run.ID)
 	if err != nil {
 		return true, fmt.Errorf("reading run: %w", err)
 	}
-	owner := s.opts.Owner()
+	owner := e.opts.Owner()
 	switch {
 	case now.Status.Terminal():
-		return true, s.afterTheEnd(ctx, now, o)
+		return true, e.afterTheEnd(ctx, now, o)
 	case owner == "":
 		return true, errApart
 	case now.Owner == owner && now.Status != events.RunPending:
-		return false, s.resume(ctx, now) // it was given up when the store failed
+		return false, e.resume(ctx, now) // it was given up when the store failed
 	}
 	taken := false
 	if now.Owner != owner {
-		taken, err = s.opts.Store.TakeRun(ctx, now.ID, now.Owner, owner)
+		taken, err = e.opts.Store.TakeRun(ctx, now.ID, now.Owner, owner)
 	}
 	if err != nil {
 		return true, fmt.Errorf("taking over run: %w", err)
 	}
 	if taken {
 		now.Owner = owner
-		return false, s.resume(ctx, now)
+		return false, e.resume(ctx, now)
 	}
 	switch {
 	case now.Status == events.RunPending: // it has not been started
-		return true, s.notRunning(ctx, now)
-	case now.Owner == "" || s.opts.Peers == nil:
+		return true, notRunning(now)
+	case now.Owner == "" || e.opts.Peers == nil:
 		return false, nil // somebody else was faster
 	}
-	return s.send(ctx, now.Owner, o)
+	return e.send(ctx, now.Owner, o)
 }
 
 // afterTheEnd is what becomes of an order for a run that is over: it may be
 // what ended it, and only the answer was missing.
-func (s *Service) afterTheEnd(ctx context.Context, run Run, o *order) error {
+func (e *Engine) afterTheEnd(ctx context.Context, run workflow.Run, o *interpreter.Order) error {
 	if o.ID == "" {
-		return s.notRunning(ctx, run)
+		return notRunning(run)
 	}
-	log, err := s.opts.Store.Log(ctx, run.ID, 0)
+	log, err := e.opts.Store.Log(ctx, run.ID, 0)
 	if err != nil {
 		return fmt.Errorf("reading log: %w", err)
 	}
-	if replay(run.Definition, log).inputs[o.ID] {
+	m := interpreter.New(run.Plan, interpreter.Options{})
+	m.Replay(log)
+	if m.Taken(o.ID) {
 		return nil
 	}
-	return s.notRunning(ctx, run)
+	return notRunning(run)
+}
+
+// notRunning says why a run takes no input.
+func notRunning(run workflow.Run) error {
+	return events.Errorf(events.CodeConflict, "run %s is %s and takes no input", run.ID, run.Status)
 }
 
 // take carries out an order if the run still goes on here.
-func (x *execution) take(o order) (done bool, err error) {
+func (x *execution) take(o interpreter.Order) (done bool, err error) {
+	if o.Ends() {
+		x.cancel() // what is running ends now, and not when the mutex is free
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch {
 	case x.broken:
 		return false, nil
-	case x.machine.inputs[o.ID]:
-		return true, nil // it came before; the answer did not
-	case x.machine.ended != nil:
-		return true, events.Errorf(events.CodeConflict, "run %s is %s and takes no input", x.run.ID, x.machine.ended.Status)
-	case x.ctx.Err() != nil:
-		return true, events.Errorf(events.CodeConflict, "the server is shutting down: try again in a moment")
+	case x.paused:
+		return true, errClosing
 	}
-	err = x.carryOut(o)
-	return !errors.Is(err, ErrLost), err
+	if err := x.m.Order(o, x.eng.now()); err != nil {
+		return true, err
+	}
+	err = x.commit()
+	return !errors.Is(err, workflow.ErrLost), err
 }
 
 // answer is what an instance says to an order. Its own errors come otherwise.
@@ -135,7 +146,7 @@ type answer struct {
 }
 
 // send has an order carried out by another instance.
-func (s *Service) send(ctx context.Context, instance string, o *order) (done bool, err error) {
+func (e *Engine) send(ctx context.Context, instance string, o *interpreter.Order) (done bool, err error) {
 	if o.ID == "" {
 		o.ID = uuid.NewString()
 	}
@@ -145,7 +156,7 @@ func (s *Service) send(ctx context.Context, instance string, o *order) (done boo
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	raw, err := s.opts.Peers.Call(ctx, instance, Method, payload)
+	raw, err := e.opts.Peers.Call(ctx, instance, Method, payload)
 	var public *events.Error
 	if errors.As(err, &public) {
 		return true, err
@@ -161,13 +172,13 @@ func (s *Service) send(ctx context.Context, instance string, o *order) (done boo
 }
 
 // Serve carries out what another instance has sent.
-func (s *Service) Serve(_ context.Context, payload []byte) ([]byte, error) {
-	var o order
+func (e *Engine) Serve(_ context.Context, payload []byte) ([]byte, error) {
+	var o interpreter.Order
 	if err := json.Unmarshal(payload, &o); err != nil {
 		return nil, fmt.Errorf("decoding order: %w", err)
 	}
 	var a answer
-	x := s.find(o.RunID)
+	x := e.find(o.RunID)
 	if x == nil {
 		a.Elsewhere = true // or over: who asks looks again
 	} else {

@@ -1,4 +1,4 @@
-package workflow_test
+package journal_test
 
 import (
 	"bytes"
@@ -23,6 +23,9 @@ import (
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
+	"github.com/roomcast/roomcast/internal/workflow/journal"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
@@ -34,18 +37,20 @@ var (
 
 // fixture is a service on a database of its own.
 type fixture struct {
-	t    *testing.T
-	svc  *workflow.Service
-	db   *store.DB
-	path string
-	log  *bytes.Buffer
+	t     testing.TB
+	svc   *workflow.Service
+	eng   *journal.Engine
+	db    *store.DB
+	path  string
+	quiet bool
+	log   *bytes.Buffer
 
 	mu        sync.Mutex
 	published []string // events of all runs as name and payload
 	changed   *sync.Cond
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "w.db"), log: &bytes.Buffer{}}
 	f.changed = sync.NewCond(&f.mu)
 	f.open()
@@ -59,16 +64,22 @@ func (f *fixture) open() {
 	if f.db, err = sqlite.Open(context.Background(), f.path); err != nil {
 		f.t.Fatal(err)
 	}
-	f.svc = workflow.NewService(workflow.ServiceOptions{
-		Store: f.db.Workflows(), Publisher: f, Logger: slog.New(slog.DiscardHandler), Nodes: nodes.Options{AllowPrivate: true},
-	})
+	f.build(f.db.Workflows(), journal.Options{})
+}
+
+// build makes the service and its engine.
+func (f *fixture) build(s workflow.Store, opts journal.Options) {
+	types := nodes.All(nodes.Options{AllowPrivate: true})
+	opts.Store, opts.Types, opts.Feed = s, types, workflow.NewFeed(f, slog.New(slog.DiscardHandler))
+	f.eng = journal.New(opts)
+	f.svc = workflow.NewService(workflow.ServiceOptions{Store: s, Engine: f.eng, Feed: opts.Feed, Types: types})
 }
 
 func (f *fixture) close() {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := f.svc.Close(ctx); err != nil {
+	if err := f.eng.Close(ctx); err != nil {
 		f.t.Error(err)
 	}
 	f.db.Close()
@@ -76,6 +87,9 @@ func (f *fixture) close() {
 
 // Publish implements workflow.Publisher.
 func (f *fixture) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
+	if f.quiet {
+		return nil
+	}
 	raw, err := json.Marshal(p)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,9 +123,9 @@ func (f *fixture) await(text string) string {
 	}
 }
 
-func def(t *testing.T, raw string) workflow.Definition {
+func def(t testing.TB, raw string) graph.Definition {
 	t.Helper()
-	var d workflow.Definition
+	var d graph.Definition
 	if err := json.Unmarshal([]byte(raw), &d); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +133,7 @@ func def(t *testing.T, raw string) workflow.Definition {
 }
 
 // linear makes a definition of nodes in a row, given as JSON.
-func linear(t *testing.T, list ...string) workflow.Definition {
+func linear(t testing.TB, list ...string) graph.Definition {
 	t.Helper()
 	var edges []string
 	for i := 1; i < len(list); i++ {
@@ -131,7 +145,7 @@ func linear(t *testing.T, list ...string) workflow.Definition {
 	return def(t, `{"nodes":[`+strings.Join(list, ",")+`],"edges":[`+strings.Join(edges, ",")+`]}`)
 }
 
-func (f *fixture) run(d workflow.Definition, input map[string]any) workflow.Run {
+func (f *fixture) run(d graph.Definition, input map[string]any) workflow.Run {
 	f.t.Helper()
 	w, err := f.svc.Create(f.t.Context(), admin, "acme", "W", d)
 	if err != nil {
@@ -271,7 +285,7 @@ func TestStartTwice(t *testing.T) {
 	all.Wait()
 	f.await("workflow_data_collection_request")
 	start()
-	if err := f.svc.Submit(t.Context(), run, workflow.Input{Data: map[string]any{"ok": true}}); err != nil {
+	if err := f.svc.Submit(t.Context(), member, run, workflow.Input{Data: map[string]any{"ok": true}}); err != nil {
 		t.Fatal(err)
 	}
 	got := f.finish(run)
@@ -280,7 +294,7 @@ func TestStartTwice(t *testing.T) {
 	if err != nil || len(got) != 4 || len(again.Updates) != 4 || again.Run.Status != events.RunCompleted {
 		t.Errorf("%v; published %v", err, got)
 	}
-	if err := f.svc.Submit(t.Context(), run, workflow.Input{}); code(err) != events.CodeConflict {
+	if err := f.svc.Submit(t.Context(), member, run, workflow.Input{}); code(err) != events.CodeConflict {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -351,10 +365,10 @@ func TestDataCollection(t *testing.T) {
 		t.Fatalf("%+v %v", state, err)
 	}
 	id := state.Pending[0].CollectionRequestID
-	if err := f.svc.Submit(t.Context(), run, workflow.Input{RequestID: id, Data: map[string]any{"ok": "yes"}}); code(err) != events.CodeValidation {
+	if err := f.svc.Submit(t.Context(), member, run, workflow.Input{RequestID: id, Data: map[string]any{"ok": "yes"}}); code(err) != events.CodeValidation {
 		t.Errorf("input of the wrong shape: %v", err)
 	}
-	if err := f.svc.Submit(t.Context(), run, workflow.Input{RequestID: "other", Data: nil}); code(err) != events.CodeNotFound {
+	if err := f.svc.Submit(t.Context(), member, run, workflow.Input{RequestID: "other", Data: nil}); code(err) != events.CodeNotFound {
 		t.Errorf("unknown request: %v", err)
 	}
 	if found, err := f.svc.RunOfRequest(t.Context(), member, "acme", id); err != nil || found.ID != run.ID {
@@ -363,7 +377,7 @@ func TestDataCollection(t *testing.T) {
 	if _, err := f.svc.RunOfRequest(t.Context(), foreign, "acme", id); code(err) != events.CodeNotFound {
 		t.Errorf("foreign request: %v", err)
 	}
-	if err := f.svc.Submit(t.Context(), run, workflow.Input{RequestID: id, Data: map[string]any{"ok": true}}); err != nil {
+	if err := f.svc.Submit(t.Context(), member, run, workflow.Input{RequestID: id, Data: map[string]any{"ok": true}}); err != nil {
 		t.Fatal(err)
 	}
 	got := f.finish(run)
@@ -373,7 +387,7 @@ func TestDataCollection(t *testing.T) {
 	if !strings.Contains(got[len(got)-1], `"r":true`) {
 		t.Errorf("end %s", got[len(got)-1])
 	}
-	if err := f.svc.Submit(t.Context(), run, workflow.Input{RequestID: id}); code(err) != events.CodeConflict {
+	if err := f.svc.Submit(t.Context(), member, run, workflow.Input{RequestID: id}); code(err) != events.CodeConflict {
 		t.Errorf("second answer: %v", err)
 	}
 }
@@ -382,58 +396,60 @@ func TestWidgetInput(t *testing.T) {
 	f := newFixture(t)
 	run := f.run(linear(t, startNode, form, transform("ctx.__widgetInput.inputType", "kind")), nil)
 	f.await("workflow_data_collection_request")
-	if err := f.svc.WidgetInput(t.Context(), run, map[string]any{"inputType": "filter_change", "data": 1}, false); err != nil {
+	if err := f.svc.WidgetInput(t.Context(), member, run, map[string]any{"inputType": "filter_change", "data": 1}, false); err != nil {
 		t.Error(err)
 	}
-	if err := f.svc.WidgetInput(t.Context(), run, map[string]any{"inputType": "form_submit", "data": "wrong"}, true); code(err) != events.CodeValidation {
+	if err := f.svc.WidgetInput(t.Context(), member, run, map[string]any{"inputType": "form_submit", "data": "wrong"}, true); code(err) != events.CodeValidation {
 		t.Errorf("wrong form: %v", err)
 	}
-	if err := f.svc.WidgetInput(t.Context(), run, map[string]any{"inputType": "form_submit", "data": map[string]any{"ok": true}}, true); err != nil {
+	if err := f.svc.WidgetInput(t.Context(), member, run, map[string]any{"inputType": "form_submit", "data": map[string]any{"ok": true}}, true); err != nil {
 		t.Error(err)
 	}
 	got := f.finish(run)
 	if last := got[len(got)-1]; !strings.Contains(last, `"kind":"form_submit"`) || strings.Contains(last, "__widgetInput") {
 		t.Errorf("end %s", last)
 	}
-	if err := f.svc.WidgetInput(t.Context(), run, nil, false); code(err) != events.CodeConflict {
+	if err := f.svc.WidgetInput(t.Context(), member, run, nil, false); code(err) != events.CodeConflict {
 		t.Errorf("after the end: %v", err)
 	}
 }
 
-// Runs that wait survive a restart; runs that were in the middle of something
-// end as interrupted.
+// Runs survive the end of their process. Those that wait go on waiting; of
+// those in the middle of a node, the node begins again, under the same key.
 func TestRestart(t *testing.T) {
 	f := newFixture(t)
-	release := make(chan struct{})
-	busy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	keys := make(chan string, 2)
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		keys <- r.Header.Get("X-Key")
+		if len(keys) == 1 {
+			<-r.Context().Done()
+		}
+	}))
 	defer busy.Close()
-	defer close(release)
 	waiting := f.run(linear(t, startNode, form), nil)
 	delayed := f.run(linear(t, startNode, `{"type":"delay","data":{"delayMs":300}}`, transform("1", "r")), nil)
-	calling := f.run(linear(t, startNode, `{"type":"http","data":{"url":"`+busy.URL+`"}}`), nil)
+	calling := f.run(linear(t, startNode, `{"type":"http","data":{"url":"`+busy.URL+`","headers":{"X-Key":"k"}}}`), nil)
 	f.await("workflow_data_collection_request")
-	for _, run := range []workflow.Run{delayed, calling} {
-		f.await(`{"instanceID":"` + run.ID + `","nodeID":"n0"`)
-	}
-	eventually.True(t, func() bool { // the delay has begun
+	eventually.True(t, func() bool { // the delay and the call have begun
 		state, err := f.svc.State(t.Context(), delayed)
-		return err == nil && state.Log[len(state.Log)-1].Type == workflow.NodeSuspended
+		return err == nil && state.Log[len(state.Log)-1].Type == interpreter.NodeSuspended && len(keys) == 1
 	})
+	f.eng.Lost() // as if the process had been killed
 	f.close()
 	f.mu.Lock()
 	f.published = nil
 	f.mu.Unlock()
 	f.open()
-	if err := f.svc.Resume(t.Context()); err != nil {
+	if err := f.eng.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.finish(calling); len(got) != 1 || !strings.Contains(got[0], `"status":"FAILED"`) || !strings.Contains(got[0], `"error":"interrupted"`) {
-		t.Errorf("interrupted run: %v", got)
+	if got := f.finish(calling); !strings.Contains(got[len(got)-1], `"status":"COMPLETED"`) || len(keys) != 2 || f.eng.Counts().Repeated != 1 {
+		t.Errorf("run in the middle of a node: %v, called %d times, %+v", got, len(keys), f.eng.Counts())
 	}
 	if got := f.finish(delayed); !strings.Contains(got[len(got)-1], `"status":"COMPLETED"`) || len(got) != 3 {
 		t.Errorf("delayed run: %v", got)
 	}
-	if err := f.svc.Submit(t.Context(), waiting, workflow.Input{Data: map[string]any{"ok": true}}); err != nil {
+	if err := f.svc.Submit(t.Context(), member, waiting, workflow.Input{Data: map[string]any{"ok": true}}); err != nil {
 		t.Error(err)
 	}
 	if got := f.finish(waiting); !strings.Contains(got[len(got)-1], `"status":"COMPLETED"`) {
@@ -445,14 +461,14 @@ func TestStop(t *testing.T) {
 	f := newFixture(t)
 	run := f.run(linear(t, startNode, form), nil)
 	f.await("workflow_data_collection_request")
-	if err := f.svc.Stop(t.Context(), run); err != nil {
+	if err := f.svc.Stop(t.Context(), member, run); err != nil {
 		t.Fatal(err)
 	}
 	got := f.finish(run)
 	if !strings.Contains(got[len(got)-1], `"status":"STOPPED"`) {
 		t.Errorf("end %s", got[len(got)-1])
 	}
-	if err := f.svc.Stop(t.Context(), run); code(err) != events.CodeConflict {
+	if err := f.svc.Stop(t.Context(), member, run); code(err) != events.CodeConflict {
 		t.Errorf("stopping again: %v", err)
 	}
 }
@@ -479,8 +495,8 @@ func TestRightsAreAsked(t *testing.T) {
 		"stop as member":         {second(f.svc.Run(ctx, member, auth.StopRuns, run.ID)), events.CodePermissionDenied},
 		"runs elsewhere":         {second(f.svc.Runs(ctx, foreign, "acme", "", 1)), events.CodeNotFound},
 		"newest foreign":         {second(f.svc.Newest(ctx, foreign, run.WorkflowID)), events.CodeNotFound},
-		"test as member":         {second(f.svc.PrepareTest(ctx, member, "acme", d, nil)), events.CodePermissionDenied},
-		"test elsewhere":         {second(f.svc.PrepareTest(ctx, foreign, "acme", d, nil)), events.CodeNotFound},
+		"test as member":         {second(f.svc.Test(ctx, member, "acme", d, nil)), events.CodePermissionDenied},
+		"test elsewhere":         {second(f.svc.Test(ctx, foreign, "acme", d, nil)), events.CodeNotFound},
 		"create without a title": {second(f.svc.Create(ctx, admin, "acme", "", d)), events.CodeValidation},
 	} {
 		if code(tt.err) != tt.want {
