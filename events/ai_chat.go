@@ -17,3 +17,110 @@ type AIChatBotMessage struct {
 
 // EventName implements [Payload].
 func (AIChatBotMessage) EventName() string { return "ai_chat_bot_message" }
+
+// AIChatBotTyping tells whether the assistant is at an answer.
+type AIChatBotTyping struct {
+	ChatRoomID string `json:"chatRoomID"`
+	Typing     bool   `json:"typing"`
+}
+
+// EventName implements [Payload].
+func (AIChatBotTyping) EventName() string { return "ai_chat_bot_typing" }
+
+// AIChatBotStreamStart tells that an answer begins.
+type AIChatBotStreamStart struct {
+	ChatRoomID string `json:"chatRoomID"`
+	// ReplyTo is the offset of the message that is answered.
+	ReplyTo uint64 `json:"replyTo"`
+}
+
+// EventName implements [Payload].
+func (AIChatBotStreamStart) EventName() string { return "ai_chat_bot_stream_start" }
+
+// AIChatBotStreamDelta adds to an answer. A client that comes in the middle
+// gets all that there is in one.
+type AIChatBotStreamDelta struct {
+	ChatRoomID string `json:"chatRoomID"`
+	ReplyTo    uint64 `json:"replyTo"`
+	// At is how long the text was before, in UTF-16 code units: what length is
+	// in JavaScript.
+	At   int    `json:"at"`
+	Text string `json:"text"`
+}
+
+// EventName implements [Payload].
+func (AIChatBotStreamDelta) EventName() string { return "ai_chat_bot_stream_delta" }
+
+// AIChatBotStreamEnd tells that an answer is complete, or will not be.
+type AIChatBotStreamEnd struct {
+	ChatRoomID   string     `json:"chatRoomID"`
+	ReplyTo      uint64     `json:"replyTo"`
+	Text         string     `json:"text"` // all of it
+	FinishReason string     `json:"finishReason"`
+	Model        string     `json:"model,omitempty"`
+	Usage        *ChatUsage `json:"usage,omitempty"`
+}
+
+// EventName implements [Payload].
+func (AIChatBotStreamEnd) EventName() string { return "ai_chat_bot_stream_end" }
+
+// ChatUsage is what an answer took, in tokens.
+type ChatUsage struct {
+	Prompt     int `json:"promptTokens"`
+	Completion int `json:"completionTokens"`
+	// Estimated tells that the provider did not say.
+	Estimated bool `json:"estimated,omitempty"`
+}
+
+// AIChatToolCall tells that the assistant uses a tool.
+type AIChatToolCall struct {
+	ChatRoomID string `json:"chatRoomID"`
+	ReplyTo    uint64 `json:"replyTo"`
+	ToolCallID string `json:"toolCallID"`
+	Name       string `json:"name"`
+	Arguments  JSON   `json:"arguments"`
+}
+
+// EventName implements [Payload].
+func (AIChatToolCall) EventName() string { return "ai_chat_tool_call" }
+
+// AIChatToolResult tells what came of it.
+type AIChatToolResult struct {
+	ChatRoomID string `json:"chatRoomID"`
+	ReplyTo    uint64 `json:"replyTo"`
+	ToolCallID string `json:"toolCallID"`
+	OK         bool   `json:"ok"`
+	Summary    string `json:"summary"`
+}
+
+// EventName implements [Payload].
+func (AIChatToolResult) EventName() string { return "ai_chat_tool_result" }
+
+// AIChatApprovalRequired asks the members of a room whether something is to be
+// done. Nothing has been.
+type AIChatApprovalRequired struct {
+	ChatRoomID string `json:"chatRoomID"`
+	ApprovalID string `json:"approvalID"`
+	Tool       string `json:"tool"`
+	Title      string `json:"title"`
+	Arguments  JSON   `json:"arguments"`
+	// Hash is of the tool and its arguments. A decision that names another is
+	// refused.
+	Hash      string `json:"hash"`
+	ExpiresAt Time   `json:"expiresAt"`
+}
+
+// EventName implements [Payload].
+func (AIChatApprovalRequired) EventName() string { return "ai_chat_approval_required" }
+
+// AIChatApprovalResolved tells what was decided, and what came of it.
+type AIChatApprovalResolved struct {
+	ChatRoomID string `json:"chatRoomID"`
+	ApprovalID string `json:"approvalID"`
+	Decision   string `json:"decision"` // approved, rejected, expired or invalid
+	DecidedBy  string `json:"decidedBy,omitempty"`
+	Outcome    string `json:"outcome,omitempty"`
+}
+
+// EventName implements [Payload].
+func (AIChatApprovalResolved) EventName() string { return "ai_chat_approval_resolved" }

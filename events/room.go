@@ -10,6 +10,9 @@ func RunRoom(instanceID string) Room { return Room(instanceID) }
 // ChatRoom is where the messages of a chat room go. It is the bare id.
 func ChatRoom(chatRoomID string) Room { return Room(chatRoomID) }
 
+// ChatStreamRoom is where answers go while they are being given.
+func ChatStreamRoom(chatRoomID string) Room { return Room("chat_stream:" + chatRoomID) }
+
 // WidgetRoom is where back ends reach every session that shows a widget.
 func WidgetRoom(widgetID string) Room { return Room("widget:" + widgetID) }
 

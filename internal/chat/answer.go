@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -15,27 +16,75 @@ import (
 // answer gives the one answer to a message, while it is this instance's to
 // give.
 func (s *Service) answer(t Turn) {
-	ctx, cancel := context.WithTimeout(s.term(), s.opts.Timeout)
-	defer cancel()
+	ctx, stop := context.WithCancelCause(s.term())
+	defer stop(nil)
+	defer s.take(t, stop)()
 	if t.Message.Owner != s.opts.Owner() {
 		return // lost before its turn came
 	}
-	reply, err := s.reply(ctx, t)
+	if s.slots.Acquire(ctx, t.Room.Tenant) {
+		defer s.slots.Release(t.Room.Tenant)
+	} else if !errors.Is(context.Cause(ctx), ErrStopped) {
+		return // the server ends, or the message is another's by now
+	}
+	out, stopped, err := s.begin(s.term(), t)
 	if err != nil {
-		reply = Reply{Text: s.apology(t, err)}
+		s.notBegun(t, err)
+		return
 	}
-	reply.Text = strings.ReplaceAll(reply.Text, "\x00", "") // no store takes it
-	if reply.Text == "" {
-		reply.Text = "I have nothing to say to that."
+	if stopped {
+		stop(ErrStopped)
 	}
-	s.say(t.Room, t.Message, reply)
+	reply := s.replyTo(ctx, t, out)
+	head, err := out.close()
+	if errors.Is(err, ErrAnswered) {
+		s.opts.Logger.Warn("message is answered elsewhere", "room", t.Room.ID, "seq", t.Message.Seq)
+		return
+	}
+	s.say(t.Room, t.Message, reply, head)
+}
+
+// notBegun says why a turn did not begin.
+func (s *Service) notBegun(t Turn, err error) {
+	log := s.opts.Logger.With("room", t.Room.ID, "tenant", t.Room.Tenant, "seq", t.Message.Seq)
+	if errors.Is(err, ErrAnswered) {
+		log.Warn("message is answered elsewhere")
+		return
+	}
+	log.Error("message could not be answered", "error", err) // it is abandoned, and taken up later
+}
+
+// replyTo asks the assistant, unless the turn was stopped, and sees to it that
+// what was said on the way is what the answer says.
+func (s *Service) replyTo(ctx context.Context, t Turn, out *stream) Reply {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	var reply Reply
+	err := ctx.Err()
+	if err == nil {
+		reply, err = s.reply(ctx, t, out)
+	}
+	said := out.said()
+	reply.Text = clean(reply.Text)
+	if err != nil || !strings.HasPrefix(reply.Text, said) {
+		reply.Text = said
+	}
+	reply = s.finish(ctx, t, reply, err)
+	out.Text(strings.TrimPrefix(reply.Text, said)) // its error is told by close
+	return reply
 }
 
 // say stores and publishes what the assistant says to a message. What cannot
 // be stored is not published: another instance might answer too.
-func (s *Service) say(r Room, to Message, reply Reply) {
+func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 	log := s.opts.Logger.With("room", r.ID, "tenant", r.Tenant)
-	m, err := s.store(to, Message{RoomID: r.ID, Speaker: Bot, Text: reply.Text, At: time.Now().UTC()}, reply.Propose)
+	end := s.end(r, to, reply)
+	end.Seq, end.Prev = head+1, head
+	after := Aftermath{Tenant: r.Tenant, Usage: reply.Usage}
+	for _, p := range reply.Propose {
+		after.Approvals = append(after.Approvals, s.approval(r, p))
+	}
+	m, err := s.store(to, Message{RoomID: r.ID, Speaker: Bot, Text: reply.Text, At: time.Now().UTC(), Finish: reply.Finish}, end, after)
 	if errors.Is(err, ErrAnswered) {
 		log.Warn("message is answered elsewhere", "seq", to.Seq)
 		return
@@ -44,18 +93,32 @@ func (s *Service) say(r Room, to Message, reply Reply) {
 		log.Error("answer was not stored", "error", err)
 		return
 	}
+	s.publishEntry(r.ID, end)
+	s.typing(r.ID, false)
 	if err := s.opts.Publisher.Publish(events.ChatRoom(r.ID), s.position(m), events.AIChatBotMessage{Text: reply.Text, ChatRoomID: r.ID}); err != nil {
 		log.Error("answer was not published", "error", err)
 	}
+	for _, a := range after.Approvals {
+		s.publishApproval(a)
+	}
+}
+
+// end is the end of the stream of a turn.
+func (s *Service) end(r Room, to Message, reply Reply) Entry {
+	p := events.AIChatBotStreamEnd{ChatRoomID: r.ID, ReplyTo: to.Seq, Text: reply.Text, FinishReason: string(reply.Finish), Model: reply.Model}
+	if u := reply.Usage; u != (Usage{}) {
+		p.Usage = &events.ChatUsage{Prompt: u.Prompt, Completion: u.Completion, Estimated: u.Estimated}
+	}
+	return payload(StreamEnd, to.Seq, p)
 }
 
 // store stores an answer. While the store is away it tries again, until the
 // message is no longer this instance's or the service must end.
-func (s *Service) store(to, answer Message, p *Proposal) (Message, error) {
+func (s *Service) store(to, answer Message, end Entry, after Aftermath) (Message, error) {
 	ctx := s.term()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		// The answer belongs to the conversation even if the time is over.
-		m, err := s.opts.Store.Answer(context.WithoutCancel(ctx), to, answer, p)
+		m, err := s.opts.Store.Answer(context.WithoutCancel(ctx), to, answer, end, after)
 		var refused *events.Error
 		if err == nil || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
 			return m, err
@@ -81,7 +144,7 @@ func (s *Service) position(m Message) cluster.Position {
 }
 
 // reply asks the assistant. A panic is one bad answer, not the end of the server.
-func (s *Service) reply(ctx context.Context, t Turn) (reply Reply, err error) {
+func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -92,32 +155,13 @@ func (s *Service) reply(ctx context.Context, t Turn) (reply Reply, err error) {
 			return Reply{}, err
 		}
 	}
-	if t.Proposal, err = s.proposal(ctx, &t.Message); err != nil {
+	if t.History, err = s.earlier(ctx, t.Message); err != nil {
 		return Reply{}, err
 	}
-	return s.opts.Assistant.Reply(ctx, t)
-}
-
-// proposal returns what the action of a message is about. Saying yes or no to
-// a proposal is as good as the action.
-func (s *Service) proposal(ctx context.Context, m *Message) (*Proposal, error) {
-	p, err := s.opts.Store.Proposal(ctx, m.RoomID)
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
+	if t.Approval, err = s.decided(ctx, &t); err != nil {
+		return Reply{}, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading proposal: %w", err)
-	}
-	if m.Action == None {
-		m.Action = spoken[strings.ToLower(strings.Trim(m.Text, " .!"))]
-	}
-	if m.Action == Approve || m.Action == Reject {
-		p, err = s.opts.Store.TakeProposal(ctx, m.RoomID)
-		if errors.Is(err, ErrNotFound) {
-			return nil, nil // somebody else was faster
-		}
-	}
-	return &p, err
+	return s.opts.Assistant.Reply(ctx, t, out)
 }
 
 var spoken = map[string]Action{
@@ -146,8 +190,8 @@ func (s *Service) apology(t Turn, err error) string {
 
 const interrupted = "I was interrupted before I could answer. Please ask again."
 
-// batch is how many messages are taken over at a time.
-const batch = 100
+// abandonedPage is how many messages are taken over at a time.
+const abandonedPage = 100
 
 // Recover answers what instances that are gone have left without an answer.
 func (s *Service) Recover(ctx context.Context) error {
@@ -156,7 +200,7 @@ func (s *Service) Recover(ctx context.Context) error {
 		return nil
 	}
 	for {
-		messages, err := s.opts.Store.Abandoned(ctx, batch)
+		messages, err := s.opts.Store.Abandoned(ctx, abandonedPage)
 		if err != nil {
 			return fmt.Errorf("looking for unanswered messages: %w", err)
 		}
@@ -170,14 +214,14 @@ func (s *Service) Recover(ctx context.Context) error {
 				taken++
 			}
 		}
-		if taken < batch {
+		if taken < abandonedPage {
 			return nil
 		}
 	}
 }
 
-// takeOver answers a message whose owner is gone, unless another instance
-// does.
+// takeOver ends the turn of a message whose owner is gone, unless another
+// instance does. What was said of the answer is kept.
 func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, error) {
 	if m.Owner == owner {
 		return false, nil // without other instances the owner is nowhere to be found
@@ -190,11 +234,48 @@ func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, 
 	if err != nil {
 		return false, fmt.Errorf("taking over a message: %w", err)
 	}
-	if taken {
-		m.Owner = owner
-		s.say(r, m, Reply{Text: interrupted})
+	if !taken {
+		return false, nil
 	}
-	return taken, nil
+	m.Owner = owner
+	return true, s.interrupt(ctx, r, m)
+}
+
+// interrupt ends a turn that nobody goes on with.
+func (s *Service) interrupt(ctx context.Context, r Room, m Message) error {
+	start := payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: r.ID, ReplyTo: m.Seq})
+	head, _, err := s.opts.Store.BeginTurn(ctx, m, start)
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) {
+		return nil // another is looked at first
+	}
+	if err != nil {
+		return fmt.Errorf("taking over a turn: %w", err)
+	}
+	said, err := s.saidBefore(ctx, m)
+	if err != nil {
+		return err
+	}
+	reply := Reply{Text: interrupted, Finish: FinishInterrupted}
+	if said != "" {
+		reply.Text = said + "\n\n" + interrupted
+	}
+	s.say(r, m, reply, head)
+	return nil
+}
+
+// saidBefore returns what the stream has of an answer.
+func (s *Service) saidBefore(ctx context.Context, m Message) (string, error) {
+	entries, err := s.Streamed(ctx, m.RoomID, 0, math.MaxInt64)
+	if err != nil {
+		return "", fmt.Errorf("reading the stream of chat room %s: %w", m.RoomID, err)
+	}
+	var text strings.Builder
+	for _, e := range entries {
+		if e.Turn == m.Seq && e.Kind == Delta {
+			text.WriteString(decode[events.AIChatBotStreamDelta](e).Text)
+		}
+	}
+	return text.String(), nil
 }
 
 // Lost gives up every message that waits for an answer of this instance: they
@@ -203,6 +284,9 @@ func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, 
 func (s *Service) Lost() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, t := range s.turns {
+		t.stop(errLost)
+	}
 	s.cancel()
 	if !s.closed {
 		s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -19,7 +19,9 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/batch"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/fair"
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/waitgroup"
 )
@@ -28,29 +30,6 @@ import (
 // come without.
 type Publisher interface {
 	Publish(room events.Room, pos cluster.Position, p events.Payload) error
-}
-
-// An Assistant answers messages.
-type Assistant interface {
-	// Reply answers one message. It should return when ctx ends.
-	Reply(ctx context.Context, t Turn) (Reply, error)
-}
-
-// A Turn is a message that is to be answered.
-type Turn struct {
-	Identity *auth.Identity
-	Room     Room
-	Message  Message
-	// Proposal is what the message's action is about: taken out of the room
-	// when it is approved or rejected, left there when it is tested.
-	Proposal *Proposal
-}
-
-// A Reply is the answer to a message.
-type Reply struct {
-	Text string
-	// Propose, when set, is what the next approve, reject or test is about.
-	Propose *Proposal
 }
 
 // Options configure a [Service].
@@ -65,21 +44,44 @@ type Options struct {
 	// Owner returns the id under which this instance answers now, "" if it must
 	// not. nil is for a store that no other instance uses.
 	Owner func() string
+	// Peers reach other instances, for turns that go on there; nil if there are
+	// none.
+	Peers Peers
 	// Timeout bounds one answer. Default 30 s.
 	Timeout time.Duration
 	// Waiting bounds the messages of a room that wait for an answer. Default 32.
 	Waiting int
+	// Refuse refuses a message while another of the room is being answered,
+	// instead of letting it wait.
+	Refuse bool
+	// Turns bounds how many messages are answered at once, and TurnsPerTenant
+	// how many of one tenant. Default 256, and no bound.
+	Turns, TurnsPerTenant int
+	// MaxMessage bounds what a user says, in bytes. Default 64 KiB.
+	MaxMessage int
+	// History is how many earlier messages an assistant gets. Default 50.
+	History int
+}
+
+// Peers reach other instances.
+type Peers interface {
+	// Call asks an instance to do something and returns its answer. Other
+	// errors than an *events.Error tell that there was no answer.
+	Call(ctx context.Context, instance, method string, payload []byte) ([]byte, error)
 }
 
 // A Service keeps conversations. Its methods may be called concurrently.
 type Service struct {
 	opts    Options
+	slots   *fair.Slots
+	pieces  *batch.Writer[[]Piece]
 	working sync.WaitGroup // holds of queues
 
 	mu     sync.Mutex
 	ctx    context.Context // of answers
 	cancel context.CancelFunc
 	rooms  map[string]*queue // rooms with messages to answer
+	turns  map[string]*turn  // by room, those that are being taken
 	closed bool
 }
 
@@ -103,7 +105,17 @@ func NewService(opts Options) *Service {
 		alone := uuid.NewString()
 		opts.Owner = func() string { return alone }
 	}
-	s := &Service{opts: opts, rooms: make(map[string]*queue)}
+	if opts.Turns <= 0 {
+		opts.Turns = 256
+	}
+	if opts.MaxMessage <= 0 {
+		opts.MaxMessage = 64 << 10
+	}
+	if opts.History <= 0 {
+		opts.History = 50
+	}
+	s := &Service{opts: opts, rooms: make(map[string]*queue), turns: make(map[string]*turn), slots: fair.New(opts.Turns, opts.TurnsPerTenant)}
+	s.pieces = batch.New(batch.Options[[]Piece]{Write: s.addToStream})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -144,27 +156,61 @@ func (s *Service) Open(ctx context.Context, id *auth.Identity, tenant string) (R
 func (s *Service) Room(ctx context.Context, id *auth.Identity, roomID string) (Room, error) {
 	r, err := s.opts.Store.Room(ctx, roomID)
 	switch {
-	case errors.Is(err, ErrNotFound), err == nil && !mayUse(id, r):
+	case errors.Is(err, ErrNotFound):
 		return Room{}, events.NotFound("chat room", roomID)
 	case err != nil:
 		return Room{}, fmt.Errorf("reading chat room: %w", err)
 	}
+	if may, err := s.mayUse(ctx, id, r); err != nil {
+		return Room{}, err
+	} else if !may {
+		return Room{}, events.NotFound("chat room", roomID)
+	}
 	return r, nil
 }
 
-func mayUse(id *auth.Identity, r Room) bool {
-	return r.Owner == id.User && (r.Tenant == "" || id.Can(auth.Chat, r.Tenant))
+// mayUse reports whether a user takes part in a room.
+func (s *Service) mayUse(ctx context.Context, id *auth.Identity, r Room) (bool, error) {
+	switch {
+	case r.Tenant != "" && !id.Can(auth.Chat, r.Tenant):
+		return false, nil
+	case r.Owner == id.User:
+		return true, nil
+	case r.Tenant == "":
+		return false, nil // it has not begun
+	}
+	member, err := s.opts.Store.IsMember(ctx, r.ID, id.User)
+	if err != nil {
+		return false, fmt.Errorf("reading members of chat room: %w", err)
+	}
+	return member, nil
 }
 
 // Recent returns the latest messages of a room, oldest first.
 func (s *Service) Recent(ctx context.Context, r Room) ([]Message, error) {
-	return s.opts.Store.Messages(ctx, r.ID, history)
+	return s.opts.Store.Messages(ctx, r.ID, 0, history)
+}
+
+// Before returns messages of a room before a number, oldest first, and whether
+// there are more before those.
+func (s *Service) Before(ctx context.Context, r Room, before uint64, limit int) (messages []Message, more bool, err error) {
+	messages, err = s.opts.Store.Messages(ctx, r.ID, before, limit+1)
+	if err != nil {
+		return nil, false, fmt.Errorf("reading messages: %w", err)
+	}
+	if more = len(messages) > limit; more {
+		messages = messages[1:]
+	}
+	return messages, more, nil
 }
 
 // Say stores a message and sees to it that it is answered. tenant, unless "",
 // must be the room's. One that is to be said once and was stored before is left
 // alone: it has been answered, or will be.
 func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, text string, action Action) (Message, error) {
+	if len(text) > s.opts.MaxMessage {
+		return Message{}, events.FieldErrorf("message", "has %d bytes, and may have %d", len(text), s.opts.MaxMessage)
+	}
 	r, err := s.Room(ctx, id, roomID)
 	if err != nil {
 		return Message{}, err
@@ -188,6 +234,11 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, te
 	if s.waiting(q) >= s.opts.Waiting {
 		return Message{}, events.Errorf(events.CodeConflict, "%d messages already wait for an answer: wait for one", s.opts.Waiting)
 	}
+	if s.opts.Refuse {
+		if err := s.refuseIfBusy(ctx, roomID); err != nil {
+			return Message{}, err
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return Message{}, err
 	}
@@ -203,6 +254,18 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, te
 	}
 	s.enqueue(q, Turn{Identity: id, Room: r, Message: m})
 	return m, nil
+}
+
+// refuseIfBusy refuses a message while others of its room have no answer.
+func (s *Service) refuseIfBusy(ctx context.Context, roomID string) error {
+	open, err := s.opts.Store.Open(ctx, roomID)
+	if err != nil {
+		return fmt.Errorf("reading chat room: %w", err)
+	}
+	if open > 0 {
+		return events.Errorf(events.CodeConflict, "another message of the room is being answered: wait, or stop it with ai_chat_stop")
+	}
+	return nil
 }
 
 // bind checks the tenant of a message, and gives it to a room that has none.

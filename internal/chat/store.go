@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 )
@@ -11,6 +12,7 @@ type Room struct {
 	ID     string
 	Tenant string // "" until the first message says which
 	Owner  string
+	Title  string
 	At     time.Time
 }
 
@@ -23,6 +25,7 @@ type Message struct {
 	Text    string
 	Action  Action
 	At      time.Time
+	Finish  Finish // why an answer ended
 	// Owner is the instance that answers a message of a user, "" if none does.
 	Owner string
 	// Key is unique in the room; "" is none. It is only written.
@@ -49,45 +52,71 @@ const (
 	Reject  Action = "reject"  // do not
 )
 
-// A Proposal is something that the assistant would do if it were told to.
-type Proposal struct {
-	WorkflowID string
-	Title      string
-	Input      map[string]any
+// An Entry is a piece of a room's stream: what is said before an answer is
+// complete.
+type Entry struct {
+	Seq  uint64 // from 1, without gaps, in the room; also an offset of the stream's room
+	Prev uint64 // that of the entry before it, as it is published; not stored
+	Turn uint64 // the message that is answered
+	Kind Kind
+	Data json.RawMessage // what belongs to Kind
+	At   time.Time
+}
+
+// Kind says what an entry is.
+type Kind string
+
+// The kinds of entries. Their data are the payloads of their events.
+const (
+	StreamStart Kind = "start"
+	Delta       Kind = "delta"
+	ToolCall    Kind = "tool_call"
+	ToolResult  Kind = "tool_result"
+	StreamEnd   Kind = "end"
+)
+
+// A Piece is an entry that is to be added to the stream of a turn, which Owner
+// takes.
+type Piece struct {
+	RoomID, Owner string
+	Entry
 }
 
 // ErrNotFound is returned by a [Store] for what it does not have.
 var ErrNotFound = errors.New("not found")
 
-// ErrAnswered is returned by [Store.Answer] for a message that is not, or no
-// longer, to be answered by its owner as the caller knows it.
+// ErrAnswered is returned by a [Store] for a message that is not, or no longer,
+// to be answered by its owner as the caller knows it.
 var ErrAnswered = errors.New("somebody else answers")
+
+// ErrBusy is returned by [Store.BeginTurn] while another message of the room is
+// to be answered first.
+var ErrBusy = errors.New("another message is answered first")
 
 // A Store keeps conversations. Its methods may be called concurrently; each is
 // atomic.
 type Store interface {
+	Rooms
+	Turns
+	Approvals
+}
+
+// Rooms are conversations and what was said in them.
+type Rooms interface {
 	CreateRoom(ctx context.Context, r Room) error
 	Room(ctx context.Context, id string) (Room, error)
 	// BindRoom gives a room its tenant, unless it has one, and returns the
 	// room as it then is.
 	BindRoom(ctx context.Context, id, tenant string) (Room, error)
+	// IsMember reports whether a user takes part in a room that is another's.
+	IsMember(ctx context.Context, roomID, user string) (bool, error)
 	// Append numbers a message and stores it.
 	Append(ctx context.Context, m Message) (Message, error)
 	// Said returns the message of a room that was stored with a key.
 	Said(ctx context.Context, roomID, key string) (Message, error)
-	// Messages returns the latest of a room, oldest first.
-	Messages(ctx context.Context, roomID string, limit int) ([]Message, error)
-	// Answer numbers and stores the answer to a message of a user, unless that
-	// has one or another owner, and replaces the proposal of the room unless p
-	// is nil. If the owner has answered it already, the number is that of the
-	// first answer.
-	Answer(ctx context.Context, to, answer Message, p *Proposal) (Message, error)
-	// Abandoned returns messages of users that have no answer and whose owner
-	// is not there any more, at most limit; those of a room in order.
-	Abandoned(ctx context.Context, limit int) ([]Message, error)
-	// Take gives a message that has no answer to another owner, if the one
-	// before is not there any more, or "". Of many who try, one succeeds.
-	Take(ctx context.Context, m Message, to string) (taken bool, err error)
+	// Messages returns the latest of a room before a number, 0 for all, oldest
+	// first.
+	Messages(ctx context.Context, roomID string, before uint64, limit int) ([]Message, error)
 	// Answers returns the assistant's messages after a number, up to another.
 	Answers(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
 	// AnswerBefore returns the number of the assistant's latest message before
@@ -96,9 +125,50 @@ type Store interface {
 	// LastAnswers returns the number of the assistant's latest message in each
 	// room that has one.
 	LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error)
-	// Proposal returns the proposal of a room.
-	Proposal(ctx context.Context, roomID string) (Proposal, error)
-	// TakeProposal returns the proposal of a room and removes it: of two
-	// callers one gets it.
-	TakeProposal(ctx context.Context, roomID string) (Proposal, error)
+}
+
+// Turns are messages that are to be answered, and what is said on the way.
+type Turns interface {
+	// Open returns how many messages of a room have no answer.
+	Open(ctx context.Context, roomID string) (int, error)
+	// BeginTurn lets the owner of a message answer it, if no other is to be
+	// answered before: otherwise it is ErrBusy, and ErrAnswered if it is not the
+	// owner's to answer. Beginning one again that was begun, by whomever, is
+	// fine. It stores start as the next entry of the stream, unless the turn was
+	// begun before, and returns the number of the latest entry, and whether
+	// somebody has stopped it.
+	BeginTurn(ctx context.Context, m Message, start Entry) (head uint64, stopped bool, err error)
+	// AddToStream stores entries of many turns, and tells for each why it was
+	// refused: ErrAnswered if the turn is not, or no longer, its owner's.
+	AddToStream(ctx context.Context, pieces []Piece) (refused []error, err error)
+	// Stream returns the entries of a room after a number, up to another.
+	Stream(ctx context.Context, roomID string, after, until uint64) ([]Entry, error)
+	// StreamHeads returns the number of the latest entry of each room's stream
+	// that has any.
+	StreamHeads(ctx context.Context, roomIDs []string) (map[string]uint64, error)
+	// StopTurns has all that was said so far in a room answered with silence,
+	// and returns the message that is being answered, with its owner;
+	// ErrNotFound if there is none.
+	StopTurns(ctx context.Context, roomID string) (Message, error)
+	// Answer ends a turn: it numbers and stores the answer to a message of a
+	// user, unless that has one or another owner, stores the end of the stream
+	// in place of the turn's other entries, counts what it took, and stores the
+	// approvals. If the owner has answered it already, the number is that of
+	// the first answer.
+	Answer(ctx context.Context, to, answer Message, end Entry, add Aftermath) (Message, error)
+	// Abandoned returns messages of users that have no answer and whose owner
+	// is not there any more, at most limit; those of a room in order.
+	Abandoned(ctx context.Context, limit int) ([]Message, error)
+	// Take gives a message that has no answer to another owner, if the one
+	// before is not there any more, or "". Of many who try, one succeeds.
+	Take(ctx context.Context, m Message, to string) (taken bool, err error)
+	// Used returns the tokens that a tenant has used on a day.
+	Used(ctx context.Context, tenant string, day time.Time) (Usage, error)
+}
+
+// Aftermath is what an answer leads to.
+type Aftermath struct {
+	Approvals []Approval
+	Tenant    string
+	Usage     Usage
 }

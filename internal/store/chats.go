@@ -3,8 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/roomcast/roomcast/internal/chat"
@@ -20,20 +20,35 @@ func (db *DB) Chats() Chats { return Chats{db} }
 
 // CreateRoom implements [chat.Store].
 func (s Chats) CreateRoom(ctx context.Context, r chat.Room) error {
-	_, err := s.db.exec(ctx, `INSERT INTO chat_rooms (id, tenant, owner, created_at) VALUES (?, ?, ?, ?)`, r.ID, r.Tenant, r.Owner, micros(r.At))
+	_, err := s.db.exec(ctx, `INSERT INTO chat_rooms (id, tenant, owner, title, created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?)`,
+		r.ID, r.Tenant, r.Owner, r.Title, micros(r.At), micros(r.At))
 	return err
 }
 
 // Room implements [chat.Store].
 func (s Chats) Room(ctx context.Context, id string) (chat.Room, error) {
-	var r chat.Room
-	var at int64
-	err := s.db.row(ctx, `SELECT id, tenant, owner, created_at FROM chat_rooms WHERE id = ?`, id).Scan(&r.ID, &r.Tenant, &r.Owner, &at)
+	r, err := scanRoom(s.db.row(ctx, roomColumns+`WHERE id = ?`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, chat.ErrNotFound
 	}
+	return r, err
+}
+
+const roomColumns = `SELECT id, tenant, owner, title, created_at FROM chat_rooms `
+
+func scanRoom(row scanner) (chat.Room, error) {
+	var r chat.Room
+	var at int64
+	err := row.Scan(&r.ID, &r.Tenant, &r.Owner, &r.Title, &at)
 	r.At = fromMicros(at)
 	return r, err
+}
+
+// IsMember implements [chat.Store].
+func (s Chats) IsMember(ctx context.Context, roomID, user string) (member bool, err error) {
+	var n int
+	err = s.db.row(ctx, `SELECT COUNT(*) FROM chat_members WHERE room_id = ? AND user_id = ?`, roomID, user).Scan(&n)
+	return n > 0, err
 }
 
 // BindRoom implements [chat.Store].
@@ -63,51 +78,24 @@ func appendMessage(tx transaction, m chat.Message) (chat.Message, error) {
 		return m, err
 	}
 	m.Seq = uint64(last) + 1
-	_, err := tx.exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at, owner, once_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At), m.Owner, m.Key)
+	_, err := tx.exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at, finish, owner, once_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At), string(m.Finish), m.Owner, m.Key)
+	if err != nil {
+		return m, err
+	}
+	_, err = tx.exec(`UPDATE chat_rooms SET changed_at = ? WHERE id = ?`, micros(m.At), m.RoomID)
 	return m, err
-}
-
-// Answer implements [chat.Store].
-func (s Chats) Answer(ctx context.Context, to, answer chat.Message, p *chat.Proposal) (chat.Message, error) {
-	err := s.db.tx(ctx, func(tx transaction) (err error) {
-		if err := tx.lock("chat:" + to.RoomID); err != nil {
-			return err
-		}
-		var owner string
-		var given int64
-		err = tx.row(`SELECT owner, answer FROM chat_messages WHERE room_id = ? AND seq = ? AND speaker = 'user'`, to.RoomID, int64(to.Seq)).Scan(&owner, &given)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return chat.ErrNotFound
-		case err != nil:
-			return err
-		case owner != to.Owner, given < 0:
-			return chat.ErrAnswered
-		case given > 0: // by the caller, who did not hear of it
-			answer.Seq = uint64(given)
-			return nil
-		}
-		if answer, err = appendMessage(tx, answer); err != nil {
-			return err
-		}
-		if _, err := tx.exec(`UPDATE chat_messages SET answer = ? WHERE room_id = ? AND seq = ?`, int64(answer.Seq), to.RoomID, int64(to.Seq)); err != nil || p == nil {
-			return err
-		}
-		return propose(tx, to.RoomID, *p)
-	})
-	return answer, err
 }
 
 func scanMessage(row scanner) (chat.Message, error) {
 	var m chat.Message
 	var seq, at int64
-	err := row.Scan(&m.RoomID, &seq, &m.Speaker, &m.User, &m.Text, &m.Action, &at, &m.Owner)
+	err := row.Scan(&m.RoomID, &seq, &m.Speaker, &m.User, &m.Text, &m.Action, &at, &m.Finish, &m.Owner)
 	m.Seq, m.At = uint64(seq), fromMicros(at)
 	return m, err
 }
 
-const messageColumns = `SELECT room_id, seq, speaker, user_id, text, action, at, owner FROM chat_messages `
+const messageColumns = `SELECT room_id, seq, speaker, user_id, text, action, at, finish, owner FROM chat_messages `
 
 // Said implements [chat.Store].
 func (s Chats) Said(ctx context.Context, roomID, key string) (chat.Message, error) {
@@ -119,8 +107,11 @@ func (s Chats) Said(ctx context.Context, roomID, key string) (chat.Message, erro
 }
 
 // Messages implements [chat.Store].
-func (s Chats) Messages(ctx context.Context, roomID string, limit int) ([]chat.Message, error) {
-	latest, err := list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? ORDER BY seq DESC LIMIT ?`, roomID, limit)
+func (s Chats) Messages(ctx context.Context, roomID string, before uint64, limit int) ([]chat.Message, error) {
+	if before == 0 || before > math.MaxInt64 {
+		before = math.MaxInt64
+	}
+	latest, err := list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`, roomID, int64(before), limit)
 	slices.Reverse(latest)
 	return latest, err
 }
@@ -150,39 +141,4 @@ func (s Chats) Abandoned(ctx context.Context, limit int) ([]chat.Message, error)
 // Take implements [chat.Store].
 func (s Chats) Take(ctx context.Context, m chat.Message, to string) (bool, error) {
 	return s.db.take(ctx, "chat_messages", m.Owner, to, `room_id = ? AND seq = ? AND answer = 0`, m.RoomID, int64(m.Seq))
-}
-
-// propose replaces the proposal of a room.
-func propose(tx transaction, roomID string, p chat.Proposal) error {
-	input, err := json.Marshal(p.Input)
-	if err != nil {
-		return err
-	}
-	_, err = tx.exec(`INSERT INTO chat_proposals (room_id, workflow_id, title, input) VALUES (?, ?, ?, ?)
-		ON CONFLICT (room_id) DO UPDATE SET workflow_id = excluded.workflow_id, title = excluded.title, input = excluded.input`,
-		roomID, p.WorkflowID, p.Title, string(input))
-	return err
-}
-
-func scanProposal(row scanner) (chat.Proposal, error) {
-	var p chat.Proposal
-	var input string
-	err := row.Scan(&p.WorkflowID, &p.Title, &input)
-	if errors.Is(err, sql.ErrNoRows) {
-		return p, chat.ErrNotFound
-	}
-	if err != nil {
-		return p, err
-	}
-	return p, json.Unmarshal([]byte(input), &p.Input)
-}
-
-// Proposal implements [chat.Store].
-func (s Chats) Proposal(ctx context.Context, roomID string) (chat.Proposal, error) {
-	return scanProposal(s.db.row(ctx, `SELECT workflow_id, title, input FROM chat_proposals WHERE room_id = ?`, roomID))
-}
-
-// TakeProposal implements [chat.Store].
-func (s Chats) TakeProposal(ctx context.Context, roomID string) (chat.Proposal, error) {
-	return scanProposal(s.db.change(ctx, `DELETE FROM chat_proposals WHERE room_id = ? RETURNING workflow_id, title, input`, roomID))
 }

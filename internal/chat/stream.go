@@ -1,0 +1,281 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf16"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
+)
+
+// coalesce is about how often what an assistant says is passed on. The first
+// piece goes at once.
+const coalesce = 40 * time.Millisecond
+
+// A stream passes on what an assistant says while it answers. Pieces are stored
+// before they are published, so whoever comes in the middle, to whichever
+// instance, reads what there is and misses nothing.
+type stream struct {
+	svc  *Service
+	turn Turn
+
+	mu      sync.Mutex
+	text    strings.Builder // all of it
+	pending []Entry         // not stored yet; text of a delta is added to
+	delta   strings.Builder // text that is not in pending yet
+	at      int             // length of the text before delta, in UTF-16 code units
+	err     error           // why nothing more is taken
+	closed  bool
+
+	wake    chan struct{}
+	closing chan struct{} // closed when nothing more comes
+	done    chan struct{} // closed when all was passed on
+	head    uint64        // the latest entry; only of run
+}
+
+var _ Out = (*stream)(nil)
+
+func newStream(s *Service, t Turn, head uint64) *stream {
+	out := &stream{svc: s, turn: t, head: head, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
+	go out.run() // close waits for it
+	return out
+}
+
+// Text implements [Out].
+func (o *stream) Text(piece string) error {
+	piece = clean(piece)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil && piece != "" {
+		o.text.WriteString(piece)
+		o.delta.WriteString(piece)
+		o.poke()
+	}
+	return o.err
+}
+
+// clean takes out of a text what no store takes.
+func clean(text string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "\uFFFD")
+}
+
+// ToolCall implements [Out].
+func (o *stream) ToolCall(id, name string, arguments json.RawMessage) error {
+	if len(arguments) == 0 || !json.Valid(arguments) {
+		arguments = json.RawMessage("null")
+	}
+	return o.add(ToolCall, events.AIChatToolCall{
+		ChatRoomID: o.turn.Room.ID, ReplyTo: o.turn.Message.Seq, ToolCallID: clean(id), Name: clean(name), Arguments: events.JSON(arguments),
+	})
+}
+
+// ToolResult implements [Out].
+func (o *stream) ToolResult(id string, ok bool, summary string) error {
+	return o.add(ToolResult, events.AIChatToolResult{
+		ChatRoomID: o.turn.Room.ID, ReplyTo: o.turn.Message.Seq, ToolCallID: clean(id), OK: ok, Summary: clean(summary),
+	})
+}
+
+func (o *stream) add(kind Kind, p events.Payload) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil {
+		o.cutDelta()
+		o.pending = append(o.pending, payload(kind, o.turn.Message.Seq, p))
+		o.poke()
+	}
+	return o.err
+}
+
+// cutDelta makes an entry of the text that has gathered. The mutex is held.
+func (o *stream) cutDelta() {
+	if o.delta.Len() == 0 {
+		return
+	}
+	text := o.delta.String()
+	o.delta.Reset()
+	o.pending = append(o.pending, payload(Delta, o.turn.Message.Seq, events.AIChatBotStreamDelta{
+		ChatRoomID: o.turn.Room.ID, ReplyTo: o.turn.Message.Seq, At: o.at, Text: text,
+	}))
+	o.at += length(text)
+}
+
+// length is how long a text is in JavaScript.
+func length(text string) (n int) {
+	for _, r := range text {
+		n += utf16.RuneLen(r)
+	}
+	return n
+}
+
+func (o *stream) poke() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// said returns the text so far.
+func (o *stream) said() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// close passes on what is left and returns the number of the latest entry, or
+// why the turn is not this instance's any more.
+func (o *stream) close() (head uint64, err error) {
+	o.mu.Lock()
+	o.closed = true
+	close(o.closing)
+	o.poke()
+	o.mu.Unlock()
+	<-o.done
+	return o.head, o.err
+}
+
+// run passes on what comes: at once if nothing came for a while, and then about
+// every coalesce.
+func (o *stream) run() {
+	defer close(o.done)
+	for range o.wake {
+		o.mu.Lock()
+		o.cutDelta()
+		entries, closed := o.pending, o.closed
+		o.pending = nil
+		o.mu.Unlock()
+		if len(entries) > 0 && !o.pass(entries) || closed {
+			return
+		}
+		select {
+		case <-time.After(coalesce):
+		case <-o.closing:
+		}
+	}
+}
+
+// pass stores and publishes entries.
+func (o *stream) pass(entries []Entry) bool {
+	pieces := make([]Piece, len(entries))
+	for i := range entries {
+		entries[i].Prev = o.head + uint64(i)
+		entries[i].Seq = entries[i].Prev + 1
+		pieces[i] = Piece{RoomID: o.turn.Room.ID, Owner: o.turn.Message.Owner, Entry: entries[i]}
+	}
+	if err := o.svc.pieces.Write(pieces); err != nil {
+		o.mu.Lock()
+		o.err = err
+		o.mu.Unlock()
+		return false
+	}
+	o.head += uint64(len(entries))
+	for _, e := range entries {
+		o.svc.publishEntry(o.turn.Room.ID, e)
+	}
+	return true
+}
+
+// addToStream stores the pieces of many turns.
+func (s *Service) addToStream(all [][]Piece) ([]error, error) {
+	var flat []Piece
+	for _, pieces := range all {
+		flat = append(flat, pieces...)
+	}
+	errs, err := s.opts.Store.AddToStream(context.Background(), flat)
+	if err != nil {
+		return nil, err
+	}
+	refused, at := make([]error, len(all)), 0
+	for i, pieces := range all {
+		for range pieces {
+			if errs[at] != nil && refused[i] == nil {
+				refused[i] = errs[at]
+			}
+			at++
+		}
+	}
+	return refused, nil
+}
+
+// publishEntry sends an entry to those who follow the stream of a room.
+func (s *Service) publishEntry(roomID string, e Entry) {
+	p := e.Payload()
+	if p == nil {
+		return
+	}
+	if err := s.opts.Publisher.Publish(events.ChatStreamRoom(roomID), e.Position(), p); err != nil {
+		s.opts.Logger.Error("piece of an answer was not published", "room", roomID, "error", err)
+	}
+}
+
+// typing tells those who follow the stream of a room whether an answer is being
+// given. It is not kept: who comes later sees it by the stream.
+func (s *Service) typing(roomID string, is bool) {
+	if err := s.opts.Publisher.Publish(events.ChatStreamRoom(roomID), cluster.Position{}, events.AIChatBotTyping{ChatRoomID: roomID, Typing: is}); err != nil {
+		s.opts.Logger.Error("typing was not published", "room", roomID, "error", err)
+	}
+}
+
+// Position is where an entry stands in the room of the stream.
+func (e Entry) Position() cluster.Position {
+	return cluster.Position{Offset: e.Seq, Prev: e.Prev}
+}
+
+// Payload is the event of an entry, nil if it has none.
+func (e Entry) Payload() events.Payload {
+	switch e.Kind {
+	case StreamStart:
+		return decode[events.AIChatBotStreamStart](e)
+	case Delta:
+		return decode[events.AIChatBotStreamDelta](e)
+	case ToolCall:
+		return decode[events.AIChatToolCall](e)
+	case ToolResult:
+		return decode[events.AIChatToolResult](e)
+	case StreamEnd:
+		return decode[events.AIChatBotStreamEnd](e)
+	}
+	return nil
+}
+
+func decode[T events.Payload](e Entry) T {
+	var v T
+	json.Unmarshal(e.Data, &v) // written by payload
+	return v
+}
+
+// Streamed returns what the stream of a room got after an offset, up to
+// another, with pieces of text that follow each other as one.
+func (s *Service) Streamed(ctx context.Context, roomID string, after, until uint64) ([]Entry, error) {
+	entries, err := s.opts.Store.Stream(ctx, roomID, after, until)
+	if err != nil {
+		return nil, err
+	}
+	var compact []Entry
+	for _, e := range entries {
+		last := len(compact) - 1
+		if last >= 0 && e.Kind == Delta && compact[last].Kind == Delta && compact[last].Turn == e.Turn {
+			compact[last] = join(compact[last], e)
+			continue
+		}
+		e.Prev = after // what is between is not kept any more
+		if last >= 0 {
+			e.Prev = compact[last].Seq
+		}
+		compact = append(compact, e)
+	}
+	return compact, nil
+}
+
+// join makes one of two pieces of text that follow each other.
+func join(a, b Entry) Entry {
+	d := decode[events.AIChatBotStreamDelta](a)
+	d.Text += decode[events.AIChatBotStreamDelta](b).Text
+	e := payload(Delta, a.Turn, d)
+	e.Prev, e.Seq, e.At = a.Prev, b.Seq, b.At
+	return e
+}

@@ -1,0 +1,315 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/chat"
+)
+
+// Open implements [chat.Store].
+func (s Chats) Open(ctx context.Context, roomID string) (n int, err error) {
+	err = s.db.row(ctx, `SELECT COUNT(*) FROM chat_messages WHERE room_id = ? AND speaker = 'user' AND answer = 0`, roomID).Scan(&n)
+	return n, err
+}
+
+// BeginTurn implements [chat.Store].
+func (s Chats) BeginTurn(ctx context.Context, m chat.Message, start chat.Entry) (head uint64, stopped bool, err error) {
+	err = s.db.tx(ctx, func(tx transaction) error {
+		if err := tx.lock("chat:" + m.RoomID); err != nil {
+			return err
+		}
+		if _, err := answerable(tx, m); err != nil {
+			return err
+		}
+		var last, stoppedTo, earlier int64
+		err := tx.row(`SELECT stream_head, stopped, (SELECT COUNT(*) FROM chat_messages WHERE room_id = chat_rooms.id AND speaker = 'user' AND answer = 0 AND seq < ?)
+			FROM chat_rooms WHERE id = ?`, int64(m.Seq), m.RoomID).Scan(&last, &stoppedTo, &earlier)
+		if err != nil {
+			return err
+		}
+		stopped = uint64(stoppedTo) >= m.Seq
+		var turn int64
+		err = tx.row(`SELECT seq, head FROM chat_turns WHERE room_id = ?`, m.RoomID).Scan(&turn, &last)
+		began := err == nil
+		switch {
+		case err != nil && !errors.Is(err, sql.ErrNoRows):
+			return err
+		case earlier > 0, began && turn != int64(m.Seq):
+			return chat.ErrBusy
+		case began:
+			head = uint64(last)
+			_, err = tx.exec(`UPDATE chat_turns SET owner = ? WHERE room_id = ?`, m.Owner, m.RoomID)
+			return err
+		}
+		head = uint64(last) + 1
+		// What is left of the turn before was for those who were there.
+		if _, err := tx.exec(`DELETE FROM chat_stream WHERE room_id = ?`, m.RoomID); err != nil {
+			return err
+		}
+		if _, err := tx.exec(`INSERT INTO chat_turns (room_id, seq, owner, head) VALUES (?, ?, ?, ?)`, m.RoomID, int64(m.Seq), m.Owner, int64(head)); err != nil {
+			return err
+		}
+		start.Seq = head
+		return addEntry(tx, m.RoomID, start)
+	})
+	return head, stopped, err
+}
+
+// answerable returns the number of the answer to a message, 0 if there is none,
+// and ErrAnswered if the owner may not, or no longer, answer it.
+func answerable(tx transaction, m chat.Message) (answer int64, err error) {
+	var owner string
+	err = tx.row(`SELECT owner, answer FROM chat_messages WHERE room_id = ? AND seq = ? AND speaker = 'user'`, m.RoomID, int64(m.Seq)).Scan(&owner, &answer)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, chat.ErrNotFound
+	case err != nil:
+		return 0, err
+	case owner != m.Owner, answer < 0:
+		return 0, chat.ErrAnswered
+	}
+	return answer, nil
+}
+
+func addEntry(tx transaction, roomID string, e chat.Entry) error {
+	_, err := tx.exec(`INSERT INTO chat_stream (room_id, seq, turn, kind, data, at) VALUES (?, ?, ?, ?, ?, ?)`,
+		roomID, int64(e.Seq), int64(e.Turn), string(e.Kind), string(e.Data), micros(e.At))
+	return err
+}
+
+// AddToStream implements [chat.Store].
+func (s Chats) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, error) {
+	refused := make([]error, len(pieces))
+	heads := map[string]chat.Piece{} // the last piece of each room
+	for i, p := range pieces {
+		if refused[i] = storable([]any{string(p.Data)}); refused[i] == nil {
+			heads[p.RoomID] = p
+		}
+	}
+	err := s.db.tx(ctx, func(tx transaction) error {
+		mine, err := fenceTurns(tx, heads)
+		if err != nil {
+			return err
+		}
+		var args []any
+		n := 0
+		for i, p := range pieces {
+			switch {
+			case refused[i] != nil:
+			case !mine[p.RoomID]:
+				refused[i] = chat.ErrAnswered
+			default:
+				n++
+				args = append(args, p.RoomID, int64(p.Seq), int64(p.Turn), string(p.Kind), string(p.Data), micros(p.At))
+			}
+		}
+		for ; n > 0; n -= min(n, insertRows) {
+			k := min(n, insertRows)
+			if _, err := tx.exec(`INSERT INTO chat_stream (room_id, seq, turn, kind, data, at) VALUES `+rows(`(?, ?, ?, ?, ?, ?)`, k), args[:k*6]...); err != nil {
+				return err
+			}
+			args = args[k*6:]
+		}
+		return nil
+	})
+	return refused, err
+}
+
+// fenceTurns notes how far the streams of turns go, and returns the rooms whose
+// turns still are the owners'. Nobody takes those over before the transaction
+// ends.
+func fenceTurns(tx transaction, heads map[string]chat.Piece) (map[string]bool, error) {
+	mine := map[string]bool{}
+	var ids []string
+	for id := range heads {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids) // so that two servers do not wait for each other
+	for part := range slices.Chunk(ids, insertRows) {
+		var args []any
+		for _, id := range part {
+			p := heads[id]
+			args = append(args, id, int64(p.Turn), p.Owner, int64(p.Seq))
+		}
+		changed, err := listIn(tx, scanID, `WITH v (room_id, seq, owner, head) AS (VALUES `+rows(`(?, CAST(? AS BIGINT), ?, CAST(? AS BIGINT))`, len(part))+`)
+			UPDATE chat_turns SET head = v.head FROM v
+			WHERE chat_turns.room_id = v.room_id AND chat_turns.seq = v.seq AND chat_turns.owner = v.owner RETURNING chat_turns.room_id`, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range changed {
+			mine[id] = true
+		}
+	}
+	return mine, nil
+}
+
+// Stream implements [chat.Store].
+func (s Chats) Stream(ctx context.Context, roomID string, after, until uint64) ([]chat.Entry, error) {
+	return list(ctx, s.db, func(row scanner) (chat.Entry, error) {
+		var e chat.Entry
+		var seq, turn, at int64
+		var data string
+		err := row.Scan(&seq, &turn, &e.Kind, &data, &at)
+		e.Seq, e.Turn, e.Data, e.At = uint64(seq), uint64(turn), json.RawMessage(data), fromMicros(at)
+		return e, err
+	}, `SELECT seq, turn, kind, data, at FROM chat_stream WHERE room_id = ? AND seq > ? AND seq <= ? ORDER BY seq`, roomID, int64(after), int64(until))
+}
+
+// StreamHeads implements [chat.Store].
+func (s Chats) StreamHeads(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
+	return latest(ctx, s.db, roomIDs, `SELECT room_id, MAX(seq) FROM chat_stream WHERE room_id IN (%s) GROUP BY room_id`)
+}
+
+// StopTurns implements [chat.Store].
+func (s Chats) StopTurns(ctx context.Context, roomID string) (m chat.Message, err error) {
+	err = s.db.tx(ctx, func(tx transaction) error {
+		if err := tx.lock("chat:" + roomID); err != nil {
+			return err
+		}
+		var first, last int64
+		err := tx.row(`SELECT COALESCE(MIN(seq), 0), COALESCE(MAX(seq), 0) FROM chat_messages WHERE room_id = ? AND speaker = 'user' AND answer = 0`, roomID).Scan(&first, &last)
+		if err != nil {
+			return err
+		}
+		if first == 0 {
+			return chat.ErrNotFound
+		}
+		if _, err := tx.exec(`UPDATE chat_rooms SET stopped = ? WHERE id = ? AND stopped < ?`, last, roomID, last); err != nil {
+			return err
+		}
+		m, err = scanMessage(tx.row(messageColumns+`WHERE room_id = ? AND seq = ?`, roomID, first))
+		return err
+	})
+	return m, err
+}
+
+// Answer implements [chat.Store].
+func (s Chats) Answer(ctx context.Context, to, answer chat.Message, end chat.Entry, after chat.Aftermath) (chat.Message, error) {
+	err := s.db.tx(ctx, func(tx transaction) error {
+		if err := tx.lock("chat:" + to.RoomID); err != nil {
+			return err
+		}
+		given, err := answerable(tx, to)
+		if err != nil {
+			return err
+		}
+		if given > 0 { // by the caller, who did not hear of it
+			answer.Seq = uint64(given)
+			return nil
+		}
+		if answer, err = appendMessage(tx, answer); err != nil {
+			return err
+		}
+		if _, err := tx.exec(`UPDATE chat_messages SET answer = ? WHERE room_id = ? AND seq = ?`, int64(answer.Seq), to.RoomID, int64(to.Seq)); err != nil {
+			return err
+		}
+		if err := endTurn(tx, to, end); err != nil {
+			return err
+		}
+		return aftermath(tx, after, answer.At)
+	})
+	return answer, err
+}
+
+// endTurn keeps the end of a stream in place of the rest.
+func endTurn(tx transaction, to chat.Message, end chat.Entry) error {
+	for _, statement := range []string{`DELETE FROM chat_stream WHERE room_id = ?`, `DELETE FROM chat_turns WHERE room_id = ?`} {
+		if _, err := tx.exec(statement, to.RoomID); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.exec(`UPDATE chat_rooms SET stream_head = ? WHERE id = ?`, int64(end.Seq), to.RoomID); err != nil {
+		return err
+	}
+	return addEntry(tx, to.RoomID, end)
+}
+
+func aftermath(tx transaction, after chat.Aftermath, at time.Time) error {
+	for _, a := range after.Approvals {
+		if err := addApproval(tx, a); err != nil {
+			return err
+		}
+	}
+	if u := after.Usage; u.Prompt+u.Completion > 0 {
+		_, err := tx.exec(`INSERT INTO chat_usage (tenant, day, prompt, completion) VALUES (?, ?, ?, ?)
+			ON CONFLICT (tenant, day) DO UPDATE SET prompt = chat_usage.prompt + excluded.prompt, completion = chat_usage.completion + excluded.completion`,
+			after.Tenant, day(at), u.Prompt, u.Completion)
+		return err
+	}
+	return nil
+}
+
+func day(at time.Time) string { return at.UTC().Format(time.DateOnly) }
+
+// Used implements [chat.Store].
+func (s Chats) Used(ctx context.Context, tenant string, at time.Time) (u chat.Usage, err error) {
+	err = s.db.row(ctx, `SELECT prompt, completion FROM chat_usage WHERE tenant = ? AND day = ?`, tenant, day(at)).Scan(&u.Prompt, &u.Completion)
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Usage{}, nil
+	}
+	return u, err
+}
+
+const approvalColumns = `SELECT id, room_id, tool, title, arguments, hash, proposed_at, expires_at, status, decided_by, decided_at, outcome FROM chat_approvals `
+
+func scanApproval(row scanner) (chat.Approval, error) {
+	var a chat.Approval
+	var arguments string
+	var proposed, expires, decided int64
+	err := row.Scan(&a.ID, &a.RoomID, &a.Tool, &a.Title, &arguments, &a.Hash, &proposed, &expires, &a.Status, &a.DecidedBy, &decided, &a.Outcome)
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, chat.ErrNotFound
+	}
+	a.Arguments = json.RawMessage(arguments)
+	a.ProposedAt, a.ExpiresAt, a.DecidedAt = fromMicros(proposed), fromMicros(expires), fromMicros(decided)
+	return a, err
+}
+
+func addApproval(tx transaction, a chat.Approval) error {
+	_, err := tx.exec(`INSERT INTO chat_approvals (id, room_id, tool, title, arguments, hash, proposed_at, expires_at, status, decided_by, decided_at, outcome)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.ID, a.RoomID, a.Tool, a.Title, string(a.Arguments), a.Hash, micros(a.ProposedAt), micros(a.ExpiresAt), string(a.Status), a.DecidedBy, micros(a.DecidedAt), a.Outcome)
+	return err
+}
+
+// AddApproval implements [chat.Store].
+func (s Chats) AddApproval(ctx context.Context, a chat.Approval) error {
+	return s.db.tx(ctx, func(tx transaction) error { return addApproval(tx, a) })
+}
+
+// Approval implements [chat.Store].
+func (s Chats) Approval(ctx context.Context, id string) (chat.Approval, error) {
+	return scanApproval(s.db.row(ctx, approvalColumns+`WHERE id = ?`, id))
+}
+
+// NewestApproval implements [chat.Store].
+func (s Chats) NewestApproval(ctx context.Context, roomID string, now time.Time) (chat.Approval, error) {
+	return scanApproval(s.db.row(ctx, approvalColumns+`WHERE room_id = ? AND status = 'pending' AND expires_at > ? ORDER BY proposed_at DESC, id LIMIT 1`, roomID, micros(now)))
+}
+
+// DecideApproval implements [chat.Store].
+func (s Chats) DecideApproval(ctx context.Context, id string, to chat.ApprovalStatus, by string, at time.Time) (a chat.Approval, decided bool, err error) {
+	res, err := s.db.exec(ctx, `UPDATE chat_approvals SET status = ?, decided_by = ?, decided_at = ? WHERE id = ? AND status = 'pending'`, string(to), by, micros(at), id)
+	if err != nil {
+		return a, false, err
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return a, false, fmt.Errorf("deciding an approval: %w", err)
+	}
+	a, err = s.Approval(ctx, id)
+	return a, n > 0, err
+}
+
+// SetOutcome implements [chat.Store].
+func (s Chats) SetOutcome(ctx context.Context, id, outcome string) error {
+	res, err := s.db.exec(ctx, `UPDATE chat_approvals SET outcome = ? WHERE id = ?`, outcome, id)
+	return affected(res, err, chat.ErrNotFound)
+}
