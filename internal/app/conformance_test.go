@@ -145,7 +145,11 @@ func fieldsOf(t reflect.Type) (fields []field) {
 			continue
 		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		fields = append(fields, field{name, f.Type, !strings.Contains(options, "omitempty")})
+		required, typ := !strings.Contains(options, "omitempty"), f.Type
+		if !required && typ.Kind() == reflect.Pointer { // nil is left out
+			typ = typ.Elem()
+		}
+		fields = append(fields, field{name, typ, required})
 	}
 	return fields
 }

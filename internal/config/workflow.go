@@ -9,6 +9,7 @@ type Workflow struct {
 	RunsPerTenant     int           `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
 	MaxDuration       time.Duration `mapstructure:"maxDuration" yaml:"maxDuration"`
 	MaxResult         Size          `mapstructure:"maxResult" yaml:"maxResult"`
+	ContextLimit      Size          `mapstructure:"contextLimit" yaml:"contextLimit"`
 	HTTP              WorkflowHTTP  `mapstructure:"http" yaml:"http"`
 }
 
@@ -18,7 +19,7 @@ type WorkflowHTTP struct {
 }
 
 func defaultWorkflow() Workflow {
-	return Workflow{Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20}
+	return Workflow{Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20, ContextLimit: 64 << 10}
 }
 
 // check reports what is wrong with the section.
@@ -32,6 +33,9 @@ func (w Workflow) check(add func(key, format string, args ...any)) {
 		if n <= 0 {
 			add(key, "%d is not a positive number", n)
 		}
+	}
+	if w.ContextLimit < 0 {
+		add("workflow.contextLimit", "%d is negative: 0 lets no event carry variables", w.ContextLimit)
 	}
 	if w.RunsPerTenant < 0 {
 		add("workflow.runsPerTenant", "%d is negative: 0 is no limit", w.RunsPerTenant)
