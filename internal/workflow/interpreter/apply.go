@@ -145,7 +145,7 @@ func (m *Machine) kill(edge int) {
 	}
 	n := &m.nodes[e.Target]
 	m.touch(e.Target)
-	if n.status != waiting || slices.ContainsFunc(n.In, func(i int) bool { return m.edges[i] != dead }) {
+	if n.status != waiting || n.Type == startType || slices.ContainsFunc(n.In, func(i int) bool { return m.edges[i] != dead }) {
 		return
 	}
 	n.status = skipped

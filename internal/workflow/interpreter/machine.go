@@ -100,7 +100,21 @@ func New(plan *graph.Plan, opts Options) *Machine {
 			m.touch(i)
 		}
 	}
+	m.cutOff()
 	return m
+}
+
+// cutOff marks the nodes that nothing leads to, and what lies behind them:
+// nobody is to wait for those.
+func (m *Machine) cutOff() {
+	for i := range m.nodes {
+		if n := &m.nodes[i]; len(n.In) == 0 && n.Type != startType {
+			n.status = skipped
+			for _, out := range n.Out {
+				m.kill(out)
+			}
+		}
+	}
 }
 
 const (
