@@ -292,15 +292,11 @@ func (b *batch) insertLog() error {
 }
 
 func (b *batch) insertRows(args []any) error {
-	var err error
-	switch n := len(args) / logColumns; n {
-	case 0:
-	case insertRows:
-		_, err = b.tx.tx.StmtContext(b.tx.ctx, b.tx.db.fullLog).ExecContext(b.tx.ctx, args...) // they are storable
-		err = failure(err)
-	default:
-		_, err = b.tx.exec(logRows(n), args...)
+	n := len(args) / logColumns
+	if n == 0 {
+		return nil
 	}
+	_, err := b.tx.exec(logRows(n), args...)
 	return err
 }
 
