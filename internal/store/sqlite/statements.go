@@ -6,8 +6,8 @@ import (
 	"errors"
 )
 
-// maxStatements bounds how many prepared statements a connection keeps. Those
-// of the largest size, which insert a hundred rows, take about 100 KB each.
+// maxStatements bounds how many prepared statements a connection keeps. The
+// largest, which insert a hundred rows, take about 100 KB.
 const maxStatements = 64
 
 // connector opens connections that keep their statements prepared: to parse a
