@@ -81,7 +81,7 @@ func (s *server) recover() {
 // published once.
 func (s *server) answered(room string, n int) {
 	s.t.Helper()
-	messages, err := s.store.Messages(s.t.Context(), room, 1000)
+	messages, err := s.store.Messages(s.t.Context(), room, 0, 1000)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -199,11 +199,11 @@ type flaky struct {
 	before, after atomic.Int32
 }
 
-func (s *flaky) Answer(ctx context.Context, to, answer chat.Message, p *chat.Proposal) (chat.Message, error) {
+func (s *flaky) Answer(ctx context.Context, to, answer chat.Message, end chat.Entry, after chat.Aftermath) (chat.Message, error) {
 	if s.before.Add(-1) >= 0 {
 		return answer, errors.New("the store is away")
 	}
-	m, err := s.Store.Answer(ctx, to, answer, p)
+	m, err := s.Store.Answer(ctx, to, answer, end, after)
 	if s.after.Add(-1) >= 0 {
 		return answer, errors.New("the store went away")
 	}
@@ -239,7 +239,7 @@ func TestStoreFailsWhileAnswering(t *testing.T) {
 	if err := svc.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	messages, err := f.store.Messages(t.Context(), room, 10)
+	messages, err := f.store.Messages(t.Context(), room, 0, 10)
 	if err != nil || len(messages) != 4 || fmt.Sprint(out.said) != "[0 3 a 3 4 b]" {
 		t.Errorf("%d messages, published %v, %v", len(messages), out.said, err)
 	}

@@ -29,7 +29,7 @@ var (
 // assistantFunc is an assistant made of a function.
 type assistantFunc func(ctx context.Context, t chat.Turn) (chat.Reply, error)
 
-func (f assistantFunc) Reply(ctx context.Context, t chat.Turn) (chat.Reply, error) { return f(ctx, t) }
+func (f assistantFunc) Reply(ctx context.Context, t chat.Turn, _ chat.Out) (chat.Reply, error) { return f(ctx, t) }
 
 type fixture struct {
 	t     *testing.T
@@ -61,7 +61,9 @@ func newFixture(t *testing.T, opts chat.Options, reply assistantFunc) *fixture {
 
 // Publish implements chat.Publisher.
 func (f *fixture) Publish(_ events.Room, _ cluster.Position, p events.Payload) error {
-	f.said <- p.(events.AIChatBotMessage).Text
+	if m, ok := p.(events.AIChatBotMessage); ok {
+		f.said <- m.Text
+	}
 	return nil
 }
 
@@ -121,7 +123,7 @@ func TestEveryMessageHasOneAnswer(t *testing.T) {
 	if !strings.Contains(log.String(), "boom") || !strings.Contains(log.String(), "secret detail") {
 		t.Error("the log does not say what went wrong")
 	}
-	messages, err := f.store.Messages(t.Context(), room, 100)
+	messages, err := f.store.Messages(t.Context(), room, 0, 100)
 	if err != nil || len(messages) != 12 || len(f.said) != 0 {
 		t.Errorf("%d messages, %v", len(messages), err)
 	}
@@ -178,11 +180,11 @@ func TestTooManyWaiting(t *testing.T) {
 func TestProposals(t *testing.T) {
 	f := newFixture(t, chat.Options{}, func(_ context.Context, turn chat.Turn) (chat.Reply, error) {
 		if turn.Message.Text == "propose" {
-			return chat.Reply{Text: "proposed", Propose: &chat.Proposal{WorkflowID: "w", Title: "T"}}, nil
+			return chat.Reply{Text: "proposed", Propose: []chat.Proposal{{Tool: "t", Title: "T", Arguments: []byte("{}")}}}, nil
 		}
 		title := "nothing"
-		if turn.Proposal != nil {
-			title = turn.Proposal.Title
+		if turn.Approval != nil {
+			title = turn.Approval.Title
 		}
 		return chat.Reply{Text: string(turn.Message.Action) + " " + title}, nil
 	})
@@ -288,7 +290,7 @@ func TestWhatIsStoredIsAnswered(t *testing.T) {
 	if err := svc.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	messages, err := f.store.Messages(t.Context(), room, 10)
+	messages, err := f.store.Messages(t.Context(), room, 0, 10)
 	if err != nil || len(messages) != 2 {
 		t.Errorf("%v, %v", messages, err)
 	}
@@ -304,7 +306,7 @@ func TestBindingARoomTwice(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != events.CodeNotFound || e.Field != "tenantID" {
 		t.Errorf("%v", err)
 	}
-	if messages, _ := f.store.Messages(t.Context(), room, 10); len(messages) != 0 {
+	if messages, _ := f.store.Messages(t.Context(), room, 0, 10); len(messages) != 0 {
 		t.Errorf("stored %v", messages)
 	}
 }
@@ -321,7 +323,7 @@ func TestRecover(t *testing.T) {
 		}
 		said = append(said, m)
 	}
-	if _, err := f.store.Answer(t.Context(), said[0], chat.Message{RoomID: room, Speaker: chat.Bot, Text: "y"}, nil); err != nil {
+	if _, err := f.store.Answer(t.Context(), said[0], chat.Message{RoomID: room, Speaker: chat.Bot, Text: "y"}, chat.Entry{Seq: 1, Kind: chat.StreamEnd, Data: []byte(`{}`)}, chat.Aftermath{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -268,6 +268,9 @@ func scanApproval(row scanner) (chat.Approval, error) {
 		return a, chat.ErrNotFound
 	}
 	a.Arguments = json.RawMessage(arguments)
+	if a.Hash == "" { // older than hashes
+		a.Hash = chat.HashOf(a.Proposal)
+	}
 	a.ProposedAt, a.ExpiresAt, a.DecidedAt = fromMicros(proposed), fromMicros(expires), fromMicros(decided)
 	return a, err
 }

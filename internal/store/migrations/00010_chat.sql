@@ -40,9 +40,7 @@ CREATE TABLE chat_stream (
     PRIMARY KEY (room_id, seq)
 );
 
--- What the assistant would do if it were told to. The old table held at most
--- one for each room, and could not say who decided.
-DROP TABLE chat_proposals;
+-- What the assistant would do if it were told to.
 CREATE TABLE chat_approvals (
     id          TEXT PRIMARY KEY,
     room_id     TEXT NOT NULL,
@@ -58,6 +56,11 @@ CREATE TABLE chat_approvals (
     outcome     TEXT NOT NULL
 );
 CREATE INDEX chat_approvals_by_room ON chat_approvals (room_id, proposed_at);
+
+-- The old table held at most one for each room, and could not say who decided.
+INSERT INTO chat_approvals (id, room_id, tool, title, arguments, hash, proposed_at, expires_at, status, decided_by, decided_at, outcome)
+    SELECT room_id, room_id, 'run_workflow', title, '{"workflowID":"' || workflow_id || '","inputValues":' || input || '}', '', 0, 4102444800000000, 'pending', '', 0, '' FROM chat_proposals;
+DROP TABLE chat_proposals;
 
 -- Tokens that the assistant has used, by day.
 CREATE TABLE chat_usage (

@@ -141,8 +141,10 @@ func answers(t *testing.T, db *store.DB) {
 		check(t, err)
 		return m
 	}
+	var head uint64
 	answer := func(to chat.Message) (chat.Message, error) {
-		return s.Answer(ctx, to, chat.Message{RoomID: room, Speaker: chat.Bot, Text: "!", At: now}, nil)
+		head++
+		return s.Answer(ctx, to, chat.Message{RoomID: room, Speaker: chat.Bot, Text: "!", At: now}, chat.Entry{Seq: head, Turn: to.Seq, Kind: chat.StreamEnd, At: now}, chat.Aftermath{})
 	}
 	abandoned := func() (seqs []uint64) {
 		all, err := s.Abandoned(ctx, 1000)
@@ -185,7 +187,7 @@ func answers(t *testing.T, db *store.DB) {
 	same(t, len(abandoned()), 0)
 	_, err = answer(chat.Message{RoomID: room, Seq: 99, Owner: two})
 	is(t, err, chat.ErrNotFound)
-	all, err := s.Messages(ctx, room, 10)
+	all, err := s.Messages(ctx, room, 0, 10)
 	check(t, err)
 	same(t, len(all), 6)
 }

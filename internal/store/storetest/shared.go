@@ -19,7 +19,7 @@ func Shared(t *testing.T, a, b *store.DB) {
 	t.Run("run writers", func(t *testing.T) { runWriters(t, a, b) })
 	t.Run("one run of many", func(t *testing.T) { createOnce(t, a, b) })
 	t.Run("takeovers", func(t *testing.T) { takeovers(t, a, b) })
-	t.Run("proposals", func(t *testing.T) { sharedProposal(t, a, b) })
+	t.Run("approvals", func(t *testing.T) { sharedApproval(t, a, b) })
 }
 
 // both calls fn n times for each database, in several goroutines.
@@ -73,18 +73,19 @@ func sharedRevocations(t *testing.T, a, b *store.DB) {
 	}
 }
 
-func sharedProposal(t *testing.T, a, b *store.DB) {
+func sharedApproval(t *testing.T, a, b *store.DB) {
 	room := uuid.NewString()
-	propose(t, a.Chats(), room, chat.Proposal{WorkflowID: "w"})
+	want := pending(room, "T", now)
+	propose(t, a.Chats(), want)
 	var mu sync.Mutex
 	taken := 0
 	both(2, a, b, func(db *store.DB) {
-		if _, err := db.Chats().TakeProposal(t.Context(), room); err == nil {
-			mu.Lock()
-			defer mu.Unlock()
+		_, mine, err := db.Chats().DecideApproval(t.Context(), want.ID, chat.Rejected, "ada", now)
+		check(t, err)
+		mu.Lock()
+		defer mu.Unlock()
+		if mine {
 			taken++
-		} else {
-			is(t, err, chat.ErrNotFound)
 		}
 	})
 	same(t, taken, 1)

@@ -29,7 +29,7 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("repeated run writes", func(t *testing.T) { repeated(t, db.Workflows()) })
 	t.Run("definitions", func(t *testing.T) { definitions(t, db.Workflows()) })
 	t.Run("chats", func(t *testing.T) { chats(t, db.Chats()) })
-	t.Run("proposals", func(t *testing.T) { proposals(t, db.Chats()) })
+	t.Run("approvals", func(t *testing.T) { approvals(t, db.Chats()) })
 	t.Run("widgets", func(t *testing.T) { widgets(t, db.Widgets()) })
 	t.Run("listeners", func(t *testing.T) { listeners(t, db.Listeners()) })
 	t.Run("keys", func(t *testing.T) { keys(t, db.Identity()) })
@@ -127,7 +127,7 @@ func chats(t *testing.T, s store.Chats) {
 		same(t, m.Seq, uint64(i+1))
 		said = append(said, m)
 	}
-	messages, err := s.Messages(ctx, r.ID, 3)
+	messages, err := s.Messages(ctx, r.ID, 0, 3)
 	check(t, err)
 	same(t, messages, said[1:])
 
@@ -163,43 +163,61 @@ func chats(t *testing.T, s store.Chats) {
 }
 
 // propose makes the assistant propose something in a room.
-func propose(t *testing.T, s store.Chats, room string, p chat.Proposal) {
+func propose(t *testing.T, s store.Chats, a chat.Approval) {
 	t.Helper()
+	room := a.RoomID
+	if _, err := s.Room(t.Context(), room); err != nil {
+		check(t, s.CreateRoom(t.Context(), chat.Room{ID: room, Tenant: "acme", Owner: "ada", At: now}))
+	}
 	said, err := s.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now})
 	check(t, err)
-	_, err = s.Answer(t.Context(), said, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}, &p)
+	end := chat.Entry{Seq: said.Seq, Turn: said.Seq, Kind: chat.StreamEnd, Data: []byte(`{}`), At: now}
+	_, err = s.Answer(t.Context(), said, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}, end, chat.Aftermath{Approvals: []chat.Approval{a}})
 	check(t, err)
 }
 
-func proposals(t *testing.T, s store.Chats) {
+func pending(room, title string, proposed time.Time) chat.Approval {
+	p := chat.Proposal{Tool: "run_workflow", Title: title, Arguments: json.RawMessage(`{"n":1}`)}
+	return chat.Approval{Proposal: p, ID: uuid.NewString(), RoomID: room, Hash: chat.HashOf(p), ProposedAt: proposed, ExpiresAt: proposed.Add(time.Hour), Status: chat.Pending}
+}
+
+func approvals(t *testing.T, s store.Chats) {
 	ctx := t.Context()
 	room := uuid.NewString()
-	_, err := s.Proposal(ctx, room)
+	_, err := s.NewestApproval(ctx, room, now)
 	is(t, err, chat.ErrNotFound)
-	propose(t, s, room, chat.Proposal{WorkflowID: "a"})
-	want := chat.Proposal{WorkflowID: "w", Title: "T", Input: map[string]any{"n": 1.0}}
-	propose(t, s, room, want)
-	got, err := s.Proposal(ctx, room)
+	old, want := pending(room, "old", now.Add(-time.Minute)), pending(room, "new", now)
+	propose(t, s, old)
+	propose(t, s, want)
+	got, err := s.NewestApproval(ctx, room, now)
 	check(t, err)
 	same(t, got, want)
-	// Of many who take it one gets it.
+	_, err = s.NewestApproval(ctx, room, now.Add(2*time.Hour))
+	is(t, err, chat.ErrNotFound)
+	// Of many who decide one does.
 	var all sync.WaitGroup
 	var mu sync.Mutex
-	taken := 0
+	decided := 0
 	for range 8 {
 		all.Go(func() {
-			if p, err := s.TakeProposal(ctx, room); err == nil {
-				mu.Lock()
-				taken++
-				mu.Unlock()
-				same(t, p, want)
-			} else {
-				is(t, err, chat.ErrNotFound)
+			a, mine, err := s.DecideApproval(ctx, want.ID, chat.Approved, "ada", now)
+			mu.Lock()
+			defer mu.Unlock()
+			if check(t, err); mine {
+				decided++
 			}
+			same(t, a.Status, chat.Approved)
 		})
 	}
 	all.Wait()
-	same(t, taken, 1)
+	same(t, decided, 1)
+	check(t, s.SetOutcome(ctx, want.ID, "it ran"))
+	got, err = s.Approval(ctx, want.ID)
+	check(t, err)
+	same(t, got.Outcome+got.DecidedBy, "it ranada")
+	got, err = s.NewestApproval(ctx, room, now)
+	check(t, err)
+	same(t, got, old)
 }
 
 func widgets(t *testing.T, s store.Widgets) {
@@ -245,14 +263,14 @@ func writers(t *testing.T, db *store.DB) {
 				if _, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}); err != nil {
 					t.Error(err)
 				}
-				if _, err := db.Chats().Messages(ctx, room, 10); err != nil {
+				if _, err := db.Chats().Messages(ctx, room, 0, 10); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	all.Wait()
-	messages, err := db.Chats().Messages(ctx, room, 1)
+	messages, err := db.Chats().Messages(ctx, room, 0, 1)
 	check(t, err)
 	same(t, messages[0].Seq, uint64(160))
 }
@@ -265,7 +283,7 @@ func texts(t *testing.T, db *store.DB) {
 	odd := "\x01 \\ ' \" ? $1 %s \u2028 \U0001F600 \uFFFD"
 	m, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: odd, At: now})
 	check(t, err)
-	got, err := db.Chats().Messages(ctx, room, 1)
+	got, err := db.Chats().Messages(ctx, room, 0, 1)
 	check(t, err)
 	same(t, got, []chat.Message{m})
 

@@ -94,16 +94,16 @@ func Upgraded(t *testing.T, db *store.DB) {
 	room, err := db.Chats().Room(ctx, firstRoom)
 	check(t, err)
 	same(t, room, chat.Room{ID: firstRoom, Tenant: "acme", Owner: "ada", At: now})
-	messages, err := db.Chats().Messages(ctx, firstRoom, 10)
+	messages, err := db.Chats().Messages(ctx, firstRoom, 0, 10)
 	check(t, err)
 	same(t, messages, []chat.Message{
 		{RoomID: firstRoom, Seq: 1, Speaker: chat.User, User: "ada", Text: "Bonjour ☕", At: now},
 		{RoomID: firstRoom, Seq: 2, Speaker: chat.Bot, Text: "hi", At: now},
 		{RoomID: firstRoom, Seq: 3, Speaker: chat.User, User: "ada", Text: "yes", Action: chat.Approve, At: now},
 	})
-	proposal, err := db.Chats().Proposal(ctx, firstRoom)
+	approval, err := db.Chats().NewestApproval(ctx, firstRoom, now)
 	check(t, err)
-	same(t, proposal, chat.Proposal{WorkflowID: firstWorkflow, Title: "T", Input: map[string]any{"n": 1.0}})
+	same(t, approval.Title+" "+string(approval.Arguments), `T {"workflowID":"`+firstWorkflow+`","inputValues":{"n":1}}`)
 
 	owner, err := db.Widgets().Widget(ctx, firstWidget)
 	check(t, err)

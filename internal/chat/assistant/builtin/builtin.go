@@ -58,14 +58,29 @@ const help = noModel + `Try:
 • run <title> with <name>=<value>, <name>=<value>: I propose the run, and you approve, reject or test it
 • help: this`
 
+// Tool is what the assistant proposes: to run a workflow.
+const Tool = "run_workflow"
+
+// call are the arguments of Tool.
+type call struct {
+	WorkflowID  string         `json:"workflowID"`
+	InputValues map[string]any `json:"inputValues"`
+}
+
+func callOf(a *chat.Approval) call {
+	var c call
+	json.Unmarshal(a.Arguments, &c) // written by propose
+	return c
+}
+
 // Reply implements [chat.Assistant].
-func (a *Assistant) Reply(ctx context.Context, t chat.Turn) (chat.Reply, error) {
+func (a *Assistant) Reply(ctx context.Context, t chat.Turn, _ chat.Out) (chat.Reply, error) {
 	switch {
-	case t.Proposal != nil && t.Message.Action == chat.Approve:
+	case t.Approval != nil && t.Message.Action == chat.Approve:
 		return a.approve(ctx, t)
-	case t.Proposal != nil && t.Message.Action == chat.Reject:
-		return text("All right, I will not run %q.", t.Proposal.Title), nil
-	case t.Proposal != nil && t.Message.Action == chat.Test:
+	case t.Approval != nil && t.Message.Action == chat.Reject:
+		return text("All right, I will not run %q.", t.Approval.Title), nil
+	case t.Approval != nil && t.Message.Action == chat.Test:
 		return a.test(ctx, t)
 	case t.Message.Action == chat.Approve, t.Message.Action == chat.Reject:
 		return text("There is nothing to %s: I have not proposed anything. Say \"help\" to see what I can do.", t.Message.Action), nil
@@ -127,10 +142,14 @@ func (a *Assistant) propose(ctx context.Context, t chat.Turn, request string) (c
 		if !strings.EqualFold(w.Title, strings.Trim(title, `"' `)) && w.ID != title {
 			continue
 		}
-		p := &chat.Proposal{WorkflowID: w.ID, Title: w.Title, Input: parseInput(args)}
+		c := call{WorkflowID: w.ID, InputValues: parseInput(args)}
+		arguments, err := json.Marshal(c)
+		if err != nil {
+			return chat.Reply{}, err
+		}
 		return chat.Reply{
-			Text:    fmt.Sprintf("I can run %q with %s. Approve, reject or test?", w.Title, describe(p.Input)),
-			Propose: p,
+			Text:    fmt.Sprintf("I can run %q with %s. Approve, reject or test?", w.Title, describe(c.InputValues)),
+			Propose: []chat.Proposal{{Tool: Tool, Title: w.Title, Arguments: arguments}},
 		}, nil
 	}
 	return text("There is no workflow called %q here. Say \"list workflows\" to see them.", shorten(title)), nil
@@ -174,26 +193,27 @@ func describe(input map[string]any) string {
 }
 
 func (a *Assistant) test(ctx context.Context, t chat.Turn) (chat.Reply, error) {
-	p := t.Proposal
-	if err := a.workflows.Check(ctx, t.Identity, p.WorkflowID, p.Input); err != nil {
+	p, c := t.Approval, callOf(t.Approval)
+	if err := a.workflows.Check(ctx, t.Identity, c.WorkflowID, c.InputValues); err != nil {
 		return text("The test failed: %v. Nothing was run.", err), nil
 	}
-	return text("The test passed: %q would run with %s. Nothing was run; approve or reject it.", p.Title, describe(p.Input)), nil
+	return text("The test passed: %q would run with %s. Nothing was run; approve or reject it.", p.Title, describe(c.InputValues)), nil
 }
 
 func (a *Assistant) approve(ctx context.Context, t chat.Turn) (chat.Reply, error) {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	out, err := a.workflows.Run(waiting, t.Identity, t.Proposal.WorkflowID, t.Proposal.Input)
+	c := callOf(t.Approval)
+	out, err := a.workflows.Run(waiting, t.Identity, c.WorkflowID, c.InputValues)
 	switch {
 	case err != nil:
 		return chat.Reply{}, err
 	case len(out.Waiting) > 0:
-		return text("%q is running as %s and waits for an answer: %s.", t.Proposal.Title, out.RunID, strings.Join(out.Waiting, "; ")), nil
+		return text("%q is running as %s and waits for an answer: %s.", t.Approval.Title, out.RunID, strings.Join(out.Waiting, "; ")), nil
 	case out.Status == "RUNNING":
-		return text("%q is running as %s and goes on.", t.Proposal.Title, out.RunID), nil
+		return text("%q is running as %s and goes on.", t.Approval.Title, out.RunID), nil
 	case out.Error != "":
-		return text("%q ran as %s and ended as %s: %s.", t.Proposal.Title, out.RunID, out.Status, out.Error), nil
+		return text("%q ran as %s and ended as %s: %s.", t.Approval.Title, out.RunID, out.Status, out.Error), nil
 	}
-	return text("%q ran as %s and is %s: %s", t.Proposal.Title, out.RunID, out.Status, out.Output), nil
+	return text("%q ran as %s and is %s: %s", t.Approval.Title, out.RunID, out.Status, out.Output), nil
 }
