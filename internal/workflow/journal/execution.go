@@ -58,6 +58,7 @@ func (x *execution) open(log []interpreter.Entry) {
 func (x *execution) load(ctx context.Context) error {
 	log, err := x.eng.opts.Store.Log(ctx, x.run.ID, 0)
 	if err != nil {
+		x.broken = true // those who have found it and wait for it look again
 		x.withdraw()
 		return fmt.Errorf("reading log of run %s: %w", x.run.ID, err)
 	}
@@ -181,9 +182,7 @@ func (x *execution) fail(err error) {
 		x.log.Warn("run goes on elsewhere", "reason", err)
 	default:
 		x.log.Error("run cannot go on", "error", err)
-		x.eng.mu.Lock()
-		x.eng.broken[x.run.ID] = true
-		x.eng.mu.Unlock()
+		x.eng.giveUp(x.run.ID)
 	}
 	x.withdraw()
 }

@@ -61,26 +61,46 @@ func (e *Engine) takeOver(ctx context.Context, r workflow.Run, owner string) (bo
 	return true, e.resume(ctx, r)
 }
 
+// maxFailures is how many runs may fail to be taken up again before the rest has
+// to wait for next time: it may be the store.
+const maxFailures = 10
+
 // repair takes up the runs that were given up here when the store failed.
 func (e *Engine) repair(ctx context.Context, owner string) error {
 	e.mu.Lock()
-	broken := slices.Collect(maps.Keys(e.broken))
+	broken := e.broken // one that is given up again meanwhile is noted anew
+	e.broken = map[string]bool{}
 	e.mu.Unlock()
-	for _, id := range broken {
-		r, err := e.opts.Store.Run(ctx, id)
-		if err != nil {
-			return fmt.Errorf("reading run %s, which was given up: %w", id, err)
+	var failed []error
+	for id := range broken {
+		if len(failed) == maxFailures {
+			e.giveUp(id)
+		} else if err := e.repairRun(ctx, id, owner); err != nil {
+			failed = append(failed, err)
+			e.giveUp(id)
 		}
-		if r.Owner == owner && !r.Status.Terminal() {
-			if err := e.resume(ctx, r); err != nil {
-				return err
-			}
-		}
-		e.mu.Lock()
-		delete(e.broken, id)
-		e.mu.Unlock()
 	}
-	return nil
+	return errors.Join(failed...)
+}
+
+// giveUp notes a run that is to be taken up again later.
+func (e *Engine) giveUp(runID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.broken[runID] = true
+}
+
+func (e *Engine) repairRun(ctx context.Context, id, owner string) error {
+	r, err := e.opts.Store.Run(ctx, id)
+	switch {
+	case errors.Is(err, workflow.ErrNotFound):
+		return nil // it could not even be created
+	case err != nil:
+		return fmt.Errorf("reading run %s, which was given up: %w", id, err)
+	case r.Owner != owner || r.Status.Terminal():
+		return nil
+	}
+	return e.resume(ctx, r)
 }
 
 // resume takes up a run that is this instance's and goes on nowhere.
@@ -91,9 +111,7 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 	}
 	defer x.mu.Unlock()
 	if err := x.load(ctx); err != nil {
-		e.mu.Lock()
-		e.broken[r.ID] = true
-		e.mu.Unlock()
+		e.giveUp(r.ID)
 		return err
 	}
 	if x.over() {
