@@ -16,7 +16,6 @@ type State struct {
 	Log     []interpreter.Entry
 	// Pending are the inputs that the run waits for, oldest first.
 	Pending []events.WorkflowDataCollectionRequest
-	machine *interpreter.Machine
 }
 
 // State returns what a run has come to. The caller has asked whether the user
@@ -32,7 +31,7 @@ func (s *Service) State(ctx context.Context, run Run) (State, error) {
 // stateOf returns what a log says. The status is that of the log too: that of
 // the run was read at another time.
 func stateOf(run Run, m *interpreter.Machine, log []interpreter.Entry) State {
-	st := State{Run: run, Context: m.Context(), Log: log, Pending: m.Pending(), machine: m}
+	st := State{Run: run, Context: m.Context(), Log: log, Pending: m.Pending()}
 	switch end := m.Ended(); {
 	case end != nil:
 		st.Run.Status, st.Run.Error, st.Run.EndedAt = end.Status, end.Error, log[len(log)-1].At
