@@ -135,6 +135,7 @@ func (x *execution) take(o interpreter.Order) (done bool, err error) {
 	if err := x.m.Order(o, x.eng.now()); err != nil {
 		return true, err
 	}
+	delete(x.children, o.Child) // it needs no end
 	err = x.commit()
 	return !errors.Is(err, workflow.ErrLost), err
 }

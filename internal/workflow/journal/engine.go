@@ -28,8 +28,8 @@ type Options struct {
 	// Parallel bounds how many nodes run at once, and ParallelPerTenant how
 	// many of one tenant. Default 64 and 16.
 	Parallel, ParallelPerTenant int
-	// RunsPerTenant bounds how many runs of one tenant go on in this process.
-	// 0 is no bound.
+	// RunsPerTenant bounds how many runs of one tenant go on in this process;
+	// nodes may start runs up to twice as many. 0 is no bound.
 	RunsPerTenant int
 	// MaxDuration bounds how long a run may take; 0 is no bound.
 	MaxDuration time.Duration
@@ -121,12 +121,16 @@ func (e *Engine) admit(r *workflow.Run) error {
 	if r.Owner = e.opts.Owner(); r.Owner == "" {
 		return errApart
 	}
+	limit := e.opts.RunsPerTenant
+	if r.Parent != "" {
+		limit *= 2 // those that wait for it are to get done
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch limit := e.opts.RunsPerTenant; {
+	switch {
 	case e.closing:
 		return errClosing
-	case limit > 0 && e.tenants[r.Tenant] >= limit && r.Parent == "":
+	case limit > 0 && e.tenants[r.Tenant] >= limit:
 		err := events.Errorf(events.CodeTooManyRuns, "%d runs of this tenant go on already: wait for some to end", limit)
 		err.RetryAfter = 1
 		return err

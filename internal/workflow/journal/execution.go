@@ -29,7 +29,7 @@ type execution struct {
 	rest     []interpreter.Work // pure, and put off
 	inLine   bool               // goOn is about to do it
 	timer    *time.Timer
-	children map[string]bool // runs of nodes that were started, or are being
+	children map[string]bool // runs of nodes that were started, or are being; false if nobody waits any more
 	broken   bool            // the store has failed, or has another owner; nothing goes on here
 	paused   bool            // the process is about to end: results are stored, and nothing begins
 }

@@ -121,6 +121,9 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 	again := x.m.Unfinished()
 	e.repeated(x, again)
 	defer e.opts.Resumed(r, x.m.Seq())
+	if r.Parent != "" {
+		e.working.Go(x.lookAtParent)
+	}
 	x.m.Wake(e.now())
 	if err := x.commit(); err != nil || x.over() {
 		return err
