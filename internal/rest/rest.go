@@ -25,17 +25,20 @@ import (
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/external"
 )
 
 // Options configure an [API].
 type Options struct {
 	Authenticate func(ctx context.Context, c auth.Credential) (*auth.Identity, error)
 	Workflows    *workflow.Service
-	Listeners    *listener.Service
-	Widgets      bridge.Widgets
-	Keys         *identity.Keys
-	Revocations  *identity.Revocations
-	Logger       *slog.Logger
+	// External takes reports of runs that go on elsewhere.
+	External    *external.Engine
+	Listeners   *listener.Service
+	Widgets     bridge.Widgets
+	Keys        *identity.Keys
+	Revocations *identity.Revocations
+	Logger      *slog.Logger
 	// Once does requests that have a key.
 	Once *once.Service
 	// Timeout bounds those, and waiting for one that is being done. Default
@@ -49,8 +52,10 @@ type Options struct {
 
 // An API is the http.Handler of everything below /api/v1/.
 type API struct {
-	opts Options
-	mux  *http.ServeMux
+	opts     Options
+	mux      *http.ServeMux
+	stopping context.Context // ends when nobody may wait any more
+	stop     context.CancelFunc
 }
 
 // New returns the API.
@@ -59,9 +64,11 @@ func New(opts Options) *API {
 		opts.Timeout = 10 * time.Second
 	}
 	a := &API{opts: opts, mux: http.NewServeMux()}
+	a.stopping, a.stop = context.WithCancel(context.Background())
 	a.handle("GET /api/v1/me", a.me)
 	a.workflowRoutes()
 	a.runRoutes()
+	a.externalRoutes()
 	a.listenerRoutes()
 	a.identityRoutes()
 	a.handle(publishPattern, a.publish)
@@ -246,7 +253,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, er
 		defer discard(rc, r)
 		w.Header().Set("Connection", "close")
 	}
-	send(w, status, map[string]any{"error": e})
+	send(w, status, refusal(e, err))
 }
 
 // What is read of a body that is too large after it was refused.

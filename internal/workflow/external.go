@@ -90,7 +90,7 @@ func (a Announcement) check() error {
 	case a.Definition == nil:
 		return nil
 	}
-	return a.Definition.CheckShape()
+	return a.Definition.CheckDrawing()
 }
 
 // announced returns the run that is announced.
