@@ -106,8 +106,9 @@ func (e *Engine) Deliver(ctx context.Context, run workflow.Run, o interpreter.Or
 	})
 }
 
-// attempts bounds how often others may be faster.
-const attempts = 20
+// patience is how long others may be faster. Each time one of them has added
+// something, so this is for a crowd that never ends.
+const patience = 10 * time.Second
 
 // append adds what entries returns to the log of a run, and then tells it. It
 // is called again when others have added something first. With no entries
@@ -115,7 +116,7 @@ const attempts = 20
 // not have told it.
 func (e *Engine) append(ctx context.Context, r *record, entries func() ([]interpreter.Entry, error)) error {
 	var failure error
-	for range attempts {
+	for began := time.Now(); time.Since(began) < patience; {
 		grown, err := r.read(ctx, e.opts.Store)
 		switch {
 		case err != nil:
