@@ -143,16 +143,14 @@ func (a *API) entries(r *request) (any, error) {
 	return map[string]any{"entries": log, "next": after}, nil
 }
 
-// refusal is an error as it is answered with.
-func refusal(e *events.Error, err error) any {
+// expected is the sequence that an error says comes next, 0 if it says nothing
+// of the kind.
+func expected(err error) uint64 {
 	var gap *external.Gap
 	if errors.As(err, &gap) {
-		return map[string]any{"error": struct {
-			*events.Error
-			Expected uint64 `json:"expected"`
-		}{e, gap.Expected}}
+		return gap.Expected
 	}
-	return map[string]any{"error": e}
+	return 0
 }
 
 // Stop answers requests that wait for something to happen.

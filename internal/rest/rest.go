@@ -26,6 +26,7 @@ import (
 	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/external"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
 )
 
 // Options configure an [API].
@@ -253,7 +254,16 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, er
 		defer discard(rc, r)
 		w.Header().Set("Connection", "close")
 	}
-	send(w, status, refusal(e, err))
+	send(w, status, map[string]any{"error": problem{e, graph.AllProblems(err), expected(err)}})
+}
+
+// problem is an error as it is sent. Problems are all that is wrong with a
+// definition; the error is about the first. Expected is the sequence that a
+// report must go on with.
+type problem struct {
+	*events.Error
+	Problems graph.Problems `json:"problems,omitempty"`
+	Expected uint64         `json:"expected,omitempty"`
 }
 
 // What is read of a body that is too large after it was refused.
