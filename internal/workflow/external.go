@@ -20,8 +20,8 @@ import (
 type Announcement struct {
 	// ID is the UUID of the run; "" has one made.
 	ID string
-	// WorkflowID is what the other engine knows the workflow by. If it is one
-	// of the tenant's here, what is left out below is taken from it.
+	// WorkflowID is a UUID, or "". If it is that of a workflow of the tenant
+	// here, what is left out below is taken from it.
 	WorkflowID string
 	Title      string
 	// Definition is for display; the run does not follow it.
@@ -75,19 +75,20 @@ func mayReport(id *auth.Identity, tenant string) error {
 	return nil
 }
 
-// maxText bounds the title of a run and the id of its workflow, in bytes.
-const maxText = 512
+// maxTitle bounds the title of a run, in bytes.
+const maxTitle = 512
 
 // check reports what is wrong with an announcement.
 func (a Announcement) check() error {
-	switch parsed, err := uuid.Parse(a.ID); {
-	case a.ID != "" && (err != nil || parsed.String() != a.ID):
-		return events.FieldErrorf("instanceID", "is not a UUID in small letters")
-	case len(a.Title) > maxText:
-		return events.FieldErrorf("title", "is longer than %d bytes", maxText)
-	case len(a.WorkflowID) > maxText:
-		return events.FieldErrorf("workflowID", "is longer than %d bytes", maxText)
-	case a.Definition == nil:
+	for _, f := range []struct{ name, id string }{{"instanceID", a.ID}, {"workflowID", a.WorkflowID}} {
+		if parsed, err := uuid.Parse(f.id); f.id != "" && (err != nil || parsed.String() != f.id) {
+			return events.FieldErrorf(f.name, "is not a UUID in small letters")
+		}
+	}
+	if len(a.Title) > maxTitle {
+		return events.FieldErrorf("title", "is longer than %d bytes", maxTitle)
+	}
+	if a.Definition == nil {
 		return nil
 	}
 	return a.Definition.CheckDrawing()

@@ -60,7 +60,7 @@ describe('every client', { concurrency: false }, () => {
       assert.equal(submitted.status, 200);
       const { entries, next } = (await waiting).body;
       assert.deepEqual(entries.map((e) => [e.seq, e.type, e.nodeID, e.data.output]), [[5, 'NODE_COMPLETED', 'ask', { n: 3 }]]);
-      viewer.send('widget_send_input', { widgetID, inputType: 'button_click', data: { buttonId: 'more' } });
+      viewer.send('widget_send_input', { widgetID, inputType: 'user_action', data: { button: 'more' } });
       const { body: more } = await server.api(engine, 'GET', `${runs}/${instanceID}/events?after=${next}&wait=20s`);
       assert.deepEqual(more.entries.map((e) => [e.type, e.data.key]), [['SYSTEM_SET', '__widgetInput']]);
 
@@ -89,7 +89,7 @@ it('refuses gaps, other content under a number, and what comes after the end', a
     return [status, error.code, error.field, error.expected];
   };
   assert.deepEqual(await refused(2, node(2)), [409, 'CONFLICT', 'events[0].sequence', 1]);
-  assert.deepEqual(await refused(1, node(1), { ...node(2), output: undefined, nodeid: 'x' }), [400, 'VALIDATION_ERROR', 'events[1].nodeid', undefined]);
+  assert.deepEqual(await refused(1, node(1), { ...node(2), nodeName: 'x' }), [400, 'VALIDATION_ERROR', 'events[1].nodeName', undefined]);
   assert.deepEqual(await refused(1, node(1), { ...node(2), nodeID: 7 }), [400, 'VALIDATION_ERROR', 'events[1].nodeID', undefined]);
   assert.deepEqual(await refused(-1, node(1)), [400, 'VALIDATION_ERROR', 'events[0].sequence', undefined]);
   assert.deepEqual(await refused(1, form, { ...form, collectionConfig: { expiryMinutes: 'soon' } }), [400, 'VALIDATION_ERROR', 'events[1].collectionConfig.expiryMinutes', undefined]);

@@ -539,14 +539,14 @@ func TestWhoMayReport(t *testing.T) {
 			t.Error(err)
 		}
 		for _, other := range []workflow.Announcement{
-			{ID: an.ID, Title: "U", Input: an.Input}, {ID: an.ID, Title: "T"}, {ID: an.ID, Title: "T", Input: an.Input, WorkflowID: "w"},
+			{ID: an.ID, Title: "U", Input: an.Input}, {ID: an.ID, Title: "T"}, {ID: an.ID, Title: "T", Input: an.Input, WorkflowID: an.ID},
 		} {
 			if _, err := i.svc.Announce(t.Context(), publisher, "acme", other); code(err) != "CONFLICT instanceID" {
 				t.Errorf("%+v: %v", other, err)
 			}
 		}
 		for field, wrong := range map[string]workflow.Announcement{
-			"title": {}, "instanceID": {ID: "7", Title: "T"}, "workflowID": {WorkflowID: strings.Repeat("w", 513), Title: "T"},
+			"title": {}, "instanceID": {ID: "7", Title: "T"}, "workflowID": {WorkflowID: "w", Title: "T"},
 		} {
 			if _, err := i.svc.Announce(t.Context(), publisher, "acme", wrong); code(err) != "VALIDATION_ERROR "+field {
 				t.Errorf("%s: %v", field, err)
