@@ -184,7 +184,7 @@ it('does not keep a server from stopping that an engine waits for news', async (
   const token = await other.token('engine', 'default', 'publisher');
   const { body: { instanceID } } = await other.api(token, 'POST', runs, { title: 'Waiting' });
   const waiting = other.api(token, 'GET', `${runs}/${instanceID}/events?after=1&wait=60s`);
-  // It is served before this is, which is sent later: it waits already, or will be asked again.
+  // By the answer to what is sent after it, the server has it too.
   await other.api(token, 'GET', `${runs}/${instanceID}/events`);
   const began = Date.now();
   const [answer, code] = await Promise.all([waiting, other.stop()]);
