@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/roomcast/roomcast/internal/websocket"
 	"github.com/roomcast/roomcast/test/fleet"
 )
 
@@ -32,6 +34,7 @@ func TestReportsSurviveKills(t *testing.T) {
 	client.next("431")
 	widget.send(fmt.Sprintf(`421["widget_workflow_connect",{"widgetID":%q,"instanceID":%q,"mode":"subscribe"}]`, uuid.NewString(), run))
 	widget.next("431")
+	clientSaw, widgetSaw := client.nodes("workflow_node_update", "workflow_status_update"), widget.nodes("widget_context_update", "widget_workflow_status")
 
 	for next, kills := 1, 0; next <= total; {
 		var list []map[string]any
@@ -61,10 +64,10 @@ func TestReportsSurviveKills(t *testing.T) {
 	for n := range total {
 		want = append(want, fmt.Sprint("n", n+1))
 	}
-	if got := client.nodes("workflow_node_update", "workflow_status_update"); !slices.Equal(got, want) {
+	if got := <-clientSaw; !slices.Equal(got, want) {
 		t.Errorf("the client saw %d nodes: %v", len(got), got)
 	}
-	if got := widget.nodes("widget_context_update", "widget_workflow_status"); !slices.Equal(got, want) {
+	if got := <-widgetSaw; !slices.Equal(got, want) {
 		t.Errorf("the widget saw %d nodes: %v", len(got), got)
 	}
 	t.Logf("%d events, %d requests that had no answer", total, e.lost)
@@ -116,31 +119,41 @@ func (e *engine) post(t *testing.T, path string, body any) (next int) {
 	return 0
 }
 
-// nodes returns the nodes that events of a name are about, as they come, up to
-// one that is the last.
-func (m *member) nodes(event, last string) (ids []string) {
-	m.t.Helper()
-	for {
-		packet := m.next("")
-		if string(packet) == "2" {
-			m.send("3")
+// nodes begins to read, and returns the nodes that events of a name were about
+// when one has come that is the last.
+func (m *member) nodes(event, last string) <-chan []string {
+	all := make(chan []string, 1)
+	go func() {
+		var ids []string
+		defer func() { all <- ids }()
+		for {
+			m.ws.SetDeadline(time.Now().Add(time.Minute))
+			_, packet, err := m.ws.ReadMessage()
+			if err == nil && string(packet) == "2" {
+				err = m.ws.WriteMessage(websocket.OpText, []byte("3"))
+			}
+			if err != nil {
+				m.t.Errorf("waiting for %s: %v", last, err)
+				return
+			}
+			var name string
+			var payload struct {
+				NodeID string
+				Update struct{ NodeID string }
+			}
+			args, found := bytes.CutPrefix(packet, []byte("42"))
+			if !found || json.Unmarshal(args, &[]any{&name, &payload}) != nil {
+				continue
+			}
+			switch name {
+			case event:
+				ids = append(ids, payload.NodeID+payload.Update.NodeID)
+			case last:
+				return
+			case "gap":
+				m.t.Errorf("a gap: %s", args)
+			}
 		}
-		var name string
-		var payload struct {
-			NodeID string
-			Update struct{ NodeID string }
-		}
-		args, found := bytes.CutPrefix(packet, []byte("42"))
-		if !found || json.Unmarshal(args, &[]any{&name, &payload}) != nil {
-			continue
-		}
-		switch name {
-		case event:
-			ids = append(ids, payload.NodeID+payload.Update.NodeID)
-		case last:
-			return ids
-		case "gap":
-			m.t.Errorf("a gap: %s", args)
-		}
-	}
+	}()
+	return all
 }

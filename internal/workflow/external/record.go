@@ -23,6 +23,7 @@ type record struct {
 	updates  *workflow.Updates
 	latest   []workflow.Update // one at most
 	reported uint64            // the number of the latest event of the reporter
+	requests map[string]bool   // for input, answered or not
 }
 
 // machine returns the machine of a run without entries.
@@ -35,7 +36,7 @@ func (e *Engine) take(run workflow.Run) *record {
 	e.mu.Lock()
 	r := e.records[run.ID]
 	if r == nil {
-		r = &record{run: run, m: machine(run, e.opts.MaxResult)}
+		r = &record{run: run, m: machine(run, e.opts.MaxResult), requests: make(map[string]bool)}
 		r.updates = workflow.NewUpdates(run, r.m)
 		e.records[run.ID] = r
 	}
@@ -45,14 +46,17 @@ func (e *Engine) take(run workflow.Run) *record {
 	return r
 }
 
-// giveBack unlocks a record, and forgets the one that was used longest ago if
-// there are too many.
+// giveBack unlocks a record, and forgets it if the run is over, or the one that
+// was used longest ago if there are too many.
 func (e *Engine) giveBack(r *record) {
 	r.mu.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r.users--
 	r.used = time.Now()
+	if r.users == 0 && r.m.Ended() != nil {
+		delete(e.records, r.run.ID)
+	}
 	if len(e.records) <= e.opts.Keep {
 		return
 	}
@@ -104,6 +108,9 @@ func (r *record) add(entries []interpreter.Entry) []workflow.Update {
 func (r *record) apply(entry interpreter.Entry) {
 	r.m.Apply(entry)
 	r.reported = max(r.reported, sequence(entry))
+	if entry.Type == interpreter.NodeSuspended {
+		r.requests[interpreter.Decode[interpreter.Suspension](entry).RequestID] = true
+	}
 }
 
 // again returns another machine that is as far as the record.

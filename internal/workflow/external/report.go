@@ -143,12 +143,14 @@ func (e *Engine) unused(ctx context.Context, r *record, request string, i int) e
 	if request == "" {
 		return nil
 	}
-	_, err := e.opts.Store.RunOfRequest(ctx, r.run.Tenant, request)
+	of, err := e.opts.Store.RunOfRequest(ctx, r.run.Tenant, request)
 	switch {
 	case errors.Is(err, workflow.ErrNotFound):
 		return nil
 	case err != nil:
 		return fmt.Errorf("looking up request: %w", err)
+	case of.ID == r.run.ID && !r.requests[request]:
+		return nil // somebody has just reported the same, as will be seen
 	}
 	return taken(i)
 }
