@@ -61,5 +61,5 @@ prove-redis: ## Redis is killed, paused and failed over under load, and nothing 
 prove-payload: ## 1 MiB published over HTTP arrives; 33 MiB are refused and harm nobody
 	@$(GO) test -count 1 -v -run LargePayloads ./test/faults -full
 
-prove-reports: ## an engine elsewhere reports 10,000 events while an instance is killed, and clients see each once, in order
+prove-reports: ## an engine elsewhere reports 3,000 events while an instance is killed, and clients see each once, in order
 	@$(GO) test -count 1 -v -run ReportsSurviveKills ./test/faults -full

@@ -23,7 +23,7 @@ func TestReportsSurviveKills(t *testing.T) {
 	s := set(t, 2)
 	total := 1000
 	if *full {
-		total = 10_000
+		total = 3_000
 	}
 	run := uuid.NewString()
 	e := &engine{s: s, path: "/api/v1/tenants/" + fleet.Tenant + "/runs"}
