@@ -14,6 +14,7 @@ func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) {
 	types := nodes.All(a.nodeOptions(c))
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
+	a.feed.LimitContexts(int(c.ContextLimit))
 	a.journal = journal.New(journal.Options{
 		Store: store, Feed: a.feed, Types: types, Logger: a.log,
 		Parallel: c.Parallel, ParallelPerTenant: c.ParallelPerTenant, RunsPerTenant: c.RunsPerTenant,
