@@ -54,7 +54,7 @@ func (f *Feed) Publish(updates []Update) {
 		for _, fn := range f.observers {
 			fn(u)
 		}
-		f.wake(u.Run.ID)
+		f.Wake(u.Run.ID)
 	}
 }
 
@@ -80,7 +80,8 @@ func (f *Feed) leave(runID string, w *waiters) {
 	}
 }
 
-func (f *Feed) wake(runID string) {
+// Wake has those look who wait for something to happen in a run.
+func (f *Feed) Wake(runID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if w := f.waiting[runID]; w != nil {
