@@ -171,18 +171,17 @@ func (s *Service) Entries(ctx context.Context, run Run, after uint64, wait time.
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for first := true; ; first = false {
-		next := s.opts.Feed.next(run.ID) // before looking, so that nothing is missed
+		next, leave := s.opts.Feed.next(run.ID) // before looking, so that nothing is missed
 		log, err := s.opts.Store.Log(context.WithoutCancel(ctx), run.ID, after)
 		if err != nil {
+			leave()
 			return nil, fmt.Errorf("reading log: %w", err)
 		}
 		if len(log) > 0 || first && run.Status.Terminal() {
+			leave()
 			return log, nil
 		}
-		select {
-		case <-next:
-		case <-time.After(lookAgain):
-		case <-ctx.Done():
+		if !pause(ctx, next, leave) {
 			return nil, nil
 		}
 	}

@@ -12,13 +12,13 @@ func TestNobodyWaits(t *testing.T) {
 	second, leaveSecond := f.next("a")
 	_, leaveOther := f.next("b")
 	leaveOther()
-	f.wake("a")
+	f.Wake("a")
 	<-first
 	<-second
 	leaveFirst()
 	third, leaveThird := f.next("a") // before all of the others have left
 	leaveSecond()
-	f.wake("a")
+	f.Wake("a")
 	<-third
 	leaveThird()
 	_, leave := f.next("a")

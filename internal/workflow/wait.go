@@ -32,17 +32,23 @@ func (s *Service) waitFor(ctx context.Context, runID string, cond func(*interpre
 			leave()
 			return err
 		}
-		select {
-		case <-next:
-		case <-time.After(lookAgain):
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		leave()
-		if err != nil {
-			return err
+		if !pause(ctx, next, leave) {
+			return ctx.Err()
 		}
 	}
+}
+
+// pause waits for the next update of a run, or until it is time to look anyway,
+// and reports whether ctx goes on.
+func pause(ctx context.Context, next <-chan struct{}, leave func()) bool {
+	defer leave()
+	select {
+	case <-next:
+	case <-time.After(lookAgain):
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 // look reports whether nobody needs to wait for a run any more.

@@ -510,3 +510,26 @@ func TestStoreComesBack(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// A run that waits for its turn elsewhere can be stopped.
+func TestStopOfARunInLineElsewhere(t *testing.T) {
+	g := newGroup(t)
+	a, b := g.join(), g.join()
+	a.build(a.db.Workflows(), journal.Options{Owner: a.owner, Peers: g, Parallel: 1})
+	asked, release := make(chan struct{}), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(asked)
+		<-release
+	}))
+	defer slow.Close()
+	defer close(release)
+	a.run(linear(t, startNode, `{"type":"http","data":{"url":"`+slow.URL+`"}}`), nil)
+	<-asked
+	run := a.run(linear(t, startNode, transform("1", "r"), form), nil)
+	if err := b.svc.Stop(t.Context(), member, run); err != nil {
+		t.Error(err)
+	}
+	if r := b.ended(run); r.Status != events.RunStopped {
+		t.Errorf("ended as %s", r.Status)
+	}
+}
