@@ -25,6 +25,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "namespaces", "github.com/segmentio/encoding", "one decoder is enough, where it is worth it"},
 	{"", "internal/config", "github.com/spf13/viper", "viper has one door"},
 	{"", "internal/redis", "github.com/redis/", "go-redis has one door"},
+	{"", "internal/workflow/temporal", "go.temporal.io/", "Temporal has one door, which the lean binary leaves out"},
 	{"", "internal/store/sqlite", "modernc.org/sqlite", "each database has one door"},
 	{"", "internal/store/postgres", "github.com/jackc/", "each database has one door"},
 	{"", "internal/app internal/redis test", module + "internal/redis$", "only the application chooses what carries messages between instances"},

@@ -95,17 +95,19 @@ func (c Config) Check() (problems []string) {
 		value   string
 		allowed []string
 	}{
-		"store.driver":  {c.Store.Driver, []string{SQLite, Postgres}},
-		"contract.mode": {c.Contract.Mode, []string{"off", "report", "enforce"}},
-		"log.level":     {c.Log.Level, []string{"debug", "info", "warn", "error"}},
-		"log.format":    {c.Log.Format, []string{"text", "json"}},
-		"redis.adapter": {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
+		"store.driver":    {c.Store.Driver, []string{SQLite, Postgres}},
+		"contract.mode":   {c.Contract.Mode, []string{"off", "report", "enforce"}},
+		"log.level":       {c.Log.Level, []string{"debug", "info", "warn", "error"}},
+		"log.format":      {c.Log.Format, []string{"text", "json"}},
+		"workflow.engine": {c.Workflow.Engine, []string{EngineEmbedded, EngineTemporal}},
+		"redis.adapter":   {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))
 		}
 	}
 	c.Redis.check(add)
+	c.Workflow.Temporal.check(add)
 	slices.Sort(problems)
 	problems = append(problems, c.Store.check()...)
 	problems = append(problems, c.Instance.check()...)
