@@ -220,6 +220,7 @@ var statuses = map[events.Code]int{
 	events.CodeTimeout:          http.StatusGatewayTimeout,
 	events.CodeTooManyFailures:  http.StatusTooManyRequests,
 	events.CodeAuthUnavailable:  http.StatusServiceUnavailable,
+	events.CodeTemporal:         http.StatusServiceUnavailable,
 }
 
 // fail answers with an error, and logs it as one of the caller's tenant if id
