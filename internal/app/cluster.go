@@ -12,6 +12,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/every"
 	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/redis"
@@ -100,19 +101,13 @@ const watchInterval = 500 * time.Millisecond
 
 // watchBus logs, and so tells in /monitor, when the bus goes down or comes up.
 func (a *App) watchBus(ctx context.Context) {
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
 	up, came := true, int64(0) // so that one that never comes up is told
-	for began := time.Now(); ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	began := time.Now()
+	every.Do(ctx, watchInterval, func(time.Time) {
 		s := a.bus.Status()
 		changed, back := s.Up != up, s.Reconnects > came
 		if time.Since(began) < watchInterval { // it may still be connecting
-			continue
+			return
 		}
 		up, came = s.Up, s.Reconnects
 		switch {
@@ -123,7 +118,7 @@ func (a *App) watchBus(ctx context.Context) {
 		case up && back:
 			a.log.Warn("the bus was down for a moment", "since", s.Since, "lost", s.Lost)
 		}
-	}
+	})
 }
 
 func (a *App) busStats() events.BusStats {

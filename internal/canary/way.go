@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/every"
 )
 
 // Buckets are the upper bounds of latencies, in seconds.
@@ -159,16 +161,7 @@ func (c *Canary) silence(what string, last, now time.Time, why string) string {
 
 // watch gives up what is late, and logs each change.
 func (c *Canary) watch(ctx context.Context) {
-	tick := time.NewTicker(c.opts.Limit / 10)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			c.look(now)
-		}
-	}
+	every.Do(ctx, c.opts.Limit/10, c.look)
 }
 
 func (c *Canary) look(now time.Time) {

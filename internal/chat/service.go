@@ -21,6 +21,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/once"
+	"github.com/roomcast/roomcast/internal/waitgroup"
 )
 
 // A Publisher sends an event to a room. It knows the epoch of positions, which
@@ -303,18 +304,11 @@ func (s *Service) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		s.working.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
+	err := waitgroup.Wait(ctx, &s.working)
+	if err != nil {
 		s.mu.Lock()
 		s.cancel()
 		s.mu.Unlock()
-		return ctx.Err()
 	}
+	return err
 }

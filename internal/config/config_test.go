@@ -101,7 +101,7 @@ func TestRefusals(t *testing.T) {
 		{"redis: {sentinelPasswordFile: /no/such/file}", "", "redis.sentinelPasswordFile: open /no/such/file"},
 		{"auth: {issuers: [{name: i, nextSecretFile: /no/such/file}]}", "", "auth.issuers[0].nextSecretFile: open /no/such/file"},
 		{"auth: {issuers: [{name: i, publicKeyFiles: [/no/such/file]}]}", "", "auth.issuers[0].publicKeyFiles: open /no/such/file"},
-		{"store: {url: 'postgres://h/d', urlFile: x}", "", "store.url and store.urlFile are both set"},
+		{"store: {url: 'postgres://h/d', urlFile: x}", "", "store.url and urlFile are both set"},
 		{"store: {urlFile: /no/such/file}", "", "store.urlFile: open /no/such/file"},
 		{"", "ROOMCAST_CHAT_WAITING=x", `ROOMCAST_CHAT_WAITING: "x" is not a whole number`},
 	} {

@@ -31,21 +31,7 @@ type Instance struct {
 
 // readFile reads the URL from the file that urlFile names.
 func (s *Store) readFile() error {
-	if s.URLFile == "" {
-		return nil
-	}
-	if s.URL != "" {
-		return fmt.Errorf("store.url and store.urlFile are both set: keep one")
-	}
-	text, err := readText(s.URLFile)
-	if err != nil {
-		return fmt.Errorf("store.urlFile: %w", err)
-	}
-	if text == "" {
-		return fmt.Errorf("store.urlFile: %s is empty", s.URLFile)
-	}
-	s.URL = Secret(text)
-	return nil
+	return readSecrets("store.", []secretFile{{"url", s.URLFile, &s.URL}})
 }
 
 func (s Store) check() (problems []string) {

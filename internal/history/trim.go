@@ -3,6 +3,8 @@ package history
 import (
 	"context"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/every"
 )
 
 const (
@@ -12,18 +14,12 @@ const (
 
 // Run trims histories until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(trimInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-			if err := s.Trim(ctx); err != nil && ctx.Err() == nil {
-				s.opts.Logger.Error("histories were not trimmed", "error", err)
-			}
+	every.Do(ctx, trimInterval, func(time.Time) {
+		if err := s.Trim(ctx); err != nil && ctx.Err() == nil {
+			s.opts.Logger.Error("histories were not trimmed", "error", err)
 		}
-	}
+	})
+	return ctx.Err()
 }
 
 // Trim removes what is beyond the limits, in small transactions, so that those

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/every"
 )
 
 // An Exchange shows the logs and numbers of several servers on each of them.
@@ -114,19 +115,13 @@ func NewExchange(stream *Stream, opts ExchangeOptions) *Exchange {
 
 // Run says that there are watchers, while there are, until ctx ends.
 func (x *Exchange) Run(ctx context.Context) error {
-	tick := time.NewTicker(announceInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if x.watching() {
-				x.announce()
-			}
-			x.forget(time.Now().Add(-10 * watchTime))
+	every.Do(ctx, announceInterval, func(time.Time) {
+		if x.watching() {
+			x.announce()
 		}
-	}
+		x.forget(time.Now().Add(-10 * watchTime))
+	})
+	return nil
 }
 
 func (x *Exchange) announce() { x.opts.Notes.Send(cluster.Note{Topic: noteWatch}) }

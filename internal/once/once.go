@@ -20,6 +20,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/roomcast/roomcast/internal/every"
 )
 
 // ErrOtherPayload is returned for an id that was used with another payload.
@@ -193,18 +195,12 @@ const (
 
 // Run forgets what has been kept long enough, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(trimInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-			if err := s.Trim(ctx); err != nil && ctx.Err() == nil {
-				s.opts.Logger.Error("old requests were not forgotten", "error", err)
-			}
+	every.Do(ctx, trimInterval, func(time.Time) {
+		if err := s.Trim(ctx); err != nil && ctx.Err() == nil {
+			s.opts.Logger.Error("old requests were not forgotten", "error", err)
 		}
-	}
+	})
+	return ctx.Err()
 }
 
 // Trim forgets what has been kept long enough, in small transactions.

@@ -39,9 +39,11 @@ func newFixture(t *testing.T) *fixture {
 }
 
 // another is the service on another server.
-func (f *fixture) another() *once.Service {
+func (f *fixture) another() *once.Service { return f.withStore(f.db.Once()) }
+
+func (f *fixture) withStore(s once.Store) *once.Service {
 	return once.New(once.Options{
-		Store: f.db.Once(), Logger: slog.New(slog.DiscardHandler), Keep: time.Hour, Lease: time.Minute,
+		Store: s, Logger: slog.New(slog.DiscardHandler), Keep: time.Hour, Lease: time.Minute,
 		Harmless: func(err error) bool { return errors.Is(err, errHarmless) },
 		Now:      func() time.Time { return time.Unix(1_700_000_000+f.now.Load(), 0) },
 	})
@@ -83,16 +85,47 @@ func TestRepeats(t *testing.T) {
 	f.expect(f.do(f.Service, name, "other", says("twice")), "anew true <nil>")
 }
 
+// roll is a store that tells when so many have claimed something. Those that
+// ask again are counted once: their seed is the same.
+type roll struct {
+	once.Store
+	mu       sync.Mutex
+	seen     map[string]bool
+	missing  int
+	complete chan struct{} // closed then
+}
+
+func (r *roll) Claim(ctx context.Context, n once.Name, hash, seed string, now, until, forgotten time.Time) (once.Claim, error) {
+	claim, err := r.Store.Claim(ctx, n, hash, seed, now, until, forgotten)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.seen[seed] {
+		if r.seen == nil {
+			r.seen = make(map[string]bool)
+		}
+		r.seen[seed] = true
+		if r.missing--; r.missing == 0 {
+			close(r.complete)
+		}
+	}
+	return claim, err
+}
+
 // Of many who ask at once, on two servers, one does it and all get its reply.
 func TestConcurrentRepeats(t *testing.T) {
 	f := newFixture(t)
-	servers := []*once.Service{f.Service, f.another()}
+	const askers = 20
+	asked := &roll{Store: f.db.Once(), missing: askers, complete: make(chan struct{})}
+	servers := []*once.Service{f.withStore(asked), f.withStore(asked)}
 	var times atomic.Int32
 	var all sync.WaitGroup
-	for i := range 20 {
+	for i := range askers {
 		all.Go(func() {
 			reply, _, err := servers[i%2].Do(t.Context(), name, "h", func(context.Context) ([]byte, error) {
-				time.Sleep(30 * time.Millisecond) // so that others come meanwhile
+				select {
+				case <-asked.complete: // all the others came meanwhile
+				case <-t.Context().Done():
+				}
 				return fmt.Appendf(nil, "time %d", times.Add(1)), nil
 			})
 			if string(reply) != "time 1" || err != nil {

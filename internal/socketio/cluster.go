@@ -10,6 +10,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/engineio"
+	"github.com/roomcast/roomcast/internal/every"
 	"github.com/roomcast/roomcast/internal/rooms"
 )
 
@@ -237,14 +238,7 @@ func (sp *space) missed(room string, after, until uint64) []rooms.Publication[*S
 		}
 		b := newBroadcast(sp.Name, packetOf(p.Event, []json.RawMessage{p.Payload}, nil).Args, nil)
 		b.room, b.position = room, p.At
-		all = append(all, rooms.Publication[*Session]{
-			Position: p.At,
-			Begin: func() cluster.ID {
-				sp.recent.add(b, cluster.ID{})
-				return b.id
-			},
-			Deliver: func(s *Session, late bool) { s.deliver(b, late) },
-		})
+		all = append(all, sp.publication(b, cluster.ID{}))
 	}
 	return all
 }
@@ -314,20 +308,13 @@ const maxSweep = 5 * time.Second
 
 // sweep drops it until ctx ends.
 func (s *Server) sweep(ctx context.Context) {
-	t := time.NewTicker(min(maxSweep, s.opts.Recovery.Window))
-	defer t.Stop()
-	for {
-		select {
-		case now := <-t.C:
-			s.recovery.sweep(now)
-			for _, sp := range s.spaces {
-				sp.recent.trim(now)
-				sp.confirm(now)
-			}
-		case <-ctx.Done():
-			return
+	every.Do(ctx, min(maxSweep, s.opts.Recovery.Window), func(due time.Time) {
+		s.recovery.sweep(due)
+		for _, sp := range s.spaces {
+			sp.recent.trim(due)
+			sp.confirm(due)
 		}
-	}
+	})
 }
 
 // confirm drops from the trails what clients have certainly got: a ping was

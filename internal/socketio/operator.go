@@ -117,40 +117,40 @@ func (o Operator) do(kind cluster.Kind, rooms []string, closing bool) error {
 // broadcast gives a message to the sessions of this server.
 func (sp *space) broadcast(m *cluster.Message) {
 	b := received(m)
+	p := sp.publication(b, m.ID)
 	if m.Volatile {
-		sp.broadcastVolatile(b)
-		return
-	}
-	begin := func() cluster.ID {
-		sp.recent.add(b, m.ID)
-		return b.id
+		p = volatile(b)
 	}
 	if b.target == nil && sp.sessions.find(b.room) == nil {
-		sp.rooms.Publish(b.room, rooms.Publication[*Session]{
-			Position: b.position, Begin: begin, Deliver: func(s *Session, late bool) { s.deliver(b, late) },
-		})
+		sp.rooms.Publish(b.room, p)
 		return
 	}
-	sp.wide.Lock()
-	defer sp.wide.Unlock()
-	begin()
+	if p.Begin != nil { // nobody departs between that and the deliveries
+		sp.wide.Lock()
+		defer sp.wide.Unlock()
+		p.Begin()
+	}
 	for s := range sp.selected(m.Target) {
-		s.deliver(b, false)
+		p.Deliver(s, false)
 	}
 }
 
-func (sp *space) broadcastVolatile(b *broadcast) {
-	if b.target == nil && sp.sessions.find(b.room) == nil {
-		sp.rooms.Publish(b.room, rooms.Publication[*Session]{Deliver: func(s *Session, _ bool) { s.deliverVolatile(b) }})
-		return
+// publication returns a broadcast that gets its place in the order of the
+// namespace, at id if it has one, and is kept for clients that come back.
+func (sp *space) publication(b *broadcast, id cluster.ID) rooms.Publication[*Session] {
+	return rooms.Publication[*Session]{
+		Position: b.position,
+		Begin: func() cluster.ID {
+			sp.recent.add(b, id)
+			return b.id
+		},
+		Deliver: func(s *Session, late bool) { s.deliver(b, late) },
 	}
-	target := cluster.Target{Rooms: []string{b.room}}
-	if b.target != nil {
-		target = *b.target
-	}
-	for s := range sp.selected(target) {
-		s.deliverVolatile(b)
-	}
+}
+
+// volatile returns a broadcast that has no place and is not kept.
+func volatile(b *broadcast) rooms.Publication[*Session] {
+	return rooms.Publication[*Session]{Deliver: func(s *Session, _ bool) { s.deliverVolatile(b) }}
 }
 
 // received returns a message as it is kept and sent.

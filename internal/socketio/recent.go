@@ -86,9 +86,11 @@ type recent struct {
 	head  cluster.ID // of the latest broadcast
 	sub   uint64     // the latest Sub that was given
 	since cluster.ID // everything after it is here
-	all   []*broadcast
-	bytes int
-	local time.Time // when the latest with an ID that only this server knows was added
+	// dropped is the latest that was here and is not any more.
+	dropped cluster.ID
+	all     []*broadcast
+	bytes   int
+	local   time.Time // when the latest with an ID that only this server knows was added
 }
 
 // never is after every ID.
@@ -159,6 +161,7 @@ func (r *recent) dropLocked() {
 	r.all[0] = nil
 	r.all = r.all[1:]
 	r.bytes -= b.size()
+	r.dropped = b.id
 	if r.since != never {
 		r.since = b.id
 	}
@@ -169,13 +172,25 @@ func (r *recent) dropLocked() {
 func (r *recent) list(after cluster.ID) (all []*broadcast, through cluster.ID, complete bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.listLocked(after), r.head, after.Compare(r.since) >= 0
+}
+
+// follow is list for who has seen everything up to an ID: complete tells
+// whether nothing has been dropped since that was not seen.
+func (r *recent) follow(after cluster.ID) (all []*broadcast, through cluster.ID, complete bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.listLocked(after), r.head, after.Compare(r.dropped) >= 0
+}
+
+func (r *recent) listLocked(after cluster.ID) []*broadcast {
 	i, _ := slices.BinarySearchFunc(r.all, after, func(b *broadcast, id cluster.ID) int {
 		if b.id.Compare(id) <= 0 {
 			return -1
 		}
 		return 1
 	})
-	return slices.Clone(r.all[i:]), r.head, after.Compare(r.since) >= 0
+	return slices.Clone(r.all[i:])
 }
 
 // raise makes later IDs ascend from one that another server has given.
@@ -198,7 +213,7 @@ func (r *recent) lost() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all, r.bytes = nil, 0
-	r.since = r.head
+	r.since, r.dropped = r.head, r.head
 	if r.ordered {
 		r.since = never
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/cluster/clustertest"
+	"github.com/roomcast/roomcast/internal/websocket"
 	"github.com/roomcast/roomcast/namespaces"
 )
 
@@ -470,4 +471,60 @@ func TestNoRecoveryAfterLeaving(t *testing.T) {
 		again.Close()
 		f.until(func() bool { return f.srv.Stats().Connections == 0 })
 	}
+}
+
+// comingBack is a client that goes on and is being opened. It has missed
+// "2" and "3" in the room "x", of a server that keeps 64 KiB.
+func comingBack(t *testing.T) (f *fixture, back *traveller, goOn chan struct{}) {
+	n, opened := recoverable(), make(chan struct{}, 3)
+	goOn = make(chan struct{}, 3)
+	n.Opened = func(context.Context, namespaces.Session) {
+		opened <- struct{}{}
+		<-goOn
+	}
+	f = newFixture(t, Options{Recovery: RecoveryOptions{Window: time.Minute, MaxBytes: 64 << 10}}, n, joining)
+	was, _ := f.travel(nil, "ann")
+	<-opened
+	goOn <- struct{}{}
+	was.join("x")
+	f.say("x", "1")
+	was.wants("news", "1")
+	f.leaves(was)
+	f.say("x", "2")
+	f.say("x", "3")
+	back, recovered := f.travel(was, "ann")
+	if !recovered {
+		t.Fatal("not recovered")
+	}
+	back.offset = was.offset
+	<-opened
+	return f, back, goOn
+}
+
+// What a client that goes on has missed is there for it, though it becomes too
+// old meanwhile.
+func TestComingBackAtTheEndOfTheWindow(t *testing.T) {
+	f, back, goOn := comingBack(t)
+	f.srv.spaces["/"].recent.trim(time.Now().Add(time.Hour))
+	goOn <- struct{}{}
+	back.wants("news", "2")
+	back.wants("news", "3")
+	back.wants("restored", `"state of `+back.sid+`"`)
+	f.say("x", "4")
+	back.wants("news", "4")
+}
+
+// When more is broadcast meanwhile than is kept, nobody can tell what else a
+// client lacks: it begins anew, rather than go on without.
+func TestComingBackIntoAFlood(t *testing.T) {
+	f, back, goOn := comingBack(t)
+	for range 20 {
+		f.say("y", strings.Repeat("y", 8<<10))
+	}
+	goOn <- struct{}{}
+	back.expectClose(websocket.StatusPolicyViolation)
+	if _, recovered := f.travel(back, "ann"); recovered {
+		t.Error("it goes on without what it lacks")
+	}
+	goOn <- struct{}{}
 }

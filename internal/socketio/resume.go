@@ -10,6 +10,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/rooms"
 )
 
@@ -18,9 +19,11 @@ type resumption struct {
 	*saved
 	pid   string
 	after cluster.ID // the client has got what came up to here
-	// older are broadcasts that were fetched, because they are not here any
-	// more.
+	// older are the broadcasts that were seen to be all that the client may
+	// lack. They are kept, whatever is dropped while it is brought up to date.
 	older []*broadcast
+	seen  cluster.ID // of the latest that was here then
+	lack  lack
 	// foreign is whether broadcasts that only one server knows by their IDs have
 	// others here.
 	foreign bool
@@ -106,14 +109,16 @@ func (sp *space) reaches(ctx context.Context, r *resumption) bool {
 	behind := head.Compare(inOrder(r.Last)) < 0
 	r.foreign = r.Server != sp.srv.self()
 	if complete && !behind && !(r.foreign && sp.recent.hasLocal(sp.srv.opts.Bus.Status().Since)) {
+		r.older, r.seen = missed, head
 		return !(r.foreign && (r.lacksLocal() || r.fetching())) && unbroken(missed, begun, r)
 	}
 	r.foreign = true
 	if !sp.srv.recovery.shared() || r.lacksLocal() || r.fetching() || !sp.fetch(ctx, r) {
 		return false
 	}
-	missed, _, _ = sp.recent.list(r.latestFetched())
-	return unbroken(append(slices.Clip(r.older), missed...), begun, r)
+	missed, r.seen, _ = sp.recent.list(r.latestFetched())
+	r.older = append(r.older, missed...)
+	return unbroken(r.older, begun, r)
 }
 
 // begun returns how far publications to the rooms have begun here.
@@ -281,8 +286,9 @@ func (s *Session) takeUp(r *resumption) {
 	// What comes from now on goes by way of the rooms; what came before is among
 	// what it has missed, and must not be fetched for the rooms too.
 	served := make(map[string]uint64)
-	events, _ := r.missed(s.space.recent, r.after, instead(r.Own))
-	for _, e := range events {
+	r.gather()
+	r.look(s.space.recent)
+	for _, e := range r.lack.events {
 		if e.broadcast != nil {
 			served[e.broadcast.room] = max(served[e.broadcast.room], e.broadcast.position.Offset)
 		}
@@ -300,36 +306,36 @@ const replayPage = 64 << 10
 // replay sends what the client has missed, in order, and then lets it have
 // what is published.
 func (s *Session) replay() {
-	r := s.resumption
-	ctx := context.Background()
-	replayed := instead(r.Own)
-	for after := r.after; ; {
-		events, _ := r.missed(s.space.recent, after, replayed)
-		s.trail.mu.Lock()
-		size, n := 0, 0
-		for n < len(events) && size < replayPage {
-			size += events[n].size
-			n++
-		}
-		if n == len(events) { // the gate opens: look again, for nothing may come in between
-			all, through := r.missed(s.space.recent, after, replayed)
-			events, n = all, len(all)
-			s.trail.gated = false
-			s.trail.covered = later(through, r.after)
-		}
-		for _, e := range events[:n] {
-			s.resend(e)
-			after = e.id
-		}
-		open := !s.trail.gated
-		if open {
-			s.releaseHeldLocked()
-		}
-		s.trail.mu.Unlock()
-		if open || s.Drain(ctx) != nil {
+	for !s.replayNext() {
+		if s.Drain(context.Background()) != nil {
 			return
 		}
 	}
+}
+
+// replayNext sends the next page, and reports whether that was the last.
+func (s *Session) replayNext() (last bool) {
+	r, t := s.resumption, &s.trail
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r.look(s.space.recent) // here, for nothing may come in between when the gate opens
+	if r.lack.broken && t.on {
+		t.on = false // it begins anew
+		s.link.conn.Close(engineio.ReasonSlow)
+		return true
+	}
+	page := r.lack.page()
+	if last = len(r.lack.events) == 0; last {
+		t.gated = false
+		t.covered = later(r.lack.through, r.after)
+	}
+	for _, e := range page {
+		s.resend(e)
+	}
+	if last {
+		s.releaseHeldLocked()
+	}
+	return last
 }
 
 func later(a, b cluster.ID) cluster.ID {
@@ -344,40 +350,78 @@ type missedEvent struct {
 	id        cluster.ID
 	size      int
 	broadcast *broadcast
-	own       own
+	own       *own
 }
 
-// missed returns the events after an ID, in order, and the ID of the latest
-// broadcast that was looked at.
-func (r *resumption) missed(recent *recent, after cluster.ID, replayed map[cluster.ID]bool) ([]missedEvent, cluster.ID) {
-	var events []missedEvent
-	last := make(map[string]uint64)
-	add := func(b *broadcast) {
-		if b.id.Compare(after) <= 0 || replayed[b.id] || !r.wants(b) {
-			return
+// lack is what the client lacks and has not been sent. What was broadcast is
+// looked at once, and the list goes on from there: what is in it cannot be
+// dropped, and to look again takes no time.
+type lack struct {
+	events  []missedEvent // in order
+	sent    cluster.ID    // of the latest event that was
+	through cluster.ID    // of the latest broadcast that was looked at
+	instead map[cluster.ID]bool
+	offsets map[string]uint64 // of the latest event of each room, sent or not
+	broken  bool              // something was dropped before it was looked at
+}
+
+// gather begins with what was kept.
+func (r *resumption) gather() {
+	r.lack = lack{sent: r.after, through: later(r.after, r.seen), instead: instead(r.Own), offsets: make(map[string]uint64)}
+	mine := ownAfter(r.Own, r.after)
+	for i := range mine {
+		r.lack.events = append(r.lack.events, missedEvent{id: mine[i].ID, size: len(mine[i].Packet), own: &mine[i]})
+	}
+	r.add(r.older)
+	r.older = nil
+}
+
+// look adds what has been broadcast since.
+func (r *resumption) look(recent *recent) {
+	all, through, complete := recent.follow(r.lack.through)
+	r.add(all)
+	r.lack.through = later(through, r.lack.through)
+	r.lack.broken = r.lack.broken || !complete
+}
+
+// add takes those of some broadcasts, which are in order, that the client lacks.
+func (r *resumption) add(all []*broadcast) {
+	l := &r.lack
+	inOrder := true
+	for _, b := range all {
+		l.through = later(b.id, l.through)
+		if b.id.Compare(l.sent) <= 0 || l.instead[b.id] || !r.wants(b) {
+			continue
 		}
 		if n := b.position.Offset; n > 0 {
-			if n <= last[b.room] {
-				return // the same again
+			if n <= l.offsets[b.room] {
+				continue // the same again
 			}
-			last[b.room] = n
+			l.offsets[b.room] = n
 		}
-		events = append(events, missedEvent{id: b.id, size: len(b.packet), broadcast: b})
+		if n := len(l.events); n > 0 && l.events[n-1].id.Compare(b.id) > 0 {
+			inOrder = false
+		}
+		l.events = append(l.events, missedEvent{id: b.id, size: len(b.packet), broadcast: b})
 	}
-	fetched := after
-	for _, b := range r.older {
-		add(b)
-		fetched = later(b.id, fetched)
+	if !inOrder {
+		slices.SortStableFunc(l.events, func(a, b missedEvent) int { return a.id.Compare(b.id) })
 	}
-	all, through, _ := recent.list(fetched)
-	for _, b := range all {
-		add(b)
+}
+
+// page takes as much as may be sent at once.
+func (l *lack) page() []missedEvent {
+	size, n := 0, 0
+	for n < len(l.events) && size < replayPage {
+		size += l.events[n].size
+		n++
 	}
-	for _, o := range ownAfter(r.Own, after) {
-		events = append(events, missedEvent{id: o.ID, size: len(o.Packet), own: o})
+	page := l.events[:n]
+	l.events = l.events[n:]
+	if n > 0 {
+		l.sent = page[n-1].id
 	}
-	slices.SortStableFunc(events, func(a, b missedEvent) int { return a.id.Compare(b.id) })
-	return events, later(through, fetched)
+	return page
 }
 
 // resend sends one of them. The trail's mutex is held.

@@ -245,7 +245,7 @@ func (s *Session) end(cut bool) {
 	switch {
 	case !bound:
 	case departing:
-		s.link.conn.Go(func() { s.depart(accepted) }) // this takes time
+		s.link.conn.Go(func() { s.depart(accepted) }) // waits for what is reaching the members
 	case accepted:
 		s.space.rooms.LeaveAll(s)
 		s.finish()
@@ -289,7 +289,7 @@ func (s *Session) finish() {
 		return
 	}
 	if s.recoverable && s.space.srv.recovery.shared() {
-		go s.close() // as above
+		go s.close() // saving it asks the bus, and waits up to saveTime
 		return
 	}
 	s.close()

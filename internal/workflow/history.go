@@ -2,18 +2,21 @@ package workflow
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
 // State is what a run has come to.
 type State struct {
 	Run     Run
 	Context map[string]any
-	Log     []Entry
+	Log     []interpreter.Entry
 	// Pending are the inputs that the run waits for, oldest first.
 	Pending []events.WorkflowDataCollectionRequest
+	machine *interpreter.Machine
 }
 
 // State returns what a run has come to. The caller has asked whether the user
@@ -23,29 +26,20 @@ func (s *Service) State(ctx context.Context, run Run) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("reading log: %w", err)
 	}
-	return stateOf(run, replay(run.Definition, log), log), nil
+	return stateOf(run, run.replay(log), log), nil
 }
 
 // stateOf returns what a log says. The status is that of the log too: that of
 // the run was read at another time.
-func stateOf(run Run, m *machine, log []Entry) State {
-	st := State{Run: run, Context: m.context(), Log: log}
-	switch {
-	case m.ended != nil:
-		st.Run.Status, st.Run.Error, st.Run.EndedAt = m.ended.Status, m.ended.Error, log[len(log)-1].At
-		return st
-	case m.begun:
+func stateOf(run Run, m *interpreter.Machine, log []interpreter.Entry) State {
+	st := State{Run: run, Context: m.Context(), Log: log, Pending: m.Pending(), machine: m}
+	switch end := m.Ended(); {
+	case end != nil:
+		st.Run.Status, st.Run.Error, st.Run.EndedAt = end.Status, end.Error, log[len(log)-1].At
+	case m.Begun():
 		st.Run.Status = events.RunRunning
 	default:
 		st.Run.Status = events.RunPending
-	}
-	for _, n := range m.suspendedNodes() {
-		if n.suspended.Config != nil {
-			st.Pending = append(st.Pending, events.WorkflowDataCollectionRequest{
-				InstanceID: run.ID, NodeID: n.ID, CollectionRequestID: n.suspended.RequestID,
-				CollectionType: n.suspended.Config.CollectionType, CollectionConfig: *n.suspended.Config,
-			})
-		}
 	}
 	return st
 }
@@ -68,10 +62,10 @@ func (s *Service) History(ctx context.Context, run Run, after uint64) (History, 
 	if err != nil {
 		return History{}, fmt.Errorf("reading log: %w", err)
 	}
-	m := newMachine(run.Definition)
+	m := run.replay(nil)
 	var updates []Update
 	for _, e := range log {
-		m.apply(e)
+		m.Apply(e)
 		if e.Seq <= after {
 			continue
 		}
@@ -79,5 +73,14 @@ func (s *Service) History(ctx context.Context, run Run, after uint64) (History, 
 			updates = append(updates, u)
 		}
 	}
-	return History{State: stateOf(run, m, log), Updates: updates, Through: m.seq}, nil
+	return History{State: stateOf(run, m, log), Updates: updates, Through: m.Seq()}, nil
+}
+
+// encode writes a value that came from JSON.
+func encode(v any) events.JSON {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return events.JSON("null")
+	}
+	return b
 }

@@ -3,33 +3,36 @@ package workflow
 import (
 	"context"
 	"errors"
-	"time"
 
-	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
-
-// A Run is one execution of a definition.
-type Run struct {
-	ID         string // instanceID
-	WorkflowID string // "" for the test of an unsaved definition
-	Tenant     string
-	Title      string // of the workflow when the run began
-	Status     events.RunStatus
-	Definition Definition
-	StartedBy  string
-	StartedAt  time.Time
-	EndedAt    time.Time // zero while it goes on
-	Error      string
-	// Owner is the instance that the run goes on in, "" if it is in none.
-	Owner string
-}
 
 // ErrNotFound is returned by a [Store] for what it does not have.
 var ErrNotFound = errors.New("not found")
 
-// ErrLost is returned by [Store.Append] for a run that goes on in another
+// ErrLost is why a [Write] was refused for a run that goes on in another
 // instance.
 var ErrLost = errors.New("the run goes on elsewhere")
+
+// ErrGap is why a [Write] was refused whose entries do not follow on the log.
+var ErrGap = errors.New("entries are missing before these")
+
+// A Write is what is to be added to one run.
+type Write struct {
+	// Create, when set, is a run that does not exist yet: it is stored with its
+	// first entries. One that exists, with the same id, is an error.
+	Create *Run
+	RunID  string
+	// Owner must be that of the run.
+	Owner string
+	// Entries go to the end of the log. The run is running from then on, or
+	// over if one of them says so.
+	Entries []interpreter.Entry
+	// Repeated tells that the entries may have been stored before: those that
+	// the log has are left out, and what does not follow on it is refused with
+	// [ErrGap].
+	Repeated bool
+}
 
 // A Store keeps workflows and runs. Its methods may be called concurrently;
 // each is atomic.
@@ -41,17 +44,19 @@ type Store interface {
 	// Workflows returns those of a tenant by title.
 	Workflows(ctx context.Context, tenant string) ([]Workflow, error)
 
-	// CreateRun stores a run, which its owner keeps, with its first entries.
-	CreateRun(ctx context.Context, r Run, log []Entry) error
-	// Append adds entries to the log of a run, which is running from then on;
-	// end, when set, also ends it. Nobody but the owner of the run can.
-	Append(ctx context.Context, runID, owner string, log []Entry, end *End) error
+	// Write does all of the writes in one transaction, and returns for each why
+	// it was refused: [ErrLost] if the owner is another, [ErrNotFound] if the
+	// run is over or does not exist, [ErrGap], or nil. What is refused does not
+	// keep the others from being written. err means that nothing was.
+	Write(ctx context.Context, writes []Write) (refused []error, err error)
 	Run(ctx context.Context, id string) (Run, error)
 	// Runs returns those of a tenant, newest first, at most limit. workflowID
 	// selects those of one workflow unless it is "".
 	Runs(ctx context.Context, tenant, workflowID string, limit int) ([]Run, error)
-	// AbandonedRuns returns runs of all tenants that have not ended and whose
-	// owner is not there any more, at most limit.
+	// ChildRuns returns the runs that another waits for.
+	ChildRuns(ctx context.Context, parent string) ([]Run, error)
+	// AbandonedRuns returns runs of the embedded engine, of all tenants, that
+	// have not ended and whose owner is not there any more, at most limit.
 	AbandonedRuns(ctx context.Context, limit int) ([]Run, error)
 	// TakeRun gives a run that has not ended to another owner, if the one
 	// before is not there any more, or "". Of many who try, one succeeds.
@@ -65,12 +70,5 @@ type Store interface {
 	// may see; it may also be that of a delay, which they do not.
 	LogHeads(ctx context.Context, runIDs []string) (map[string]uint64, error)
 	// Log returns the entries of a run after a number, in order.
-	Log(ctx context.Context, runID string, after uint64) ([]Entry, error)
-}
-
-// End is how a run ended.
-type End struct {
-	Status events.RunStatus
-	Error  string
-	At     time.Time
+	Log(ctx context.Context, runID string, after uint64) ([]interpreter.Entry, error)
 }

@@ -1,10 +1,10 @@
 package workflow
 
 import (
-	"encoding/json"
-
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
 // An Update is an entry as clients see it.
@@ -19,10 +19,10 @@ type Update struct {
 	Node *NodeUpdate
 	// Status is how the run ended, "" while it goes on.
 	Status events.RunStatus
-	// Context are the variables after the entry, as JSON. In a [History] only
-	// the end of the run has them.
-	Context events.JSON
-	Entry   Entry
+	// Context are the variables after the entry; nil if they are not known. In a
+	// [History] only the end of the run has them.
+	Context *interpreter.Snapshot
+	Entry   interpreter.Entry
 }
 
 // Position is where the update stands in its room, without the epoch.
@@ -44,72 +44,89 @@ type NodeUpdate struct {
 	Value    events.JSON
 }
 
-// visible reports whether clients see an entry.
-func visible(e Entry) bool {
-	switch e.Type {
-	case NodeCompleted, NodeFailed, RunEnded:
-		return true
-	case NodeSuspended:
-		return decode[suspension](e).Config != nil // else it is a delay: nobody is asked for anything
+// Updates collects what clients see of the entries that a machine makes.
+type Updates struct {
+	run  Run
+	m    *interpreter.Machine
+	list []Update
+}
+
+// NewUpdates returns the updates of a run, of which m is the machine.
+func NewUpdates(run Run, m *interpreter.Machine) *Updates { return &Updates{run: run, m: m} }
+
+// Add takes an entry that the machine has just applied, with the variables
+// that it has led to.
+func (u *Updates) Add(e interpreter.Entry) {
+	up, visible := update(u.run, u.m, e)
+	if !visible {
+		return
 	}
-	return false
+	if up.Context == nil {
+		now := u.m.Snapshot()
+		up.Context = &now
+	}
+	u.list = append(u.list, up)
+}
+
+// Take returns what was added since it was called last.
+func (u *Updates) Take() []Update {
+	list := u.list
+	u.list = nil
+	return list
 }
 
 // update returns what clients see of an entry that m has just applied; false
 // means nothing.
-func update(run Run, m *machine, e Entry) (Update, bool) {
-	if !visible(e) {
+func update(run Run, m *interpreter.Machine, e interpreter.Entry) (Update, bool) {
+	if !e.Visible() {
 		return Update{}, false
 	}
-	u := Update{Run: run, Offset: e.Seq, Prev: m.prev, Entry: e}
+	u := Update{Run: run, Offset: e.Seq, Prev: m.Prev(), Entry: e}
 	switch e.Type {
-	case NodeCompleted:
-		c := decode[completion](e)
-		n := m.nodes[e.Node]
-		u.Node = &NodeUpdate{n.ID, n.Type, events.NodeSuccess, c.Variable, encode(c.Output)}
+	case interpreter.NodeCompleted:
+		c := interpreter.Decode[interpreter.Completion](e)
+		n := m.Node(e.Node)
+		u.Node = &NodeUpdate{n.ID, n.Type, events.NodeSuccess, c.Variable, events.JSON(c.Output)}
 		u.Payload = events.WorkflowNodeUpdate{
-			InstanceID: run.ID, NodeID: n.ID, Status: events.NodeSuccess, Output: encode(shownOutput(n.Node, c)),
+			InstanceID: run.ID, NodeID: n.ID, Status: events.NodeSuccess, Output: shownOutput(n, c),
 		}
-	case NodeFailed:
-		f := decode[failure](e)
-		n := m.nodes[e.Node]
-		u.Node = &NodeUpdate{n.ID, n.Type, events.NodeFailed, f.Variable, encode(f.Output)}
+	case interpreter.NodeFailed:
+		f := interpreter.Decode[interpreter.Failure](e)
+		n := m.Node(e.Node)
+		u.Node = &NodeUpdate{n.ID, n.Type, events.NodeFailed, f.Variable, orNull(f.Output)}
 		u.Payload = events.WorkflowNodeUpdate{
-			InstanceID: run.ID, NodeID: n.ID, Status: events.NodeFailed, Output: encode(f.Output), Error: f.Error,
+			InstanceID: run.ID, NodeID: n.ID, Status: events.NodeFailed, Output: orNull(f.Output), Error: f.Error,
 		}
-	case NodeSuspended:
-		s := decode[suspension](e)
+	case interpreter.NodeSuspended:
+		s := interpreter.Decode[interpreter.Suspension](e)
 		u.Payload = events.WorkflowDataCollectionRequest{
 			InstanceID: run.ID, NodeID: e.Node, CollectionRequestID: s.RequestID,
 			CollectionType: s.Config.CollectionType, CollectionConfig: *s.Config,
 		}
-	case RunEnded:
-		end := decode[ending](e)
+	case interpreter.RunEnded:
+		end := interpreter.Decode[interpreter.Ending](e)
 		u.Status = end.Status
-		u.Context = encode(m.context())
-		p := events.WorkflowStatusUpdate{InstanceID: run.ID, Status: end.Status, ContextData: u.Context, Error: end.Error}
-		if end.Output != nil {
-			p.Output = encode(end.Output)
+		final := m.Snapshot()
+		u.Context = &final
+		u.Payload = events.WorkflowStatusUpdate{
+			InstanceID: run.ID, Status: end.Status, ContextData: final.JSON(), Error: end.Error, Output: events.JSON(end.Output),
 		}
-		u.Payload = p
 	}
 	return u, true
 }
 
 // shownOutput is the output of a node as its update has it: collected data is
 // named after its variable, as clients expect.
-func shownOutput(n Node, c completion) any {
+func shownOutput(n *graph.PlanNode, c interpreter.Completion) events.JSON {
 	if n.Type == "dataCollection" {
-		return map[string]any{c.Variable: c.Output, "success": true}
+		return encode(map[string]any{c.Variable: c.Output, "success": true})
 	}
-	return c.Output
+	return orNull(c.Output)
 }
 
-// encode writes a value that came from JSON or from a node type.
-func encode(v any) events.JSON {
-	b, err := json.Marshal(v)
-	if err != nil {
+func orNull(raw []byte) events.JSON {
+	if len(raw) == 0 {
 		return events.JSON("null")
 	}
-	return b
+	return events.JSON(raw)
 }

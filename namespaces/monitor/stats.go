@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/every"
 )
 
 // StatsRoom is the room in which numbers are published.
@@ -12,15 +13,7 @@ const StatsRoom events.Room = "stats"
 
 // RunStats publishes the numbers of the server until ctx ends. They may be
 // dropped for who is behind: the next are newer. publish must not log.
-func RunStats(ctx context.Context, every time.Duration, publish func(room events.Room, p events.Payload), stats func() events.Stats) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			publish(StatsRoom, stats())
-		}
-	}
+func RunStats(ctx context.Context, interval time.Duration, publish func(room events.Room, p events.Payload), stats func() events.Stats) error {
+	every.Do(ctx, interval, func(time.Time) { publish(StatsRoom, stats()) })
+	return nil
 }

@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/rooms"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
@@ -109,7 +109,7 @@ func TestJoinAConversationSince(t *testing.T) {
 			if _, err := svc.Say(t.Context(), m.id, room.ID, "", "x", chat.None); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, func() bool {
+			eventually.True(t, func() bool {
 				now, err := svc.Heads(t.Context(), []string{room.ID})
 				return err == nil && now[room.ID] > before[room.ID]
 			})
@@ -145,15 +145,4 @@ func TestJoinAConversationSince(t *testing.T) {
 func (m *member) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
 	m.hall.table.Publish(string(room), rooms.Numbered(pos.Offset, func(m *member) { m.Emit(events.Numbered{Payload: p, Offset: pos.Offset}) }))
 	return nil
-}
-
-// eventually waits until something is true.
-func eventually(t *testing.T, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !is(); {
-		if time.Now().After(end) {
-			t.Fatal("it did not happen")
-		}
-		time.Sleep(time.Millisecond)
-	}
 }

@@ -109,6 +109,16 @@ func length(whole, short time.Duration) time.Duration {
 	return short
 }
 
+// lasts returns when a fault has lasted for so long, or the test is over.
+func lasts(t *testing.T, d time.Duration) {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-t.Context().Done():
+	}
+}
+
 // check fails the test if anything was lost without a word, came twice or out
 // of order, or if somebody never returned.
 func check(t *testing.T, r bench.JitterResult) {

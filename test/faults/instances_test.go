@@ -36,7 +36,7 @@ func TestKill(t *testing.T) {
 	r := s.during(t, length(time.Minute, 12*time.Second), func() {
 		in := s.Instances[0]
 		in.Kill()
-		time.Sleep(length(15*time.Second, 3*time.Second)) // this is how long it is dead
+		lasts(t, length(15*time.Second, 3*time.Second)) // this is how long it is dead
 		in.Start()
 		in.AwaitReady()
 	})

@@ -15,7 +15,7 @@ func TestRedisKilled(t *testing.T) {
 	s := set(t, 2)
 	check(t, s.during(t, length(90*time.Second, 12*time.Second), func() {
 		s.redis.Kill()
-		time.Sleep(away())
+		lasts(t, away())
 		s.redis.Restart()
 	}))
 }
@@ -26,7 +26,7 @@ func TestRedisPaused(t *testing.T) {
 	s := set(t, 2)
 	check(t, s.during(t, length(90*time.Second, 12*time.Second), func() {
 		s.redis.Pause()
-		time.Sleep(away())
+		lasts(t, away())
 		s.redis.Resume()
 	}))
 }
@@ -41,7 +41,7 @@ func TestRedisFailedOver(t *testing.T) {
 	s := setOn(t, 2, master, address.URL)
 	check(t, s.during(t, length(time.Minute, 12*time.Second), func() {
 		master.Kill()
-		time.Sleep(length(5*time.Second, time.Second)) // until somebody decides
+		lasts(t, length(5*time.Second, time.Second)) // until somebody decides
 		replica.Promote()
 		address.Target(replica.URL())
 	}))

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/roomcast/roomcast/internal/eventually"
 )
 
 // patience is how long a server may take to start, on a machine that is busy
@@ -173,11 +175,14 @@ func (s *Server) start() {
 
 func (s *Server) await(what string, condition func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) || s.ended() {
-			log, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
-			s.t.Fatalf("redis-server on port %d: %s\n%s", s.port, what, log)
-		}
+	came := false
+	eventually.Within(patience, 5*time.Millisecond, func() bool {
+		came = condition()
+		return came || s.ended() // then nothing will come any more
+	})
+	if !came {
+		log, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
+		s.t.Fatalf("redis-server on port %d: %s\n%s", s.port, what, log)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/events"
 )
 
 // dataCollection waits for people's input. Its settings:
@@ -41,15 +42,35 @@ func (dataCollection) Check(d Data) []Problem {
 	default:
 		return problem("collectionType", "%q is not one of form, api", d.String("collectionType"))
 	}
-	if v, given := d["expiryMinutes"]; given {
-		if n, ok := toNumber(v); !ok || n < 0 || n > float64(maxExpiry) || n != math.Trunc(n) {
-			return problem("expiryMinutes", "is not a whole number from 0, which is for ever, to %d", maxExpiry)
-		}
+	if p := checkExpiry(d); p != nil {
+		return p
 	}
 	if err := CheckInput(d["formSchema"], nil); err != nil && !errors.As(err, new(*InputError)) {
 		return problem("formSchema", "%v", err)
 	}
 	return nil
+}
+
+func checkExpiry(d Data) []Problem {
+	if v, given := d["expiryMinutes"]; given {
+		if n, ok := toNumber(v); !ok || n < 0 || n > float64(maxExpiry) || n != math.Trunc(n) {
+			return problem("expiryMinutes", "is not a whole number from 0, which is for ever, to %d", maxExpiry)
+		}
+	}
+	return nil
+}
+
+// ask returns what a node waits for that asks people.
+func ask(in *Input, call Call) *Suspension {
+	in.ExpiryMinutes = defaultExpiry
+	if n, ok := call.Data.Number("expiryMinutes"); ok {
+		in.ExpiryMinutes = int(min(max(n, 0), float64(maxExpiry)))
+	}
+	s := &Suspension{Input: in}
+	if in.ExpiryMinutes > 0 {
+		s.Until = call.Now.Add(time.Duration(in.ExpiryMinutes) * time.Minute)
+	}
+	return s
 }
 
 func (dataCollection) Run(_ context.Context, call Call) (Result, error) {
@@ -60,7 +81,6 @@ func (dataCollection) Run(_ context.Context, call Call) (Result, error) {
 		FormSchema:     call.Source["formSchema"],
 		FormUISchema:   call.Source["formUischema"],
 		OutputVariable: call.Data.String("outputVariable"),
-		ExpiryMinutes:  defaultExpiry,
 	}
 	if in.Type == "" {
 		in.Type = "form"
@@ -68,14 +88,7 @@ func (dataCollection) Run(_ context.Context, call Call) (Result, error) {
 	if in.OutputVariable == "" {
 		in.OutputVariable = DefaultVariable("dataCollection")
 	}
-	if n, ok := call.Data.Number("expiryMinutes"); ok {
-		in.ExpiryMinutes = int(min(max(n, 0), float64(maxExpiry)))
-	}
-	s := &Suspension{Input: in}
-	if in.ExpiryMinutes > 0 {
-		s.Until = call.Now.Add(time.Duration(in.ExpiryMinutes) * time.Minute)
-	}
-	return Result{Suspend: s}, nil
+	return Result{Suspend: ask(in, call)}, nil
 }
 
 // An InputError says which part of an input does not match its schema. Field
@@ -83,6 +96,15 @@ func (dataCollection) Run(_ context.Context, call Call) (Result, error) {
 type InputError struct{ Field, Message string }
 
 func (e *InputError) Error() string { return e.Message }
+
+// As returns the error as clients may see it, for data that they call field.
+func (e *InputError) As(field string) error {
+	path := field
+	if e.Field != "payload" {
+		path += "." + e.Field
+	}
+	return events.FieldErrorf(path, "%s", strings.TrimPrefix(e.Message, e.Field+": "))
+}
 
 // CheckInput reports whether data matches a form's schema, as decoded from
 // JSON; nil is no schema. A mismatch is an *InputError, other errors are about

@@ -48,13 +48,31 @@ type Result struct {
 	Handle string
 	// Suspend, when set, means that the node is not done yet.
 	Suspend *Suspension
+	// Loop, when set, means that the body of the node is to be repeated.
+	Loop *Loop
 }
 
-// A Suspension says what a node waits for: a moment, an input, or an input
-// until a moment.
+// A Suspension says what a node waits for: a moment, an input, an input until a
+// moment, or another run.
 type Suspension struct {
 	Until time.Time
 	Input *Input
+	// Approval means that the input is a decision, which names the handle.
+	Approval bool
+	Child    *Child
+}
+
+// A Child is a run of another workflow of the same tenant.
+type Child struct {
+	WorkflowID string
+	Input      map[string]any
+}
+
+// A Loop says what the body of a node is repeated for.
+type Loop struct {
+	Items                       []any
+	ItemVariable, IndexVariable string        // "" is none
+	Pause                       time.Duration // between items
 }
 
 // Input is what a node asks people for.
@@ -88,14 +106,17 @@ type Options struct {
 var single = []string{"output"}
 
 // All returns every type by its name.
-func All(opts Options) map[string]Type {
-	return map[string]Type{
+func All(opts Options) Types {
+	return Types{
 		"start":          start{},
 		"end":            end{},
 		"condition":      condition{},
 		"delay":          delay{},
 		"transform":      transform{},
 		"dataCollection": dataCollection{},
+		"approval":       approval{},
+		"loop":           loop{},
+		"subWorkflow":    subWorkflow{},
 		"http":           newHTTP(opts.AllowPrivate),
 	}
 }
@@ -110,6 +131,12 @@ func DefaultVariable(typ string) string {
 		return "httpResult"
 	case "dataCollection":
 		return "collectedData"
+	case "approval":
+		return "approvalResult"
+	case "loop":
+		return "loopResults"
+	case "subWorkflow":
+		return "subWorkflowResult"
 	}
 	return ""
 }

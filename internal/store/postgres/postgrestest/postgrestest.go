@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/eventually"
 	_ "github.com/roomcast/roomcast/internal/store/postgres" // the driver
 )
 
@@ -145,6 +146,10 @@ func (s *Server) Start() error {
 	return s.await()
 }
 
+// patience is how long the server may take to start, on a machine that is busy
+// with other tests.
+const patience = 30 * time.Second
+
 // await returns when the server answers.
 func (s *Server) await() error {
 	db, err := sql.Open("pgx", s.url("postgres"))
@@ -152,15 +157,15 @@ func (s *Server) await() error {
 		return err
 	}
 	defer db.Close()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if err = db.Ping(); err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			log, _ := os.ReadFile(filepath.Join(s.folder, "log"))
-			return fmt.Errorf("PostgreSQL does not start: %w: %s", err, bytes.TrimSpace(log))
-		}
+	answers := func() bool {
+		err = db.Ping()
+		return err == nil
 	}
+	if !eventually.Within(patience, 20*time.Millisecond, answers) {
+		log, _ := os.ReadFile(filepath.Join(s.folder, "log"))
+		return fmt.Errorf("PostgreSQL does not start: %w: %s", err, bytes.TrimSpace(log))
+	}
+	return nil
 }
 
 // Stop ends the server at once, and with it all connections; its databases

@@ -1,0 +1,68 @@
+package workflow
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/cluster"
+)
+
+// A Publisher sends an event to a room. It knows the epoch of positions, which
+// come without.
+type Publisher interface {
+	Publish(room events.Room, pos cluster.Position, p events.Payload) error
+}
+
+// A Feed tells what happens in runs, after it was stored: the rooms of the
+// runs, those who observe all runs, and those who wait for one. Updates of one
+// run must come one after the other; a Feed may be used concurrently.
+type Feed struct {
+	publisher Publisher
+	log       *slog.Logger
+	observers []func(Update)
+
+	mu      sync.Mutex
+	waiting map[string]chan struct{} // by run; closed with its next update
+}
+
+// NewFeed returns a Feed.
+func NewFeed(p Publisher, log *slog.Logger) *Feed {
+	return &Feed{publisher: p, log: log, waiting: map[string]chan struct{}{}}
+}
+
+// Observe calls fn with every update of every run, after it was published. It
+// must be called before anything runs; fn must not block.
+func (f *Feed) Observe(fn func(Update)) { f.observers = append(f.observers, fn) }
+
+// Publish tells what has happened in a run.
+func (f *Feed) Publish(updates []Update) {
+	for _, u := range updates {
+		if err := f.publisher.Publish(events.RunRoom(u.Run.ID), u.Position(), u.Payload); err != nil {
+			f.log.Error("run update was not published", "run", u.Run.ID, "error", err)
+		}
+		for _, fn := range f.observers {
+			fn(u)
+		}
+		f.wake(u.Run.ID)
+	}
+}
+
+// next returns a channel that is closed with the next update of a run here.
+func (f *Feed) next(runID string) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waiting[runID] == nil {
+		f.waiting[runID] = make(chan struct{})
+	}
+	return f.waiting[runID]
+}
+
+func (f *Feed) wake(runID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.waiting[runID]; c != nil {
+		close(c)
+		delete(f.waiting, runID)
+	}
+}
