@@ -14,7 +14,7 @@ import (
 // A cluster is Temporal, as far as the engine asks it for something.
 type cluster interface {
 	// Start starts the workflow of a run, unless that was done before.
-	Start(ctx context.Context, runID string) error
+	Start(ctx context.Context, t ticket) error
 	// Signal tells the workflow of a run something, which it gets sometime.
 	Signal(ctx context.Context, runID, signal string, arg any) error
 	// State returns what has become of the workflow of a run.
@@ -39,12 +39,13 @@ type remote struct {
 	taskQueue string
 }
 
-func (r remote) Start(ctx context.Context, runID string) error {
+func (r remote) Start(ctx context.Context, t ticket) error {
 	_, err := r.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: runID, TaskQueue: r.taskQueue,
+		ID: t.Run, TaskQueue: r.taskQueue, Priority: t.priority(),
+		Memo:                                     map[string]any{"tenant": t.Tenant},
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-	}, workflowName, runID)
+	}, workflowName, t)
 	if _, before := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); before {
 		return nil
 	}

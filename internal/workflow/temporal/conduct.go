@@ -3,13 +3,16 @@
 package temporal
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/workflow"
+	sdkworkflow "go.temporal.io/sdk/workflow"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
@@ -39,6 +42,27 @@ type step struct {
 	More   bool             `json:"more,omitempty"`
 	Status events.RunStatus `json:"status,omitempty"` // set when the run has ended
 	Error  string           `json:"error,omitempty"`
+
+	// What Temporal does not know.
+	run      workflow.Run
+	children []interpreter.Child // that nodes wait for
+}
+
+// ticket is the input of the workflow of a run.
+type ticket struct {
+	Run    string `json:"run"`
+	Tenant string `json:"tenant"`
+}
+
+// priority lets the tenants that share a task queue have the same part of it, on
+// clusters that know how.
+func (t ticket) priority() temporal.Priority {
+	key := t.Tenant
+	if len(key) > 64 { // more is not taken
+		sum := sha256.Sum256([]byte(key))
+		key = hex.EncodeToString(sum[:])
+	}
+	return temporal.Priority{FairnessKey: key}
 }
 
 // A conductor is the workflow of one run in Temporal. It decides nothing: what
@@ -46,8 +70,8 @@ type step struct {
 // whatever has become of the interpreter meanwhile.
 type conductor struct {
 	engine  *Engine
-	runID   string
-	ctx     workflow.Context
+	ticket  ticket
+	ctx     sdkworkflow.Context
 	at      step
 	running []execution
 	alarm   execution // the timer, if there is one
@@ -61,20 +85,20 @@ type conductor struct {
 // execution is something that goes on, and how to end it.
 type execution struct {
 	work   interpreter.Work
-	done   workflow.Future
-	cancel workflow.CancelFunc
+	done   sdkworkflow.Future
+	cancel sdkworkflow.CancelFunc
 }
 
 // conduct is the workflow function.
-func (e *Engine) conduct(ctx workflow.Context, runID string) error {
-	c := &conductor{engine: e, runID: runID, ctx: ctx}
+func (e *Engine) conduct(ctx sdkworkflow.Context, t ticket) error {
+	c := &conductor{engine: e, ticket: t, ctx: ctx}
 	c.advance(impulse{})
 	for c.at.Status == "" {
 		if c.obey(); c.at.Status != "" {
 			break
 		}
 		if c.full = c.full || c.long(); c.full && len(c.running) == 0 {
-			return workflow.NewContinueAsNewError(ctx, workflowName, runID)
+			return sdkworkflow.NewContinueAsNewError(ctx, workflowName, t)
 		}
 		c.begin()
 		c.wait()
@@ -88,7 +112,7 @@ func (c *conductor) obey() {
 		c.receive()
 		switch {
 		case c.ctx.Err() != nil: // somebody cancelled the workflow in Temporal itself
-			c.advance(impulse{Order: &interpreter.Order{RunID: c.runID, Do: interpreter.Cancel}})
+			c.advance(impulse{Order: &interpreter.Order{RunID: c.ticket.Run, Do: interpreter.Cancel}})
 		case len(c.orders) > 0:
 			o := c.orders[0]
 			c.orders = c.orders[1:]
@@ -104,34 +128,34 @@ func (c *conductor) obey() {
 
 // receive takes the signals that have come.
 func (c *conductor) receive() {
-	for orders := workflow.GetSignalChannel(c.ctx, orderSignal); ; {
+	for orders := sdkworkflow.GetSignalChannel(c.ctx, orderSignal); ; {
 		var o interpreter.Order
 		if !orders.ReceiveAsync(&o) {
 			break
 		}
 		c.orders = append(c.orders, o)
 	}
-	for pokes := workflow.GetSignalChannel(c.ctx, pokeSignal); pokes.ReceiveAsync(nil); {
+	for pokes := sdkworkflow.GetSignalChannel(c.ctx, pokeSignal); pokes.ReceiveAsync(nil); {
 		c.poked = true
 	}
 }
 
 // long reports whether the history is to be cut.
 func (c *conductor) long() bool {
-	info := workflow.GetInfo(c.ctx)
+	info := sdkworkflow.GetInfo(c.ctx)
 	return info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() >= c.engine.opts.MaxHistory
 }
 
 // advance lets the log go on, and takes the step that it has come to.
 func (c *conductor) advance(i impulse) {
-	ctx, _ := workflow.NewDisconnectedContext(c.ctx) // to the end, if the workflow is cancelled
-	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+	ctx, _ := sdkworkflow.NewDisconnectedContext(c.ctx) // to the end, if the workflow is cancelled
+	ctx = sdkworkflow.WithLocalActivityOptions(ctx, sdkworkflow.LocalActivityOptions{
 		StartToCloseTimeout:    advanceTimeout,
 		ScheduleToCloseTimeout: forEver,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: 5 * time.Second},
 	})
 	var at step
-	if err := workflow.ExecuteLocalActivity(ctx, c.engine.advance, c.runID, i).Get(ctx, &at); err != nil {
+	if err := sdkworkflow.ExecuteLocalActivity(ctx, advanceActivity, c.ticket.Run, i).Get(ctx, &at); err != nil {
 		at = broken(c.at, err)
 	}
 	c.take(at)
@@ -174,53 +198,54 @@ func (c *conductor) begin() {
 	}
 	c.alarm, c.until = execution{}, c.at.Alarm
 	if !c.until.IsZero() {
-		ctx, cancel := workflow.WithCancel(c.ctx)
-		c.alarm = execution{done: workflow.NewTimer(ctx, max(c.until.Sub(workflow.Now(ctx)), 0)), cancel: cancel}
+		ctx, cancel := sdkworkflow.WithCancel(c.ctx)
+		c.alarm = execution{done: sdkworkflow.NewTimer(ctx, max(c.until.Sub(sdkworkflow.Now(ctx)), 0)), cancel: cancel}
 	}
 }
 
 // execute begins a node. It is tried again, on another server if need be, until
 // the log has its result: how the node itself fails is such a result.
 func (c *conductor) execute(w interpreter.Work) execution {
-	ctx, cancel := workflow.WithCancel(c.ctx)
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+	ctx, cancel := sdkworkflow.WithCancel(c.ctx)
+	ctx = sdkworkflow.WithActivityOptions(ctx, sdkworkflow.ActivityOptions{
 		StartToCloseTimeout: forEver,
 		HeartbeatTimeout:    c.engine.opts.Heartbeat,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: 5 * time.Second},
 		Summary:             w.Node,
+		Priority:            c.ticket.priority(),
 	})
-	return execution{work: w, done: workflow.ExecuteActivity(ctx, c.engine.execute, c.runID, w), cancel: cancel}
+	return execution{work: w, done: sdkworkflow.ExecuteActivity(ctx, executeActivity, c.ticket.Run, w), cancel: cancel}
 }
 
 // wait waits until something has happened, and takes it.
 func (c *conductor) wait() {
-	s := workflow.NewSelector(c.ctx)
+	s := sdkworkflow.NewSelector(c.ctx)
 	for _, x := range c.running {
-		s.AddFuture(x.done, func(f workflow.Future) { c.ended(x, f) })
+		s.AddFuture(x.done, func(f sdkworkflow.Future) { c.ended(x, f) })
 	}
 	if due := c.until; c.alarm.done != nil {
-		s.AddFuture(c.alarm.done, func(workflow.Future) {
+		s.AddFuture(c.alarm.done, func(sdkworkflow.Future) {
 			c.alarm, c.until = execution{}, time.Time{}
 			if c.ctx.Err() == nil {
 				c.advance(impulse{Due: due})
 			}
 		})
 	}
-	s.AddReceive(workflow.GetSignalChannel(c.ctx, orderSignal), func(ch workflow.ReceiveChannel, _ bool) {
+	s.AddReceive(sdkworkflow.GetSignalChannel(c.ctx, orderSignal), func(ch sdkworkflow.ReceiveChannel, _ bool) {
 		var o interpreter.Order
 		ch.Receive(c.ctx, &o)
 		c.orders = append(c.orders, o)
 	})
-	s.AddReceive(workflow.GetSignalChannel(c.ctx, pokeSignal), func(ch workflow.ReceiveChannel, _ bool) {
+	s.AddReceive(sdkworkflow.GetSignalChannel(c.ctx, pokeSignal), func(ch sdkworkflow.ReceiveChannel, _ bool) {
 		ch.Receive(c.ctx, nil)
 		c.poked = true
 	})
-	s.AddReceive(c.ctx.Done(), func(workflow.ReceiveChannel, bool) {}) // which obey sees
+	s.AddReceive(c.ctx.Done(), func(sdkworkflow.ReceiveChannel, bool) {}) // which obey sees
 	s.Select(c.ctx)
 }
 
 // ended takes the step that a node has led to.
-func (c *conductor) ended(x execution, f workflow.Future) {
+func (c *conductor) ended(x execution, f sdkworkflow.Future) {
 	c.running = slices.DeleteFunc(c.running, func(r execution) bool { return r.work == x.work })
 	var at step
 	switch err := f.Get(c.ctx, &at); {

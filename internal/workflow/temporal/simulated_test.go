@@ -35,16 +35,16 @@ func newSimulated(t testing.TB) *simulated {
 	return &simulated{t: t, runs: map[string]*simulatedRun{}}
 }
 
-func (s *simulated) Start(_ context.Context, runID string) error {
+func (s *simulated) Start(_ context.Context, t ticket) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.runs[runID] != nil {
+	if s.runs[t.Run] != nil {
 		return nil
 	}
 	r := &simulatedRun{}
-	s.runs[runID] = r
+	s.runs[t.Run] = r
 	start, hold := s.environment(r)
-	s.ended.Go(func() { s.execute(runID, r, start, hold) })
+	s.ended.Go(func() { s.execute(t, r, start, hold) })
 	return nil
 }
 
@@ -63,21 +63,21 @@ func (s *simulated) environment(r *simulatedRun) (start string, hold chan struct
 	env.SetTestTimeout(time.Minute)
 	s.engine.register(env)
 	env.RegisterActivityWithOptions(func(context.Context) error { <-hold; return nil }, activity.RegisterOptions{Name: "hold"})
-	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, runID string) error {
+	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, t ticket) error {
 		workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: forEver}), "hold")
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			for workflow.Sleep(ctx, tick) == nil {
 			}
 		})
-		return s.engine.conduct(ctx, runID)
+		return s.engine.conduct(ctx, t)
 	}, workflow.RegisterOptions{Name: "simulated"})
 	r.env = env
 	return "simulated", hold
 }
 
-func (s *simulated) execute(runID string, r *simulatedRun, start string, hold chan struct{}) {
+func (s *simulated) execute(t ticket, r *simulatedRun, start string, hold chan struct{}) {
 	for {
-		r.env.ExecuteWorkflow(start, runID)
+		r.env.ExecuteWorkflow(start, t)
 		close(hold)
 		s.mu.Lock()
 		again := workflow.IsContinueAsNewError(r.env.GetWorkflowError())
