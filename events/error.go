@@ -37,6 +37,7 @@ const (
 	CodeHost              Code = "HOST_NOT_ALLOWED"              // the Host header is not on the list
 	CodeTooLarge          Code = "PAYLOAD_TOO_LARGE"             // a request body beyond the limit
 	CodeTemporal          Code = "TEMPORAL_NOT_RUNNING"          // runs are executed by Temporal, which is away
+	CodeTooManyRuns       Code = "TOO_MANY_RUNS"                 // of one tenant at once: wait
 )
 
 // The codes of widget_workflow_error.

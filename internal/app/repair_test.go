@@ -61,12 +61,12 @@ func TestMissedIsWhatWasPublished(t *testing.T) {
 	defer db.Close()
 	out, log := &recorder{got: map[events.Room][]string{}}, slog.New(slog.DiscardHandler)
 	r := repair{
-		workflows: workflow.NewService(workflow.ServiceOptions{Store: db.Workflows(), Publisher: out, Logger: log}),
+		workflows: workflow.NewService(workflow.ServiceOptions{Store: db.Workflows(), Engine: engine, Feed: feed, Types: types}),
 		chat:      chat.NewService(chat.Options{Store: db.Chats(), Publisher: out, Logger: log, Assistant: echo{}}),
 		history:   history.New(history.Options{Store: db.History(), Publisher: out, Logger: log, Epoch: "e", Limits: history.Limits{Count: 300}}),
 	}
 	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Admin}}}
-	var def workflow.Definition
+	var def graph.Definition
 	if err := json.Unmarshal([]byte(delayed), &def); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestMissedIsWhatWasPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan bool, 1)
-	r.workflows.Observe(func(u workflow.Update) {
+	feed.Observe(func(u workflow.Update) {
 		if u.Status != "" {
 			ended <- true
 		}
@@ -145,7 +145,7 @@ func TestMissedIsWhatWasPublished(t *testing.T) {
 			}
 		}
 	}
-	if err := r.workflows.Close(t.Context()); err != nil {
+	if err := engine.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

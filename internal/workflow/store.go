@@ -14,13 +14,16 @@ var ErrNotFound = errors.New("not found")
 // instance.
 var ErrLost = errors.New("the run goes on elsewhere")
 
+// ErrExists is why a [Write] was refused that was to create a run which exists.
+var ErrExists = errors.New("the run exists")
+
 // ErrGap is why a [Write] was refused whose entries do not follow on the log.
 var ErrGap = errors.New("entries are missing before these")
 
 // A Write is what is to be added to one run.
 type Write struct {
 	// Create, when set, is a run that does not exist yet: it is stored with its
-	// first entries. One that exists, with the same id, is an error.
+	// first entries.
 	Create *Run
 	RunID  string
 	// Owner must be that of the run.
@@ -46,7 +49,7 @@ type Store interface {
 
 	// Write does all of the writes in one transaction, and returns for each why
 	// it was refused: [ErrLost] if the owner is another, [ErrNotFound] if the
-	// run is over or does not exist, [ErrGap], or nil. What is refused does not
+	// run is over or does not exist, [ErrExists], [ErrGap], or nil. What is refused does not
 	// keep the others from being written. err means that nothing was.
 	Write(ctx context.Context, writes []Write) (refused []error, err error)
 	Run(ctx context.Context, id string) (Run, error)
