@@ -20,9 +20,6 @@ var ErrExists = errors.New("the run exists")
 // ErrGap is why a [Write] was refused whose entries do not follow on the log.
 var ErrGap = errors.New("entries are missing before these")
 
-// ErrExists is why a [Write] was refused that was to create a run that there is.
-var ErrExists = errors.New("the run exists")
-
 // A Write is what is to be added to one run.
 type Write struct {
 	// Create, when set, is a run that does not exist yet: it is stored with its

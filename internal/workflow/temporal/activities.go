@@ -95,19 +95,12 @@ func isOutstanding(m *interpreter.Machine, w interpreter.Work) bool {
 func (e *Engine) goOn(ctx context.Context, runID string, fn func(*projection, time.Time) error) (step, error) {
 	p := e.runs.of(runID)
 	at, err := p.carry(ctx, fn)
-	for err == nil && at.Status == "" {
-		var ended map[string]interpreter.Ending
-		if ended, err = e.attend(ctx, at); err != nil || len(ended) == 0 {
+	for err == nil && at.Status == "" && len(at.children) > 0 {
+		var news []interpreter.Order
+		if news, err = e.attend(ctx, at); err != nil || len(news) == 0 {
 			break
 		}
-		at, err = p.carry(ctx, func(p *projection, now time.Time) error {
-			for _, c := range at.children {
-				if end, over := ended[c.RunID]; over {
-					p.m.ChildEnded(c.RunID, end, now)
-				}
-			}
-			return nil
-		})
+		at, err = p.carry(ctx, func(p *projection, now time.Time) error { return p.orders(news, now) })
 	}
 	if err == nil && at.Status != "" {
 		if err = e.tidy(ctx, at); err == nil {

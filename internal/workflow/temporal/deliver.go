@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 // Deliver implements [workflow.Engine]. The order travels as a signal; the log
 // tells what has become of it.
 func (e *Engine) Deliver(ctx context.Context, r workflow.Run, o interpreter.Order) error {
-	changed := e.changes.next(r.ID) // before looking, so that nothing is missed
+	changed, stop := e.changes.watch(r.ID) // before looking, so that nothing is missed
+	defer stop()
 	taken, through, err := e.try(ctx, r, o)
 	if taken || err != nil {
 		return err
@@ -27,10 +29,15 @@ func (e *Engine) Deliver(ctx context.Context, r workflow.Run, o interpreter.Orde
 	if e.down() {
 		return errAway()
 	}
-	if err := e.send(ctx, r, o); err != nil {
-		if _, large := errors.AsType[*serviceerror.InvalidArgument](err); large {
-			return events.FieldErrorf(o.Field, "is more than Temporal takes in a signal: %v", err)
-		}
+	err = e.send(ctx, r.ID, o)
+	var public *events.Error
+	var large *serviceerror.InvalidArgument
+	switch {
+	case errors.As(err, &public):
+		return err
+	case errors.As(err, &large):
+		return events.FieldErrorf(o.Field, "is more than Temporal takes in a signal: %v", large.Message)
+	case err != nil:
 		return e.away("signalling run "+r.ID, err)
 	}
 	return e.await(ctx, r, o, through, changed)
@@ -52,32 +59,47 @@ func (e *Engine) try(ctx context.Context, r workflow.Run, o interpreter.Order) (
 	return false, through, m.Order(o, e.opts.Now().UTC())
 }
 
-// send gives an order to the workflow of a run. If there is none, because the
-// run was not started, or somebody ended the workflow in Temporal, the order is
-// carried out here.
-func (e *Engine) send(ctx context.Context, r workflow.Run, o interpreter.Order) error {
+// send gives an order to the workflow of a run.
+func (e *Engine) send(ctx context.Context, runID string, o interpreter.Order) error {
 	timed, cancel := e.timed(ctx)
 	defer cancel()
-	err := e.cluster.Signal(timed, r.ID, orderSignal, o)
+	err := e.cluster.Signal(timed, runID, orderSignal, o)
 	if !errors.Is(err, errGone) {
 		return err
 	}
-	at, err := e.cluster.State(timed, r.ID)
+	at, err := e.cluster.State(timed, runID)
 	if err != nil {
 		return err
 	}
-	lost := at == closed
-	_, err = e.goOn(ctx, r.ID, func(p *projection, now time.Time) error {
-		if err := p.m.Order(o, now); err != nil {
-			return nil // try has told who gave it, or will
-		}
-		if lost {
-			return p.end(interpreter.Ending{Status: events.RunFailed, Error: "its workflow in Temporal was ended"}, now)
+	return e.orphaned(ctx, runID, at, o)
+}
+
+// orphaned carries out an order for a run that has no workflow: it was not
+// started yet, or is over, or somebody ended the workflow in Temporal itself, and
+// then the run is over too.
+func (e *Engine) orphaned(ctx context.Context, runID string, at state, o interpreter.Order) error {
+	var refused error
+	_, err := e.goOn(ctx, runID, func(p *projection, now time.Time) error {
+		switch {
+		case p.m.Ended() != nil:
+		case at == unknown && !p.m.Begun() && p.run.Parent == "":
+			refused = events.Errorf(events.CodeConflict, "run %s is %s and takes no input", runID, events.RunPending)
+			return errNothing
+		case o.Ends():
+			return p.m.Order(o, now)
+		default:
+			return p.end(interpreter.Ending{Status: events.RunFailed, Error: "its workflow in Temporal is gone"}, now)
 		}
 		return nil
 	})
+	if refused != nil {
+		return refused
+	}
 	return err
 }
+
+// errNothing keeps a run from being touched.
+var errNothing = errors.New("nothing is to be done")
 
 // lookAgain is how long nothing may be heard of a run before its log is read
 // again: it may go on in another instance.
@@ -92,7 +114,6 @@ func (e *Engine) await(ctx context.Context, r workflow.Run, o interpreter.Order,
 		case <-ctx.Done():
 			return events.Errorf(events.CodeTimeout, "run %s has not taken this yet: it will, unless it ends before", r.ID)
 		}
-		changed = e.changes.next(r.ID)
 		news, err := e.opts.Store.Log(ctx, r.ID, through)
 		if err != nil {
 			return fmt.Errorf("reading log: %w", err)
@@ -109,28 +130,37 @@ func (e *Engine) await(ctx context.Context, r workflow.Run, o interpreter.Order,
 
 // changes wakes who waits for the log of a run to go on, here.
 type changes struct {
-	mu      sync.Mutex
-	waiting map[string]chan struct{}
+	mu       sync.Mutex
+	watching map[string][]chan struct{}
 }
 
-// next returns a channel that is closed when the log of a run goes on.
-func (c *changes) next(runID string) <-chan struct{} {
+// watch returns a channel that gets something when the log of a run has gone on,
+// until stop is called.
+func (c *changes) watch(runID string) (changed <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting == nil {
-		c.waiting = map[string]chan struct{}{}
+	if c.watching == nil {
+		c.watching = map[string][]chan struct{}{}
 	}
-	if c.waiting[runID] == nil {
-		c.waiting[runID] = make(chan struct{})
+	c.watching[runID] = append(c.watching[runID], ch)
+	return ch, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		left := slices.DeleteFunc(c.watching[runID], func(other chan struct{}) bool { return other == ch })
+		if c.watching[runID] = left; len(left) == 0 {
+			delete(c.watching, runID)
+		}
 	}
-	return c.waiting[runID]
 }
 
 func (c *changes) tell(runID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ch := c.waiting[runID]; ch != nil {
-		close(ch)
-		delete(c.waiting, runID)
+	for _, ch := range c.watching[runID] {
+		select {
+		case ch <- struct{}{}:
+		default: // it has not looked yet
+		}
 	}
 }

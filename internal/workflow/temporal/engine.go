@@ -96,6 +96,9 @@ func New(opts Options) (*Engine, error) {
 }
 
 func newEngine(opts Options) *Engine {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
 	if opts.Parallel <= 0 {
 		opts.Parallel = 64
 	}
@@ -170,10 +173,7 @@ func (e *Engine) Prepare(ctx context.Context, r workflow.Run, input interpreter.
 	if err == nil {
 		err = errors.Join(refused...)
 	}
-	if err != nil {
-		if _, before := e.opts.Store.Run(ctx, r.ID); before == nil {
-			return nil
-		}
+	if err != nil && !errors.Is(err, workflow.ErrExists) {
 		return fmt.Errorf("storing run: %w", err)
 	}
 	return nil

@@ -13,19 +13,18 @@ import (
 )
 
 // attend starts the runs that a run waits for, and returns how those ended that
-// are over.
-func (e *Engine) attend(ctx context.Context, at step) (map[string]interpreter.Ending, error) {
-	ended := map[string]interpreter.Ending{}
+// are over, as orders for it.
+func (e *Engine) attend(ctx context.Context, at step) (news []interpreter.Order, err error) {
 	for _, c := range at.children {
 		end, err := e.child(ctx, at.run, c)
 		if err != nil {
 			return nil, err
 		}
 		if end != nil {
-			ended[c.RunID] = *end
+			news = append(news, interpreter.Order{RunID: at.run.ID, Do: interpreter.ChildEnded, Child: c.RunID, Ending: end})
 		}
 	}
-	return ended, nil
+	return news, nil
 }
 
 // child starts a run that another waits for, unless that was done before, and
@@ -56,37 +55,21 @@ func (e *Engine) ending(ctx context.Context, run workflow.Run) (*interpreter.End
 	if err != nil {
 		return nil, fmt.Errorf("reading log: %w", err)
 	}
-	for _, entry := range log {
-		if entry.Type == interpreter.RunEnded {
-			end := interpreter.Decode[interpreter.Ending](entry)
-			return &end, nil
-		}
-	}
-	return &interpreter.Ending{Status: run.Status, Error: run.Error}, nil
+	m := interpreter.New(run.Plan, interpreter.Options{})
+	m.Replay(log)
+	return m.Ended(), nil
 }
 
 // tidy does what the end of a run means for others: the run that waits for it
-// looks, and those that it waits for end.
+// looks, and those that it waited for end.
 func (e *Engine) tidy(ctx context.Context, at step) error {
 	if parent := at.run.Parent; parent != "" {
 		if err := e.cluster.Signal(ctx, parent, pokeSignal, nil); err != nil && !errors.Is(err, errGone) {
 			return err
 		}
 	}
-	children, err := e.opts.Store.ChildRuns(ctx, at.run.ID)
-	if err != nil {
-		return fmt.Errorf("reading runs: %w", err)
-	}
-	end := interpreter.Order{Do: interpreter.Cancel, ID: "the end of " + at.run.ID}
-	if at.Status == events.RunStopped {
-		end.Do = interpreter.Stop
-	}
-	for _, c := range children {
-		if c.Status.Terminal() {
-			continue
-		}
-		end.RunID = c.ID
-		if err := e.send(ctx, c, end); err != nil {
+	for _, c := range at.children {
+		if err := e.send(ctx, c.RunID, interpreter.Order{RunID: c.RunID, Do: interpreter.Cancel, ID: c.RunID}); err != nil {
 			return err
 		}
 	}

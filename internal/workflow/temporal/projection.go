@@ -199,6 +199,17 @@ func (p *projection) moved(ctx context.Context, reason error) error {
 	return fmt.Errorf("appending to run: %w", reason)
 }
 
+// orders carries out orders of the engine itself. What refuses one is that it is
+// not needed any more.
+func (p *projection) orders(list []interpreter.Order, now time.Time) error {
+	for _, o := range list {
+		if err := p.m.Order(o, now); err != nil {
+			p.engine.log.Debug("order was not needed", "run", p.runID, "order", string(o.Do), "reason", err)
+		}
+	}
+	return nil
+}
+
 // end makes the entry of an end that the machine did not come to by itself.
 func (p *projection) end(ending interpreter.Ending, now time.Time) error {
 	if p.m.Ended() != nil {
@@ -213,13 +224,13 @@ func (p *projection) end(ending interpreter.Ending, now time.Time) error {
 
 // step says how the run goes on.
 func (p *projection) step() step {
+	s := step{Through: p.m.Seq(), run: p.run, children: p.m.Children()}
 	if end := p.m.Ended(); end != nil {
-		return step{Through: p.m.Seq(), Status: end.Status, Error: end.Error, run: p.run}
+		s.Status, s.Error = end.Status, end.Error
+		return s
 	}
-	return step{
-		Through: p.m.Seq(), Work: p.m.Unfinished(), Alarm: p.m.Alarm(), More: len(p.todo) > 0,
-		run: p.run, children: p.m.Children(),
-	}
+	s.Work, s.Alarm, s.More = p.m.Unfinished(), p.m.Alarm(), len(p.todo) > 0
+	return s
 }
 
 // projections are those of the runs that were looked at lately.

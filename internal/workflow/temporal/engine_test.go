@@ -1,0 +1,457 @@
+//go:build temporal
+
+package temporal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	rooms "github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/eventually"
+	"github.com/roomcast/roomcast/internal/store"
+	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/graph/graphtest"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
+	"github.com/roomcast/roomcast/internal/workflow/nodes"
+)
+
+var ada = &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Admin}}}
+
+// fixture is a service on an engine and a database of its own.
+type fixture struct {
+	t   *testing.T
+	db  *store.DB
+	eng *Engine
+	svc *workflow.Service
+	// effect is what nodes of the type "effect" do.
+	effect func(ctx context.Context, call nodes.Call) (nodes.Result, error)
+
+	mu        sync.Mutex
+	published []published
+}
+
+type published struct {
+	run     string
+	pos     rooms.Position
+	name    string
+	payload string
+}
+
+// newFixture has an engine built by build, which gets the options.
+func newFixture(t *testing.T, opts Options, build func(*fixture, Options) *Engine) *fixture {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "w.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	f := &fixture{t: t, db: db}
+	f.effect = func(_ context.Context, call nodes.Call) (nodes.Result, error) {
+		return nodes.Result{Output: call.NodeID}, nil
+	}
+	opts.Types = nodes.All(nodes.Options{})
+	opts.Types["effect"] = effect{f}
+	opts.Store, opts.Feed = db.Workflows(), workflow.NewFeed(f, slog.New(slog.DiscardHandler))
+	f.eng = build(f, opts)
+	f.svc = workflow.NewService(workflow.ServiceOptions{Store: opts.Store, Engine: f.eng, Feed: opts.Feed, Types: opts.Types})
+	return f
+}
+
+// simulate is for newFixture: the cluster is simulated.
+func simulate(f *fixture, opts Options) *Engine {
+	e := newEngine(opts)
+	s := newSimulated(f.t)
+	s.engine, e.cluster = e, s
+	return e
+}
+
+// effect is a node type that does what a test says.
+type effect struct{ f *fixture }
+
+func (effect) Check(nodes.Data) []nodes.Problem { return nil }
+func (effect) Handles(nodes.Data) []string      { return []string{"output"} }
+func (effect) Pure() bool                       { return false }
+func (t effect) Run(ctx context.Context, call nodes.Call) (nodes.Result, error) {
+	return t.f.effect(ctx, call)
+}
+
+// Publish implements workflow.Publisher.
+func (f *fixture) Publish(room events.Room, pos rooms.Position, p events.Payload) error {
+	raw, err := json.Marshal(p)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.published = append(f.published, published{string(room), pos, p.EventName(), string(raw)})
+	return err
+}
+
+// create saves a workflow.
+func (f *fixture) create(def string) workflow.Workflow {
+	f.t.Helper()
+	w, err := f.svc.Create(f.t.Context(), ada, "acme", "W", graphtest.Parse(f.t, def))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return w
+}
+
+func (f *fixture) start(def string, input map[string]any) workflow.Run {
+	f.t.Helper()
+	run, err := f.svc.Execute(f.t.Context(), ada, f.create(def).ID, input)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return run
+}
+
+// finish waits for the end of a run and returns how it ended.
+func (f *fixture) finish(runID string) interpreter.Ending {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
+	defer cancel()
+	if err := f.svc.Wait(ctx, runID); err != nil {
+		f.t.Fatalf("waiting for the end: %v\n%s", err, f.logOf(runID))
+	}
+	f.checkPublished(runID)
+	log := f.entries(runID)
+	return interpreter.Decode[interpreter.Ending](log[len(log)-1])
+}
+
+// settle waits until a run waits for people.
+func (f *fixture) settle(runID string) []events.WorkflowDataCollectionRequest {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
+	defer cancel()
+	if err := f.svc.Settle(ctx, runID); err != nil {
+		f.t.Fatalf("waiting for a request: %v\n%s", err, f.logOf(runID))
+	}
+	state, err := f.svc.State(ctx, f.run(runID))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return state.Pending
+}
+
+func (f *fixture) run(runID string) workflow.Run {
+	f.t.Helper()
+	run, err := f.db.Workflows().Run(f.t.Context(), runID)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return run
+}
+
+func (f *fixture) entries(runID string) []interpreter.Entry {
+	f.t.Helper()
+	log, err := f.db.Workflows().Log(context.WithoutCancel(f.t.Context()), runID, 0)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return log
+}
+
+// logOf returns the log as text: types, nodes and iterations.
+func (f *fixture) logOf(runID string) string {
+	var b strings.Builder
+	for i, e := range f.entries(runID) {
+		if e.Seq != uint64(i+1) {
+			fmt.Fprintf(&b, "[%d] ", e.Seq)
+		}
+		fmt.Fprintf(&b, "%s %s %s\n", e.Type, e.Node, e.Iteration)
+	}
+	return b.String()
+}
+
+// count returns how many entries of a type a log has.
+func (f *fixture) count(runID string, typ interpreter.EntryType) (n int) {
+	for _, e := range f.entries(runID) {
+		if e.Type == typ {
+			n++
+		}
+	}
+	return n
+}
+
+// checkPublished finds out whether everything visible was published, in order,
+// once.
+func (f *fixture) checkPublished(runID string) {
+	f.t.Helper()
+	var want []uint64
+	for _, e := range f.entries(runID) {
+		if e.Visible() {
+			want = append(want, e.Seq)
+		}
+	}
+	published := func() string {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		var got []uint64
+		prev := uint64(0)
+		for _, p := range f.published {
+			if p.run != runID {
+				continue
+			}
+			if p.pos.Prev != prev {
+				return fmt.Sprintf("%s at %d follows %d, not %d", p.name, p.pos.Offset, p.pos.Prev, prev)
+			}
+			prev = p.pos.Offset
+			got = append(got, p.pos.Offset)
+		}
+		return fmt.Sprint(got)
+	}
+	eventually.True(f.t, func() bool { return published() == fmt.Sprint(want) }, func() string {
+		return fmt.Sprintf("published %s, the log has %v", published(), want)
+	})
+}
+
+func (f *fixture) ended(runID string, status events.RunStatus, output string) {
+	f.t.Helper()
+	if end := f.finish(runID); end.Status != status || output != "" && string(end.Output) != output {
+		f.t.Errorf("%s %s %q, want %s %s\n%s", end.Status, end.Output, end.Error, status, output, f.logOf(runID))
+	}
+}
+
+func code(err error) events.Code {
+	var e *events.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+const endWith = `end:end{"outputParameters":[{"name":"out","sourceVariable":"{{%s}}"}]}` + "\n"
+
+// cases are what every cluster is tried with.
+var cases = map[string]func(t *testing.T, open func(Options) *fixture){
+	"nodes follow each other": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		f.effect = func(_ context.Context, call nodes.Call) (nodes.Result, error) {
+			return nodes.Result{Output: map[string]any{"got": call.Vars["x"], "key": call.Key != ""}}, nil
+		}
+		run := f.start("s:start\nt:transform{\"expression\":\"input.n * 21\",\"outputVariable\":\"x\"}\ne:effect{\"outputVariable\":\"y\"}\n"+fmt.Sprintf(endWith, "ctx.y")+"s->t\nt->e\ne->end", map[string]any{"n": 2})
+		f.ended(run.ID, events.RunCompleted, `{"out":{"got":42,"key":true}}`)
+		if got := f.run(run.ID); got.Status != events.RunCompleted || got.Engine != workflow.Temporal {
+			t.Errorf("%+v", got)
+		}
+	},
+	"branches run side by side": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		var both sync.WaitGroup
+		both.Add(4)
+		f.effect = func(ctx context.Context, call nodes.Call) (nodes.Result, error) {
+			both.Done()
+			both.Wait() // all of them are here at once
+			return nodes.Result{Output: call.NodeID}, nil
+		}
+		run := f.start("s:start\na:effect\nb:effect\nc:effect\nd:effect\nj:transform{\"expression\":\"1\"}\n"+fmt.Sprintf(endWith, "ctx.transformResult")+"s->a\ns->b\ns->c\ns->d\na->j\nb->j\nc->j\nd->j\nj->end", nil)
+		f.ended(run.ID, events.RunCompleted, `{"out":1}`)
+	},
+	"results are larger than payloads": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		f.effect = func(_ context.Context, call nodes.Call) (nodes.Result, error) {
+			if v, ok := call.Vars["v"].(string); ok {
+				return nodes.Result{Output: len(v)}, nil
+			}
+			return nodes.Result{Output: strings.Repeat("x", 3<<20)}, nil
+		}
+		run := f.start("s:start\na:effect{\"outputVariable\":\"v\"}\nb:effect{\"outputVariable\":\"n\"}\n"+fmt.Sprintf(endWith, "ctx.n")+"s->a\na->b\nb->end", nil)
+		f.ended(run.ID, events.RunCompleted, `{"out":3145728}`)
+	},
+	"time passes": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		failed := false
+		f.effect = func(_ context.Context, call nodes.Call) (nodes.Result, error) {
+			if !failed {
+				failed = true
+				return nodes.Result{}, errors.New("not yet")
+			}
+			return nodes.Result{Output: "now"}, nil
+		}
+		run := f.start("s:start\nw:delay{\"delayType\":\"fixed\",\"delayMs\":50}\na:effect{\"outputVariable\":\"v\",\"errorHandling\":\"retry_then_fail\"}\n"+fmt.Sprintf(endWith, "ctx.v")+"s->w\nw->a\na->end", nil)
+		f.ended(run.ID, events.RunCompleted, `{"out":"now"}`)
+		if n := f.count(run.ID, interpreter.NodeRetry); n != 1 {
+			t.Errorf("%d retries\n%s", n, f.logOf(run.ID))
+		}
+	},
+	"people answer": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		run := f.start("s:start\nask:dataCollection{\"collectionType\":\"form\",\"outputVariable\":\"a\",\"formSchema\":{\"type\":\"object\",\"required\":[\"name\"]}}\n"+fmt.Sprintf(endWith, "ctx.a.name")+"s->ask\nask->end", nil)
+		pending := f.settle(run.ID)
+		if len(pending) != 1 {
+			t.Fatalf("%+v", pending)
+		}
+		submit := func(request string, data any) error {
+			return f.svc.Submit(t.Context(), ada, run, workflow.Input{RequestID: request, Data: data, Field: "data"})
+		}
+		if err := submit(pending[0].CollectionRequestID, map[string]any{}); code(err) != events.CodeValidation {
+			t.Errorf("an input without what is required: %v", err)
+		}
+		if err := submit("another", map[string]any{"name": "x"}); code(err) != events.CodeNotFound {
+			t.Errorf("an input for another request: %v", err)
+		}
+		if err := f.svc.WidgetInput(t.Context(), ada, run, map[string]any{"clicked": true}, false); err != nil {
+			t.Error(err)
+		}
+		order := interpreter.Order{RunID: run.ID, Do: interpreter.Submit, Data: map[string]any{"name": "Ada"}, Field: "data", User: "ada", ID: "o1"}
+		var answers sync.WaitGroup
+		for range 3 { // the same order, sent again because nobody heard the answer
+			answers.Go(func() {
+				if err := f.eng.Deliver(t.Context(), run, order); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		answers.Wait()
+		f.ended(run.ID, events.RunCompleted, `{"out":"Ada"}`)
+		if err := f.eng.Deliver(t.Context(), run, order); err != nil {
+			t.Errorf("the order again, after the end: %v", err)
+		}
+		if err := submit("", map[string]any{"name": "x"}); code(err) != events.CodeConflict {
+			t.Errorf("an input after the end: %v", err)
+		}
+	},
+	"one of two answers counts": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		run := f.start("s:start\nask:dataCollection{\"collectionType\":\"form\",\"outputVariable\":\"a\"}\n"+fmt.Sprintf(endWith, "ctx.a.n")+"s->ask\nask->end", nil)
+		request := f.settle(run.ID)[0].CollectionRequestID
+		results := make(chan error, 2)
+		for i := range 2 {
+			go func() {
+				results <- f.svc.Submit(t.Context(), ada, run, workflow.Input{RequestID: request, Data: map[string]any{"n": i}, Field: "data"})
+			}()
+		}
+		refused := 0
+		for range 2 {
+			if err := <-results; err != nil {
+				refused++
+				if c := code(err); c != events.CodeConflict && c != events.CodeNotFound {
+					t.Error(err)
+				}
+			}
+		}
+		f.ended(run.ID, events.RunCompleted, "")
+		if refused != 1 {
+			t.Errorf("%d of 2 were refused", refused)
+		}
+	},
+	"stop interrupts": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		began, ended := make(chan struct{}), make(chan struct{})
+		f.effect = func(ctx context.Context, call nodes.Call) (nodes.Result, error) {
+			close(began)
+			<-ctx.Done()
+			close(ended)
+			return nodes.Result{}, ctx.Err()
+		}
+		run := f.start("s:start\na:effect\ns->a", nil)
+		<-began
+		if err := f.svc.Stop(t.Context(), ada, run); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			t.Error("the node goes on")
+		}
+		f.ended(run.ID, events.RunStopped, "")
+		if err := f.svc.Stop(t.Context(), ada, run); code(err) != events.CodeConflict {
+			t.Errorf("stopping what is over: %v", err)
+		}
+	},
+	"a run takes too long": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{MaxDuration: 300 * time.Millisecond})
+		run := f.start("s:start\nask:dataCollection{\"collectionType\":\"form\"}\ns->ask", nil)
+		f.ended(run.ID, events.RunFailed, "")
+	},
+	"children": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		child := f.create("s:start\na:effect{\"outputVariable\":\"v\"}\n" + fmt.Sprintf(endWith, "ctx.v") + "s->a\na->end")
+		parent := fmt.Sprintf("s:start\nsub:subWorkflow{\"workflowID\":%q,\"outputVariable\":\"r\"}\n", child.ID) + fmt.Sprintf(endWith, "ctx.r") + "s->sub\nsub->end"
+		f.ended(f.start(parent, nil).ID, events.RunCompleted, `{"out":{"out":"a"}}`)
+
+		none := strings.ReplaceAll(parent, child.ID, "none")
+		if end := f.finish(f.start(none, nil).ID); end.Status != events.RunFailed || !strings.Contains(end.Error, "not found") {
+			t.Errorf("%+v", end)
+		}
+	},
+	"children end with their parents": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		child := f.create("s:start\nask:dataCollection{\"collectionType\":\"form\"}\ns->ask")
+		run := f.start(fmt.Sprintf("s:start\nsub:subWorkflow{\"workflowID\":%q}\ns->sub", child.ID), nil)
+		var of workflow.Run
+		eventually.True(t, func() bool {
+			runs, err := f.db.Workflows().ChildRuns(t.Context(), run.ID)
+			if err != nil || len(runs) == 0 {
+				return false
+			}
+			of = runs[0]
+			return true
+		})
+		f.settle(of.ID)
+		if err := f.svc.Cancel(t.Context(), ada, run); err != nil {
+			t.Fatal(err)
+		}
+		f.ended(run.ID, events.RunCancelled, "")
+		f.ended(of.ID, events.RunCancelled, "")
+	},
+	"histories are cut": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{MaxHistory: 30})
+		seen := map[string]int{}
+		var mu sync.Mutex
+		f.effect = func(_ context.Context, call nodes.Call) (nodes.Result, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[call.Key]++
+			return nodes.Result{Output: call.Vars["i"]}, nil
+		}
+		run := f.start("s:start\nl:loop{\"sourceVariable\":\"{{input.n}}\",\"indexVariable\":\"i\",\"outputVariable\":\"all\"}\na:effect\nb:effect\n"+fmt.Sprintf(endWith, "ctx.all[19]")+"s->l\nl[loop]->a\nl[loop]->b\nl[completed]->end", map[string]any{"n": 20})
+		f.ended(run.ID, events.RunCompleted, `{"out":19}`)
+		for key, n := range seen {
+			if n != 1 {
+				t.Errorf("%s ran %d times", key, n)
+			}
+		}
+		if len(seen) != 40 {
+			t.Errorf("%d executions", len(seen))
+		}
+	},
+	"a start that comes again": func(t *testing.T, open func(Options) *fixture) {
+		f := open(Options{})
+		w := f.create("s:start\na:effect\ns->a")
+		run, err := f.svc.Prepare(t.Context(), ada, w.ID, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.svc.Stop(t.Context(), ada, run); code(err) != events.CodeConflict {
+			t.Errorf("stopping what has not begun: %v", err)
+		}
+		for range 3 {
+			if err := f.svc.Start(t.Context(), run); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.ended(run.ID, events.RunCompleted, "")
+		if n := f.count(run.ID, interpreter.NodeDispatched); n != 1 {
+			t.Errorf("%d times", n)
+		}
+	},
+}
+
+func TestSimulated(t *testing.T) {
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, func(o Options) *fixture { return newFixture(t, o, simulate) })
+		})
+	}
+}
