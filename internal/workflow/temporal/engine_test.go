@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -262,10 +263,10 @@ var cases = map[string]func(t *testing.T, open func(Options) *fixture){
 			if v, ok := call.Vars["v"].(string); ok {
 				return nodes.Result{Output: len(v)}, nil
 			}
-			return nodes.Result{Output: strings.Repeat("x", 3<<20)}, nil
+			return nodes.Result{Output: strings.Repeat("x", 2<<20+1)}, nil
 		}
 		run := f.start("s:start\na:effect{\"outputVariable\":\"v\"}\nb:effect{\"outputVariable\":\"n\"}\n"+fmt.Sprintf(endWith, "ctx.n")+"s->a\na->b\nb->end", nil)
-		f.ended(run.ID, events.RunCompleted, `{"out":3145728}`)
+		f.ended(run.ID, events.RunCompleted, `{"out":2097153}`)
 	},
 	"time passes": func(t *testing.T, open func(Options) *fixture) {
 		f := open(Options{})
@@ -414,15 +415,18 @@ var cases = map[string]func(t *testing.T, open func(Options) *fixture){
 			seen[call.Key]++
 			return nodes.Result{Output: call.Vars["i"]}, nil
 		}
-		run := f.start("s:start\nl:loop{\"sourceVariable\":\"{{input.n}}\",\"indexVariable\":\"i\",\"outputVariable\":\"all\"}\na:effect\nb:effect\n"+fmt.Sprintf(endWith, "ctx.all[19]")+"s->l\nl[loop]->a\nl[loop]->b\nl[completed]->end", map[string]any{"n": 20})
-		f.ended(run.ID, events.RunCompleted, `{"out":19}`)
+		run := f.start("s:start\nl:loop{\"sourceVariable\":\"{{input.n}}\",\"indexVariable\":\"i\",\"outputVariable\":\"all\"}\na:effect\nb:effect\n"+fmt.Sprintf(endWith, "ctx.all[11]")+"s->l\nl[loop]->a\nl[loop]->b\nl[completed]->end", map[string]any{"n": 12})
+		f.ended(run.ID, events.RunCompleted, `{"out":11}`)
 		for key, n := range seen {
 			if n != 1 {
 				t.Errorf("%s ran %d times", key, n)
 			}
 		}
-		if len(seen) != 40 {
+		if len(seen) != 24 {
 			t.Errorf("%d executions", len(seen))
+		}
+		if s, ok := f.eng.cluster.(*simulated); ok && s.cuts < 2 {
+			t.Errorf("the history was cut %d times", s.cuts)
 		}
 	},
 	"a start that comes again": func(t *testing.T, open func(Options) *fixture) {
@@ -453,5 +457,55 @@ func TestSimulated(t *testing.T) {
 			t.Parallel()
 			test(t, func(o Options) *fixture { return newFixture(t, o, simulate) })
 		})
+	}
+}
+
+// TestTemporalIsNotThere has an engine whose Temporal was never there.
+func TestTemporalIsNotThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	f := newFixture(t, Options{Server: Server{Address: l.Addr().String(), Namespace: "default", TaskQueue: "q", Timeout: time.Second}}, func(_ *fixture, o Options) *Engine {
+		e, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { f.eng.Run(ctx) })
+	eventually.True(t, func() bool { return f.eng.Status().Error != "" })
+	w := f.create("s:start")
+	if _, err := f.svc.Execute(t.Context(), ada, w.ID, nil); code(err) != events.CodeTemporal {
+		t.Errorf("executing: %v", err)
+	}
+	if runs, err := f.svc.Runs(t.Context(), ada, "acme", "", 10); err != nil || len(runs) > 0 {
+		t.Errorf("%v, %v: a run that was refused was kept", runs, err)
+	}
+	run, err := f.svc.Prepare(t.Context(), ada, w.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.svc.Start(t.Context(), run); code(err) != events.CodeTemporal {
+		t.Errorf("starting: %v", err)
+	}
+	if err := f.svc.Stop(t.Context(), ada, run); code(err) != events.CodeTemporal {
+		t.Errorf("stopping: %v", err)
+	}
+	stop()
+	running.Wait()
+}
+
+func TestTLSOptions(t *testing.T) {
+	for field, tls := range map[string]TLS{
+		"tls.ca":   {Enabled: true, CA: "/does/not/exist"},
+		"tls.cert": {Enabled: true, Cert: "/does/not/exist", Key: "/does/not/exist"},
+	} {
+		if _, err := New(Options{Server: Server{Address: "127.0.0.1:1", TLS: tls}}); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 )
@@ -22,8 +23,7 @@ type simulated struct {
 
 	mu   sync.Mutex
 	runs map[string]*simulatedRun
-	// continued counts how often histories were cut.
-	continued int
+	cuts int // of histories
 }
 
 type simulatedRun struct {
@@ -61,6 +61,11 @@ func (s *simulated) environment(r *simulatedRun) (start string, hold chan struct
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(time.Now())
 	env.SetTestTimeout(time.Minute)
+	length := 0
+	env.SetOnActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) {
+		length += 6 // events of an activity, and of the decision that follows
+		env.SetCurrentHistoryLength(length)
+	})
 	s.engine.register(env)
 	env.RegisterActivityWithOptions(func(context.Context) error { <-hold; return nil }, activity.RegisterOptions{Name: "hold"})
 	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, t ticket) error {
@@ -86,7 +91,7 @@ func (s *simulated) execute(t ticket, r *simulatedRun, start string, hold chan s
 			s.mu.Unlock()
 			return
 		}
-		s.continued++
+		s.cuts++
 		start, hold = s.environment(r)
 		s.mu.Unlock()
 	}
