@@ -14,11 +14,11 @@ var ErrNotFound = errors.New("not found")
 // instance.
 var ErrLost = errors.New("the run goes on elsewhere")
 
-// ErrExists is why a [Write] was refused that was to create a run which exists.
-var ErrExists = errors.New("the run exists")
-
 // ErrGap is why a [Write] was refused whose entries do not follow on the log.
 var ErrGap = errors.New("entries are missing before these")
+
+// ErrExists is why a [Write] was refused that was to create a run that there is.
+var ErrExists = errors.New("the run exists")
 
 // A Write is what is to be added to one run.
 type Write struct {

@@ -113,7 +113,7 @@ func (m *Machine) checkInput(n *node, o Order) error {
 	err := nodes.CheckInput(schema, o.Data)
 	var mismatch *nodes.InputError
 	if errors.As(err, &mismatch) {
-		return mismatch.As(o.Field)
+		return mismatch.Named(o.Field)
 	}
 	if err != nil {
 		return fmt.Errorf("checking input: %w", err)
