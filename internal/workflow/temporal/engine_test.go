@@ -72,8 +72,9 @@ func newFixture(t *testing.T, opts Options, build func(*fixture, Options) *Engin
 // simulate is for newFixture: the cluster is simulated.
 func simulate(f *fixture, opts Options) *Engine {
 	e := newEngine(opts)
-	s := newSimulated(f.t)
-	s.engine, e.cluster = e, s
+	s := newSimulated()
+	s.attach(e)
+	f.t.Cleanup(s.detach)
 	return e
 }
 
@@ -268,142 +269,10 @@ var cases = map[string]func(t *testing.T, open func(Options) *fixture){
 		run := f.start("s:start\na:effect{\"outputVariable\":\"v\"}\nb:effect{\"outputVariable\":\"n\"}\n"+fmt.Sprintf(endWith, "ctx.n")+"s->a\na->b\nb->end", nil)
 		f.ended(run.ID, events.RunCompleted, `{"out":2097153}`)
 	},
-	"time passes": func(t *testing.T, open func(Options) *fixture) {
-		f := open(Options{})
-		failed := false
-		f.effect = func(_ context.Context, call nodes.Call) (nodes.Result, error) {
-			if !failed {
-				failed = true
-				return nodes.Result{}, errors.New("not yet")
-			}
-			return nodes.Result{Output: "now"}, nil
-		}
-		run := f.start("s:start\nw:delay{\"delayType\":\"fixed\",\"delayMs\":50}\na:effect{\"outputVariable\":\"v\",\"errorHandling\":\"retry_then_fail\"}\n"+fmt.Sprintf(endWith, "ctx.v")+"s->w\nw->a\na->end", nil)
-		f.ended(run.ID, events.RunCompleted, `{"out":"now"}`)
-		if n := f.count(run.ID, interpreter.NodeRetry); n != 1 {
-			t.Errorf("%d retries\n%s", n, f.logOf(run.ID))
-		}
-	},
-	"people answer": func(t *testing.T, open func(Options) *fixture) {
-		f := open(Options{})
-		run := f.start("s:start\nask:dataCollection{\"collectionType\":\"form\",\"outputVariable\":\"a\",\"formSchema\":{\"type\":\"object\",\"required\":[\"name\"]}}\n"+fmt.Sprintf(endWith, "ctx.a.name")+"s->ask\nask->end", nil)
-		pending := f.settle(run.ID)
-		if len(pending) != 1 {
-			t.Fatalf("%+v", pending)
-		}
-		submit := func(request string, data any) error {
-			return f.svc.Submit(t.Context(), ada, run, workflow.Input{RequestID: request, Data: data, Field: "data"})
-		}
-		if err := submit(pending[0].CollectionRequestID, map[string]any{}); code(err) != events.CodeValidation {
-			t.Errorf("an input without what is required: %v", err)
-		}
-		if err := submit("another", map[string]any{"name": "x"}); code(err) != events.CodeNotFound {
-			t.Errorf("an input for another request: %v", err)
-		}
-		if err := f.svc.WidgetInput(t.Context(), ada, run, map[string]any{"clicked": true}, false); err != nil {
-			t.Error(err)
-		}
-		order := interpreter.Order{RunID: run.ID, Do: interpreter.Submit, Data: map[string]any{"name": "Ada"}, Field: "data", User: "ada", ID: "o1"}
-		var answers sync.WaitGroup
-		for range 3 { // the same order, sent again because nobody heard the answer
-			answers.Go(func() {
-				if err := f.eng.Deliver(t.Context(), run, order); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		answers.Wait()
-		f.ended(run.ID, events.RunCompleted, `{"out":"Ada"}`)
-		if err := f.eng.Deliver(t.Context(), run, order); err != nil {
-			t.Errorf("the order again, after the end: %v", err)
-		}
-		if err := submit("", map[string]any{"name": "x"}); code(err) != events.CodeConflict {
-			t.Errorf("an input after the end: %v", err)
-		}
-	},
-	"one of two answers counts": func(t *testing.T, open func(Options) *fixture) {
-		f := open(Options{})
-		run := f.start("s:start\nask:dataCollection{\"collectionType\":\"form\",\"outputVariable\":\"a\"}\n"+fmt.Sprintf(endWith, "ctx.a.n")+"s->ask\nask->end", nil)
-		request := f.settle(run.ID)[0].CollectionRequestID
-		results := make(chan error, 2)
-		for i := range 2 {
-			go func() {
-				results <- f.svc.Submit(t.Context(), ada, run, workflow.Input{RequestID: request, Data: map[string]any{"n": i}, Field: "data"})
-			}()
-		}
-		refused := 0
-		for range 2 {
-			if err := <-results; err != nil {
-				refused++
-				if c := code(err); c != events.CodeConflict && c != events.CodeNotFound {
-					t.Error(err)
-				}
-			}
-		}
-		f.ended(run.ID, events.RunCompleted, "")
-		if refused != 1 {
-			t.Errorf("%d of 2 were refused", refused)
-		}
-	},
-	"stop interrupts": func(t *testing.T, open func(Options) *fixture) {
-		f := open(Options{})
-		began, ended := make(chan struct{}), make(chan struct{})
-		f.effect = func(ctx context.Context, call nodes.Call) (nodes.Result, error) {
-			close(began)
-			<-ctx.Done()
-			close(ended)
-			return nodes.Result{}, ctx.Err()
-		}
-		run := f.start("s:start\na:effect\ns->a", nil)
-		<-began
-		if err := f.svc.Stop(t.Context(), ada, run); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case <-ended:
-		case <-time.After(5 * time.Second):
-			t.Error("the node goes on")
-		}
-		f.ended(run.ID, events.RunStopped, "")
-		if err := f.svc.Stop(t.Context(), ada, run); code(err) != events.CodeConflict {
-			t.Errorf("stopping what is over: %v", err)
-		}
-	},
 	"a run takes too long": func(t *testing.T, open func(Options) *fixture) {
 		f := open(Options{MaxDuration: 300 * time.Millisecond})
 		run := f.start("s:start\nask:dataCollection{\"collectionType\":\"form\"}\ns->ask", nil)
 		f.ended(run.ID, events.RunFailed, "")
-	},
-	"children": func(t *testing.T, open func(Options) *fixture) {
-		f := open(Options{})
-		child := f.create("s:start\na:effect{\"outputVariable\":\"v\"}\n" + fmt.Sprintf(endWith, "ctx.v") + "s->a\na->end")
-		parent := fmt.Sprintf("s:start\nsub:subWorkflow{\"workflowID\":%q,\"outputVariable\":\"r\"}\n", child.ID) + fmt.Sprintf(endWith, "ctx.r") + "s->sub\nsub->end"
-		f.ended(f.start(parent, nil).ID, events.RunCompleted, `{"out":{"out":"a"}}`)
-
-		none := strings.ReplaceAll(parent, child.ID, "none")
-		if end := f.finish(f.start(none, nil).ID); end.Status != events.RunFailed || !strings.Contains(end.Error, "not found") {
-			t.Errorf("%+v", end)
-		}
-	},
-	"children end with their parents": func(t *testing.T, open func(Options) *fixture) {
-		f := open(Options{})
-		child := f.create("s:start\nask:dataCollection{\"collectionType\":\"form\"}\ns->ask")
-		run := f.start(fmt.Sprintf("s:start\nsub:subWorkflow{\"workflowID\":%q}\ns->sub", child.ID), nil)
-		var of workflow.Run
-		eventually.True(t, func() bool {
-			runs, err := f.db.Workflows().ChildRuns(t.Context(), run.ID)
-			if err != nil || len(runs) == 0 {
-				return false
-			}
-			of = runs[0]
-			return true
-		})
-		f.settle(of.ID)
-		if err := f.svc.Cancel(t.Context(), ada, run); err != nil {
-			t.Fatal(err)
-		}
-		f.ended(run.ID, events.RunCancelled, "")
-		f.ended(of.ID, events.RunCancelled, "")
 	},
 	"histories are cut": func(t *testing.T, open func(Options) *fixture) {
 		f := open(Options{MaxHistory: 30})
