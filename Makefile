@@ -23,7 +23,8 @@ test: setup build lint ## everything that must hold before a change lands
 
 test-temporal: ## the engine for Temporal against a development server, which takes minutes to build the first time
 	@test/temporal/build
-	@$(GO) test -race -count 1 -tags temporal,devserver ./internal/workflow/temporal/... -server $(CURDIR)/test/temporal/bin/temporal
+	@$(GO) test -race -count 1 -timeout 15m -tags temporal,devserver ./internal/workflow/temporal -server $(CURDIR)/test/temporal/bin/temporal
+	@$(GO) test -race -count 1 -tags temporal,devserver -run Temporal ./internal/app -server $(CURDIR)/test/temporal/bin/temporal
 
 setup: ## install what the tests need: Debian packages as root, npm packages
 	@test/setup

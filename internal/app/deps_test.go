@@ -35,6 +35,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "cmd internal/app internal/servertest", module + "internal/config", "packages take their own options, never the whole configuration"},
 	{"", "internal/app internal/store internal/rest namespaces/root internal/workflow cmd", module + "internal/workflow$", "services do not know each other; adapters in app join them"},
 	{"", "internal/app cmd", module + "internal/workflow/journal", "only the application chooses what carries runs on"},
+	{"", "internal/app", module + "internal/workflow/temporal", "only the application chooses what carries runs on"},
 	{"internal/workflow/interpreter", "", module + "internal/workflow$", "what follows from a log does not depend on who keeps it"},
 	{"", "internal/app internal/store namespaces/root internal/chat", module + "internal/chat", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/bridge", "services do not know each other"},

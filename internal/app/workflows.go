@@ -7,7 +7,7 @@ import (
 )
 
 // newWorkflows builds what keeps workflows and what carries their runs on.
-func (a *App) newWorkflows(out *publisher) {
+func (a *App) newWorkflows(out *publisher) error {
 	c := a.opts.Config.Workflow
 	types := nodes.All(nodes.Options{AllowPrivate: c.HTTP.AllowPrivate})
 	store := a.db.Workflows()
@@ -18,10 +18,15 @@ func (a *App) newWorkflows(out *publisher) {
 		MaxDuration: c.MaxDuration, MaxResult: int(c.MaxResult),
 		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
 	})
+	if err := a.newTemporal(types); err != nil {
+		return err
+	}
+	engine, others := a.engines()
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
-		Store: store, Engine: a.journal, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
+		Store: store, Engine: engine, Others: others, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
 	})
 	if a.peers != nil {
 		a.peers.Handle(journal.Method, a.journal.Serve)
 	}
+	return nil
 }

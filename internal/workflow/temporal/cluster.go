@@ -22,7 +22,7 @@ type cluster interface {
 }
 
 // errGone is returned by [cluster.Signal] if no such workflow goes on.
-var errGone = errors.New("Temporal has no such workflow that goes on")
+var errGone = errors.New("no such workflow goes on in Temporal")
 
 // state is what has become of a workflow.
 type state int

@@ -81,7 +81,8 @@ func New(opts Options) (*Engine, error) {
 		return nil, fmt.Errorf("workflow.temporal: %w", err)
 	}
 	e.cluster = remote{c, opts.Server.TaskQueue}
-	e.link = &link{client: c, timeout: opts.Server.Timeout, log: e.log, now: e.opts.Now, worker: func(onFatal func(error)) worker.Worker {
+	e.link = newLink(c, opts.Server.Timeout, e.log, e.opts.Now)
+	e.link.worker = func(onFatal func(error)) worker.Worker {
 		w := worker.New(c, opts.Server.TaskQueue, worker.Options{
 			MaxConcurrentActivityExecutionSize:      e.opts.Parallel,
 			MaxConcurrentLocalActivityExecutionSize: e.opts.Parallel,
@@ -91,7 +92,7 @@ func New(opts Options) (*Engine, error) {
 		})
 		e.register(w)
 		return w
-	}}
+	}
 	return e, nil
 }
 
@@ -142,8 +143,14 @@ func (e *Engine) register(w interface {
 	w.RegisterActivityWithOptions(e.execute, activity.RegisterOptions{Name: executeActivity})
 }
 
-// Run connects, and carries runs on, until ctx ends.
+// Run connects, and carries runs on, until ctx ends or [Engine.Close] is called.
+// It must be called once.
 func (e *Engine) Run(ctx context.Context) { e.link.run(ctx) }
+
+// Close lets nothing new begin and waits for Run to return, which gives nodes
+// that are running a moment to end. What is not over goes on in another server,
+// or here when it is started again.
+func (e *Engine) Close(ctx context.Context) error { return e.link.close(ctx) }
 
 // Status returns how it stands with Temporal.
 func (e *Engine) Status() Status { return e.link.Status() }

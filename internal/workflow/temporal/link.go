@@ -30,27 +30,43 @@ type link struct {
 	log     *slog.Logger
 	now     func() time.Time
 
+	ctx  context.Context // ends when quit is called
+	quit context.CancelFunc
+	done chan struct{} // closed when run returns
+
 	mu     sync.Mutex
 	status Status
+	told   bool // that Temporal is away, or there
 }
 
-// run keeps a worker running until ctx ends, then lets what it does end.
+func newLink(c client.Client, timeout time.Duration, log *slog.Logger, now func() time.Time) *link {
+	l := &link{client: c, timeout: timeout, log: log, now: now, done: make(chan struct{})}
+	l.status = Status{Error: "not connected yet", Since: now()}
+	l.ctx, l.quit = context.WithCancel(context.Background())
+	return l
+}
+
+// run keeps a worker running until ctx ends, or the link is closed; then it lets
+// what the worker does end. It must be called once.
 func (l *link) run(ctx context.Context) {
+	defer close(l.done)
 	defer l.client.Close()
+	defer context.AfterFunc(ctx, l.quit)()
 	var w worker.Worker
 	fatal := make(chan error, 1)
 	for {
-		err := l.ask(ctx)
+		err := l.ask()
 		if err == nil && w == nil {
 			w, err = l.start(fatal)
 		}
-		l.report(ctx, err)
+		l.report(err)
 		wait := askWhenUp
 		if err != nil {
 			wait = askWhenDown
 		}
 		select {
-		case <-ctx.Done():
+		case <-l.ctx.Done():
+			l.report(errStopping)
 			if w != nil {
 				w.Stop()
 			}
@@ -60,6 +76,21 @@ func (l *link) run(ctx context.Context) {
 			w = nil
 		case <-time.After(wait):
 		}
+	}
+}
+
+// errStopping is why Temporal is not used any more.
+var errStopping = errors.New("the server is stopping")
+
+// close lets nothing new begin, and waits for what the worker does until ctx
+// ends.
+func (l *link) close(ctx context.Context) error {
+	l.quit()
+	select {
+	case <-l.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -74,8 +105,8 @@ func (l *link) start(fatal chan error) (worker.Worker, error) {
 }
 
 // ask returns why Temporal does not answer.
-func (l *link) ask(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+func (l *link) ask() error {
+	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
 	defer cancel()
 	_, err := l.client.CheckHealth(ctx, &client.CheckHealthRequest{})
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -85,24 +116,25 @@ func (l *link) ask(ctx context.Context) error {
 }
 
 // report keeps how it stands, and logs it when that changes.
-func (l *link) report(ctx context.Context, err error) {
-	if ctx.Err() != nil {
-		return
-	}
+func (l *link) report(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.status
-	if up := err == nil; up != before.Up || before.Since.IsZero() {
-		l.status = Status{Up: up, Since: l.now()}
+	changed := before.Up != (err == nil)
+	if changed {
+		l.status = Status{Up: err == nil, Since: l.now()}
 	}
-	switch {
-	case err == nil && !before.Up:
-		l.log.Info("Temporal is there")
-	case err != nil:
+	if err != nil {
 		l.status.Error = err.Error()
-		if before.Up || before.Since.IsZero() {
-			l.log.Error("Temporal is away: its runs wait", "reason", err)
-		}
+	}
+	if !changed && l.told || l.ctx.Err() != nil {
+		return
+	}
+	l.told = true
+	if err == nil {
+		l.log.Info("Temporal is there")
+	} else {
+		l.log.Error("Temporal is away: its runs wait", "reason", err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
+	"github.com/roomcast/roomcast/internal/workflow/temporal/temporaltest"
 )
 
 // simulated is a cluster made of the test environments of Temporal's client,
@@ -110,7 +111,7 @@ const tick = 10 * time.Millisecond
 func (s *simulated) environment(r *simulatedRun, e *Engine) (hold chan struct{}) {
 	hold = make(chan struct{})
 	suite := testsuite.WorkflowTestSuite{}
-	suite.SetLogger(silent{})
+	suite.SetLogger(temporaltest.Silent{})
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(time.Now())
 	env.SetTestTimeout(time.Minute)
@@ -175,10 +176,3 @@ func (s *simulated) State(_ context.Context, runID string) (state, error) {
 	}
 	return open, nil
 }
-
-type silent struct{}
-
-func (silent) Debug(string, ...any) {}
-func (silent) Info(string, ...any)  {}
-func (silent) Warn(string, ...any)  {}
-func (silent) Error(string, ...any) {}
