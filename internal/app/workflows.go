@@ -9,7 +9,7 @@ import (
 // newWorkflows builds what keeps workflows and what carries their runs on.
 func (a *App) newWorkflows(out *publisher) error {
 	c := a.opts.Config.Workflow
-	types := nodes.All(nodes.Options{AllowPrivate: c.HTTP.AllowPrivate})
+	types := nodes.All(a.nodeOptions(c))
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
 	a.journal = journal.New(journal.Options{
