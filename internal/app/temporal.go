@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/telemetry"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 	"github.com/roomcast/roomcast/internal/workflow/temporal"
@@ -15,6 +16,7 @@ type clusterEngine interface {
 	Run(ctx context.Context)
 	Close(ctx context.Context) error
 	Status() temporal.Status
+	Counts() temporal.Counts
 }
 
 // newTemporal builds the engine on Temporal, if it is to be used.
@@ -49,4 +51,12 @@ func temporalCheck(s temporal.Status) check {
 		c.Why = s.Error
 	}
 	return c
+}
+
+// temporalSource is who telemetry asks, nil if nobody.
+func (a *App) temporalSource() telemetry.Temporal {
+	if a.temporal == nil {
+		return nil
+	}
+	return func() (temporal.Status, temporal.Counts) { return a.temporal.Status(), a.temporal.Counts() }
 }

@@ -63,8 +63,7 @@ func (e *Engine) execute(ctx context.Context, runID string, w interpreter.Work) 
 	take := func(*projection, time.Time) error { return nil }
 	if outstanding {
 		if activity.GetInfo(ctx).Attempt > 1 {
-			e.log.Warn("node is executed again: it is not known what became of it", "run", runID, "node", w.Node, "iteration", w.Iteration)
-			e.opts.Repeated()
+			e.repeats(runID, w)
 		}
 		result, failure := e.opts.Types.Execute(ctx, typ, call, e.log)
 		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errEnded) {
@@ -161,10 +160,19 @@ func (e *Engine) interruptible(runID string, cancel context.CancelCauseFunc) (do
 	}
 }
 
-// interrupt ends the nodes of a run that is over.
-func (e *Engine) interrupt(runID string) {
+// repeats notes that a node is executed again.
+func (e *Engine) repeats(runID string, w interpreter.Work) {
+	e.log.Warn("node is executed again: it is not known what became of it", "run", runID, "node", w.Node, "iteration", w.Iteration)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.counts.Repeated++
+}
+
+// over counts a run that has ended, and ends its nodes.
+func (e *Engine) over(runID string, end interpreter.Ending) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.counts.Ended[end.Status]++
 	for _, cancel := range e.running[runID] {
 		cancel(errEnded)
 	}

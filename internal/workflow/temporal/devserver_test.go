@@ -101,16 +101,16 @@ func TestAnotherServerGoesOn(t *testing.T) {
 	}
 	run := f.start("s:start\na:effect{\"outputVariable\":\"v\"}\n"+`end:end{"outputParameters":[{"name":"out","sourceVariable":"{{ctx.v}}"}]}`+"\ns->a\na->end", nil)
 	first := <-keys
-	repeated := make(chan bool, 1)
-	opts.Repeated = func() { repeated <- true }
 	stop()
 	close(hang)
-	join(t, opts)
+	other, _ := join(t, opts)
 	if second := <-keys; second != first {
 		t.Errorf("keys %s and %s", first, second)
 	}
-	<-repeated
 	f.ended(run.ID, events.RunCompleted, `{"out":"other"}`)
+	if c := other.Counts(); c.Repeated != 1 || c.Ended[events.RunCompleted] != 1 {
+		t.Errorf("%+v", c)
+	}
 }
 
 // TestTerminated ends a workflow in Temporal itself.

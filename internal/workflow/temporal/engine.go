@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -45,9 +46,6 @@ type Options struct {
 	// and the offset that it has reached: whoever published that may not have
 	// had the time to. It must not block.
 	Resumed func(run workflow.Run, through uint64)
-	// Repeated is called with each node that is executed again because it is
-	// not known what became of it.
-	Repeated func()
 	// Now is the clock, for tests.
 	Now func() time.Time
 }
@@ -65,6 +63,7 @@ type Engine struct {
 	mu      sync.Mutex
 	running map[string]map[int]context.CancelCauseFunc // of nodes, by run
 	begun   int                                        // nodes so far
+	counts  Counts
 }
 
 var _ workflow.Engine = (*Engine)(nil)
@@ -112,13 +111,10 @@ func newEngine(opts Options) *Engine {
 	if opts.Resumed == nil {
 		opts.Resumed = func(workflow.Run, uint64) {}
 	}
-	if opts.Repeated == nil {
-		opts.Repeated = func() {}
-	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	e := &Engine{opts: opts, log: opts.Logger.With("engine", "temporal"), running: map[string]map[int]context.CancelCauseFunc{}}
+	e := &Engine{opts: opts, log: opts.Logger.With("engine", "temporal"), running: map[string]map[int]context.CancelCauseFunc{}, counts: Counts{Ended: map[events.RunStatus]int64{}}}
 	e.runs.engine = e
 	return e
 }
@@ -154,6 +150,13 @@ func (e *Engine) Close(ctx context.Context) error { return e.link.close(ctx) }
 
 // Status returns how it stands with Temporal.
 func (e *Engine) Status() Status { return e.link.Status() }
+
+// Counts returns what the engine has done.
+func (e *Engine) Counts() Counts {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return Counts{Ended: maps.Clone(e.counts.Ended), Repeated: e.counts.Repeated}
+}
 
 // Name implements [workflow.Engine].
 func (e *Engine) Name() workflow.EngineName { return workflow.Temporal }

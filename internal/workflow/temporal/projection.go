@@ -181,8 +181,8 @@ func (p *projection) store(ctx context.Context) error {
 	p.made, p.size = nil, 0
 	p.engine.opts.Feed.Publish(p.updates.Take())
 	p.engine.changes.tell(p.runID)
-	if p.m.Ended() != nil {
-		p.engine.interrupt(p.runID)
+	if end := p.m.Ended(); end != nil {
+		p.engine.over(p.runID, *end)
 	}
 	return nil
 }
