@@ -20,6 +20,8 @@ import (
 // Deliver implements [workflow.Engine]. The order travels as a signal; the log
 // tells what has become of it.
 func (e *Engine) Deliver(ctx context.Context, r workflow.Run, o interpreter.Order) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	changed, stop := e.changes.watch(r.ID) // before looking, so that nothing is missed
 	defer stop()
 	taken, through, err := e.try(ctx, r, o)
@@ -42,6 +44,10 @@ func (e *Engine) Deliver(ctx context.Context, r workflow.Run, o interpreter.Orde
 	}
 	return e.await(ctx, r, o, through, changed)
 }
+
+// patience is how long an order may take at most before who gave it is told that
+// it is not known what becomes of it.
+const patience = 20 * time.Second
 
 // try reports whether the log has an order, and what would keep it from being
 // carried out now.

@@ -3,16 +3,27 @@
 package temporal
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/eventually"
+	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 	"github.com/roomcast/roomcast/internal/workflow/temporal/temporaltest"
@@ -113,6 +124,73 @@ func TestAnotherServerGoesOn(t *testing.T) {
 	}
 }
 
+// TestKilledServer kills the process that executes a node with SIGKILL: when
+// nothing has been heard of it for a while, another one executes the node.
+func TestKilledServer(t *testing.T) {
+	s := temporaltest.Start(t, *binary)
+	server, path := at(s.Address), filepath.Join(t.TempDir(), "w.db")
+	victim := exec.Command(os.Args[0], "-test.run", "^TestVictim$", "-victim", path, "-address", server.Address, "-queue", server.TaskQueue)
+	victim.Stderr = os.Stderr
+	said, err := victim.StdoutPipe()
+	if err == nil {
+		err = victim.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var runID, key string
+	var heard []string
+	for lines := bufio.NewScanner(said); runID == "" && lines.Scan(); {
+		heard = append(heard, lines.Text())
+		fmt.Sscanf(lines.Text(), "executing %s %s", &runID, &key)
+	}
+	victim.Process.Kill()
+	victim.Wait()
+	if runID == "" {
+		t.Fatalf("it said %q", heard)
+	}
+	again := make(chan string, 1)
+	f := openFixture(t, path, Options{Heartbeat: victimHeartbeat}, func(f *fixture, o Options) *Engine {
+		f.effect = func(_ context.Context, call nodes.Call) (nodes.Result, error) {
+			again <- call.Key
+			return nodes.Result{}, nil
+		}
+		o.Server = server
+		e, _ := join(f.t, o)
+		return e
+	})
+	if got := <-again; got != key {
+		t.Errorf("the key was %s, and is %s", key, got)
+	}
+	eventually.True(t, func() bool { return f.run(runID).Status == events.RunCompleted }, func() string { return f.logOf(runID) })
+	if n := f.eng.Counts().Repeated; n != 1 {
+		t.Errorf("%d repeated", n)
+	}
+}
+
+const victimHeartbeat = 2 * time.Second
+
+var victim, victimAddress, victimQueue = flag.String("victim", "", "for a process of TestKilledServer: its database"),
+	flag.String("address", "", "and where Temporal is"), flag.String("queue", "", "and its task queue")
+
+// TestVictim is the process that TestKilledServer kills. By itself it is nothing.
+func TestVictim(t *testing.T) {
+	if *victim == "" {
+		return
+	}
+	f := openFixture(t, *victim, Options{Heartbeat: victimHeartbeat}, func(f *fixture, o Options) *Engine {
+		f.effect = func(_ context.Context, call nodes.Call) (nodes.Result, error) {
+			fmt.Println("executing", call.RunID, call.Key)
+			select {}
+		}
+		o.Server = Server{Address: *victimAddress, Namespace: "default", TaskQueue: *victimQueue, Timeout: 2 * time.Second}
+		e, _ := join(f.t, o)
+		return e
+	})
+	f.start("s:start\na:effect\ns->a", nil)
+	select {} // until it is killed
+}
+
 // TestTerminated ends a workflow in Temporal itself.
 func TestTerminated(t *testing.T) {
 	s := temporaltest.Start(t, *binary)
@@ -136,4 +214,52 @@ func TestTerminated(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.ended(run.ID, events.RunCancelled, "")
+}
+
+var record = flag.String("record", "", "a file for the history of a run, to be replayed by TestReplay")
+
+// TestRecord runs what every part of the workflow has to do with.
+func TestRecord(t *testing.T) {
+	s := temporaltest.Start(t, *binary)
+	f := newFixture(t, Options{}, connect(s.Address))
+	failed := false
+	f.effect = func(_ context.Context, call nodes.Call) (nodes.Result, error) {
+		if call.NodeID == "b" && !failed {
+			failed = true
+			return nodes.Result{}, errors.New("not yet")
+		}
+		return nodes.Result{Output: call.NodeID}, nil
+	}
+	child := f.create("s:start\na:effect\ns->a")
+	run := f.start(fmt.Sprintf("s:start\na:effect\nb:effect{\"errorHandling\":\"retry_then_fail\"}\nl:loop{\"sourceVariable\":\"input.n\"}\nc:effect\nq:dataCollection{\"collectionType\":\"form\"}\nsub:subWorkflow{\"workflowID\":%q}\nend:end\n"+
+		"s->a\ns->b\na->l\nb->l\nl[loop]->c\nl[completed]->q\nq->sub\nsub->end", child.ID), map[string]any{"n": 2})
+	pending := f.settle(run.ID)
+	if err := f.svc.Submit(t.Context(), ada, run, workflow.Input{RequestID: pending[0].CollectionRequestID, Data: map[string]any{}, Field: "data"}); err != nil {
+		t.Fatal(err)
+	}
+	f.ended(run.ID, events.RunCompleted, "")
+	eventually.True(t, func() bool { at, err := f.eng.cluster.State(t.Context(), run.ID); return err == nil && at == closed })
+	var history historypb.History
+	for i := f.eng.link.client.GetWorkflowHistory(t.Context(), run.ID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); i.HasNext(); {
+		e, err := i.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		history.Events = append(history.Events, e)
+	}
+	r := worker.NewWorkflowReplayer()
+	f.eng.register(replayed{r})
+	if err := r.ReplayWorkflowHistory(nil, &history); err != nil {
+		t.Error(err)
+	}
+	if *record == "" {
+		return
+	}
+	raw, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&history)
+	if err == nil {
+		err = os.WriteFile(*record, raw, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }

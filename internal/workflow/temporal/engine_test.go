@@ -52,7 +52,13 @@ type published struct {
 // newFixture has an engine built by build, which gets the options.
 func newFixture(t *testing.T, opts Options, build func(*fixture, Options) *Engine) *fixture {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "w.db"))
+	return openFixture(t, filepath.Join(t.TempDir(), "w.db"), opts, build)
+}
+
+// openFixture is newFixture on a database that may have something.
+func openFixture(t *testing.T, path string, opts Options, build func(*fixture, Options) *Engine) *fixture {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
