@@ -9,7 +9,7 @@ import (
 )
 
 // newWorkflows builds what keeps workflows and what carries their runs on.
-func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) {
+func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config.Workflow
 	types := nodes.All(a.nodeOptions(c))
 	store := a.db.Workflows()
@@ -25,10 +25,15 @@ func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) {
 		Store: store, Feed: a.feed, Logger: a.log, MaxBatch: a.opts.Config.Publish.MaxBatch, MaxResult: int(c.MaxResult),
 		Check: func(event string, payload []byte) error { return contract.Publication("/", event, payload) },
 	})
+	if err := a.newTemporal(types); err != nil {
+		return err
+	}
+	engine, others := a.engines()
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
-		Store: store, Engine: a.journal, Others: []workflow.Engine{a.external}, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
+		Store: store, Engine: engine, Others: others, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
 	})
 	if a.peers != nil {
 		a.peers.Handle(journal.Method, a.journal.Serve)
 	}
+	return nil
 }
