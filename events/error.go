@@ -36,6 +36,7 @@ const (
 	CodeOrigin            Code = "NOT_ALLOWED_BY_CORS"           // the page's origin is not on the list
 	CodeHost              Code = "HOST_NOT_ALLOWED"              // the Host header is not on the list
 	CodeTooLarge          Code = "PAYLOAD_TOO_LARGE"             // a request body beyond the limit
+	CodeTooManyRuns       Code = "TOO_MANY_RUNS"                 // of one tenant at once: wait
 )
 
 // The codes of widget_workflow_error.

@@ -180,15 +180,18 @@ func (r runs) History(ctx context.Context, run bridge.Run, after uint64) (bridge
 	return h, err
 }
 
-func (r runs) Input(ctx context.Context, run bridge.Run, value map[string]any, form bool) error {
-	return r.workflows.WidgetInput(ctx, run.Handle.(workflow.Run), value, form)
+func (r runs) Input(ctx context.Context, id *auth.Identity, run bridge.Run, value map[string]any, form bool) error {
+	return r.workflows.WidgetInput(ctx, id, run.Handle.(workflow.Run), value, form)
 }
 
 // widgetUpdate is an update as widgets need it.
 func widgetUpdate(u workflow.Update) bridge.Update {
 	b := bridge.Update{
-		RunID: u.Run.ID, Offset: u.Offset, Prev: u.Prev, Status: u.Status, Context: u.Context, At: u.Entry.At,
+		RunID: u.Run.ID, Offset: u.Offset, Prev: u.Prev, Status: u.Status, At: u.Entry.At,
 		Payload: events.Numbered{Payload: u.Payload, Offset: u.Offset}, Size: u.Size(),
+	}
+	if u.Context != nil {
+		b.Context = u.Context.JSON()
 	}
 	if n := u.Node; n != nil {
 		b.Node = &bridge.Node{ID: n.ID, Type: n.Type, Status: n.Status, Variable: n.Variable, Value: n.Value}
@@ -206,7 +209,7 @@ func (t tools) List(ctx context.Context, id *auth.Identity, tenant string) ([]bu
 	var out []builtin.Workflow
 	for _, w := range list {
 		tool := builtin.Workflow{ID: w.ID, Title: w.Title}
-		for _, arg := range w.Definition.Inputs() {
+		for _, arg := range w.Plan.Definition.Inputs() {
 			tool.Inputs = append(tool.Inputs, arg.Key)
 		}
 		out = append(out, tool)

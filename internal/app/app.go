@@ -36,7 +36,7 @@ import (
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
-	"github.com/roomcast/roomcast/internal/workflow/nodes"
+	"github.com/roomcast/roomcast/internal/workflow/journal"
 	"github.com/roomcast/roomcast/namespaces"
 	"github.com/roomcast/roomcast/namespaces/monitor"
 	"github.com/roomcast/roomcast/namespaces/renewal"
@@ -74,6 +74,8 @@ type App struct {
 	keys      *identity.Keys
 	sessions  *identity.Live
 	workflows *workflow.Service
+	journal   *journal.Engine
+	feed      *workflow.Feed
 	chat      *chat.Service
 	bridge    *bridge.Service
 	listeners *listener.Service
@@ -184,26 +186,19 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 
 func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
-	a.workflows = workflow.NewService(workflow.ServiceOptions{
-		Store: a.db.Workflows(), Publisher: out, Logger: a.log,
-		Parallel: c.Workflow.Parallel, Nodes: nodes.Options{AllowPrivate: c.Workflow.HTTP.AllowPrivate},
-		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
-	})
+	a.newWorkflows(out)
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
-	if a.peers != nil {
-		a.peers.Handle(workflow.Method, a.workflows.Serve)
-	}
-	a.workflows.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
+	a.feed.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
 		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID,
 	})
-	a.instances.OnLost(a.workflows.Lost)
+	a.instances.OnLost(a.journal.Lost)
 	a.instances.OnLost(a.chat.Lost)
 	a.instances.OnSweep(a.chat.Recover)
-	a.instances.OnSweep(a.workflows.Resume)
+	a.instances.OnSweep(a.journal.Resume)
 	a.history = history.New(history.Options{
 		Store: a.db.History(), Publisher: out, Epoch: out.epoch, Logger: a.log,
 		Check:  func(event string, data []byte) error { return contract.Outbound("/", event, data) },

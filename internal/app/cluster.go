@@ -82,7 +82,7 @@ func (a *App) hearInstances() {
 
 // workflowPeers are the other instances as runs need them, nil if there is no
 // way to them.
-func (a *App) workflowPeers() workflow.Peers {
+func (a *App) workflowPeers() journal.Peers {
 	if a.peers == nil {
 		return nil
 	}

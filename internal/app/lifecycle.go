@@ -115,7 +115,7 @@ func (a *App) stop() error {
 	if a.peers != nil {
 		a.peers.Close(ctx)
 	}
-	errs = append(errs, a.chat.Close(ctx), a.workflows.Close(ctx))
+	errs = append(errs, a.chat.Close(ctx), a.journal.Close(ctx))
 	a.bridge.Close()
 	a.history.Close()
 	if err := errors.Join(errs...); err != nil {

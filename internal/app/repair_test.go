@@ -18,6 +18,9 @@ import (
 	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
+	"github.com/roomcast/roomcast/internal/workflow/journal"
+	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
 // recorder keeps what is published, as clients get it.
@@ -60,27 +63,27 @@ func TestMissedIsWhatWasPublished(t *testing.T) {
 	}
 	defer db.Close()
 	out, log := &recorder{got: map[events.Room][]string{}}, slog.New(slog.DiscardHandler)
+	types := nodes.All(nodes.Options{})
+	feed := workflow.NewFeed(out, log)
+	engine := journal.New(journal.Options{Store: db.Workflows(), Feed: feed, Types: types})
 	r := repair{
-		workflows: workflow.NewService(workflow.ServiceOptions{Store: db.Workflows(), Publisher: out, Logger: log}),
+		workflows: workflow.NewService(workflow.ServiceOptions{Store: db.Workflows(), Engine: engine, Feed: feed, Types: types}),
 		chat:      chat.NewService(chat.Options{Store: db.Chats(), Publisher: out, Logger: log, Assistant: echo{}}),
 		history:   history.New(history.Options{Store: db.History(), Publisher: out, Logger: log, Epoch: "e", Limits: history.Limits{Count: 300}}),
 	}
 	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Admin}}}
-	var def workflow.Definition
+	var def graph.Definition
 	if err := json.Unmarshal([]byte(delayed), &def); err != nil {
 		t.Fatal(err)
 	}
-	run, err := r.workflows.PrepareTest(t.Context(), ada, "acme", def, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ended := make(chan bool, 1)
-	r.workflows.Observe(func(u workflow.Update) {
+	feed.Observe(func(u workflow.Update) {
 		if u.Status != "" {
 			ended <- true
 		}
 	})
-	if err := r.workflows.Start(t.Context(), run); err != nil {
+	run, err := r.workflows.Test(t.Context(), ada, "acme", def, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	<-ended
@@ -145,7 +148,7 @@ func TestMissedIsWhatWasPublished(t *testing.T) {
 			}
 		}
 	}
-	if err := r.workflows.Close(t.Context()); err != nil {
+	if err := engine.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

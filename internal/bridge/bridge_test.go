@@ -124,7 +124,9 @@ func (f *fakeRuns) History(_ context.Context, r Run, after uint64) (History, err
 	return h, f.broken
 }
 
-func (f *fakeRuns) Input(context.Context, Run, map[string]any, bool) error { return nil }
+func (f *fakeRuns) Input(context.Context, *auth.Identity, Run, map[string]any, bool) error {
+	return nil
+}
 
 // owners are widgets by id.
 type owners map[string]string

@@ -33,7 +33,7 @@ func (s *Service) Input(ctx context.Context, session Session, in Input) (runID s
 		"widgetID": in.WidgetID, "inputType": in.Type, "data": in.Data, "timestamp": time.Now().UnixMilli(),
 	}
 	form := in.Type == "form_submit" || in.Type == "form_submission"
-	if err := s.opts.Runs.Input(ctx, run, value, form); err != nil {
+	if err := s.opts.Runs.Input(ctx, session.Identity(), run, value, form); err != nil {
 		return "", err
 	}
 	session.Emit(events.WidgetInputReceived{WidgetID: in.WidgetID, InstanceID: runID, InputType: in.Type, Success: true})

@@ -25,7 +25,7 @@ type Runs interface {
 	// offset that it reaches to.
 	History(ctx context.Context, run Run, after uint64) (History, error)
 	// Input gives a run what a person did in a widget.
-	Input(ctx context.Context, run Run, value map[string]any, form bool) error
+	Input(ctx context.Context, id *auth.Identity, run Run, value map[string]any, form bool) error
 }
 
 // A Run is one execution of a workflow.

@@ -82,7 +82,7 @@ func (c Config) Check() (problems []string) {
 		"server.maxBody":           int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
-		"workflow.parallel": int64(c.Workflow.Parallel), "chat.waiting": int64(c.Chat.Waiting),
+		"chat.waiting":  int64(c.Chat.Waiting),
 		"history.count": int64(c.History.Count), "publish.maxBody": int64(c.Publish.MaxBody), "publish.maxBatch": int64(c.Publish.MaxBatch),
 		"auth.failures.limit": int64(c.Auth.Failures.Limit), "redis.queueLength": int64(c.Redis.QueueLength),
 		"redis.queueBytes": int64(c.Redis.QueueBytes), "redis.stream.maxLen": int64(c.Redis.Stream.MaxLen), "redis.stream.count": int64(c.Redis.Stream.Count),
@@ -106,6 +106,7 @@ func (c Config) Check() (problems []string) {
 		}
 	}
 	c.Redis.check(add)
+	c.Workflow.check(add)
 	slices.Sort(problems)
 	problems = append(problems, c.Store.check()...)
 	problems = append(problems, c.Instance.check()...)

@@ -95,17 +95,6 @@ type Monitor struct {
 	StatsInterval time.Duration `mapstructure:"statsInterval" yaml:"statsInterval"`
 }
 
-// Workflow is how runs are executed.
-type Workflow struct {
-	Parallel int          `mapstructure:"parallel" yaml:"parallel"`
-	HTTP     WorkflowHTTP `mapstructure:"http" yaml:"http"`
-}
-
-// WorkflowHTTP is what http nodes may do.
-type WorkflowHTTP struct {
-	AllowPrivate bool `mapstructure:"allowPrivate" yaml:"allowPrivate"`
-}
-
 // Chat is how messages are answered.
 type Chat struct {
 	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
@@ -162,7 +151,7 @@ func Default() Config {
 		Contract: Contract{Mode: "report"},
 		Log:      Log{Level: "info", Format: "text"},
 		Monitor:  Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
-		Workflow: Workflow{Parallel: 64},
+		Workflow: defaultWorkflow(),
 		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
 		Widgets:  Widgets{AutoRegister: true},
 		History:  History{Count: 1000, Age: 24 * time.Hour},

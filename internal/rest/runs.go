@@ -10,6 +10,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
 func (a *API) runRoutes() {
@@ -17,6 +18,7 @@ func (a *API) runRoutes() {
 	a.handle("GET "+base+"/instances", a.listRuns)
 	a.handle("GET "+base+"/instances/{id}", a.getRun)
 	a.handle("DELETE "+base+"/instances/{id}/stop", a.stopRun)
+	a.handle("POST "+base+"/instances/{id}/cancel", a.cancelRun)
 	a.handle("POST "+base+"/instances/{id}/widget", a.registerWidget)
 	a.handle("POST "+base+"/data-collection", a.submit)
 }
@@ -92,7 +94,7 @@ func (a *API) getRun(r *request) (any, error) {
 	return struct {
 		runBody
 		ContextData    map[string]any                         `json:"contextData"`
-		Logs           []workflow.Entry                       `json:"logs"`
+		Logs           []interpreter.Entry                    `json:"logs"`
 		DataCollection []events.WorkflowDataCollectionRequest `json:"pendingDataCollection"`
 	}{newRunBody(state.Run), state.Context, state.Log, pending}, nil
 }
@@ -102,7 +104,15 @@ func (a *API) stopRun(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"instanceID": run.ID, "status": events.RunStopped}, a.opts.Workflows.Stop(r.Context(), run)
+	return map[string]any{"instanceID": run.ID, "status": events.RunStopped}, a.opts.Workflows.Stop(r.Context(), r.id, run)
+}
+
+func (a *API) cancelRun(r *request) (any, error) {
+	run, err := a.run(r, auth.StopRuns)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"instanceID": run.ID, "status": events.RunCancelled}, a.opts.Workflows.Cancel(r.Context(), r.id, run)
 }
 
 // registerWidget gives a widget to the tenant of a run, making its id unless
@@ -147,6 +157,6 @@ func (a *API) submit(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = a.opts.Workflows.Submit(r.Context(), run, workflow.Input{RequestID: body.CollectionRequestID, Data: body.SubmittedData, Field: "submittedData"})
+	err = a.opts.Workflows.Submit(r.Context(), r.id, run, workflow.Input{RequestID: body.CollectionRequestID, Data: body.SubmittedData, Field: "submittedData"})
 	return map[string]any{"instanceID": run.ID, "success": true}, err
 }

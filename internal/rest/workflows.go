@@ -4,6 +4,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
 )
 
 func (a *API) workflowRoutes() {
@@ -22,21 +23,21 @@ func (a *API) workflowRoutes() {
 // workflowBody is a workflow as clients send it: the definition under its
 // name or, as React Flow saves it, at the top.
 type workflowBody struct {
-	Title      string               `json:"title"`
-	Definition *workflow.Definition `json:"definition"`
-	Nodes      []workflow.Node      `json:"nodes"`
-	Edges      []workflow.Edge      `json:"edges"`
-	Options    *workflow.Options    `json:"workflowOptions"`
+	Title      string            `json:"title"`
+	Definition *graph.Definition `json:"definition"`
+	Nodes      []graph.Node      `json:"nodes"`
+	Edges      []graph.Edge      `json:"edges"`
+	Options    *graph.Options    `json:"workflowOptions"`
 }
 
-func (b workflowBody) definition() (*workflow.Definition, error) {
+func (b workflowBody) definition() (*graph.Definition, error) {
 	switch {
 	case b.Definition != nil && (b.Nodes != nil || b.Edges != nil || b.Options != nil):
 		return nil, events.FieldErrorf("definition", "is given twice: leave out nodes, edges and workflowOptions beside it")
 	case b.Definition != nil || b.Nodes == nil && b.Edges == nil:
 		return b.Definition, nil
 	}
-	def := &workflow.Definition{Nodes: b.Nodes, Edges: b.Edges}
+	def := &graph.Definition{Nodes: b.Nodes, Edges: b.Edges}
 	if b.Options != nil {
 		def.Options = *b.Options
 	}
@@ -107,13 +108,13 @@ func (a *API) cloneWorkflow(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	clone, err := a.opts.Workflows.Create(r.Context(), r.id, w.Tenant, w.Title+" (copy)", w.Definition)
+	clone, err := a.opts.Workflows.Create(r.Context(), r.id, w.Tenant, w.Title+" (copy)", w.Plan.Definition)
 	return created{clone}, err
 }
 
 func (a *API) exportWorkflow(r *request) (any, error) {
 	w, err := a.workflow(r, auth.ReadWorkflows)
-	return map[string]any{"title": w.Title, "definition": w.Definition}, err
+	return map[string]any{"title": w.Title, "definition": w.Plan}, err
 }
 
 type executeBody struct {
@@ -149,9 +150,6 @@ func (a *API) test(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := a.opts.Workflows.PrepareTest(r.Context(), r.id, r.tenant(), *def, body.InputValues)
-	if err != nil {
-		return nil, err
-	}
-	return created{map[string]any{"instanceID": run.ID, "isTest": true}}, a.opts.Workflows.Start(r.Context(), run)
+	run, err := a.opts.Workflows.Test(r.Context(), r.id, r.tenant(), *def, body.InputValues)
+	return created{map[string]any{"instanceID": run.ID, "isTest": true}}, err
 }

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pressly/goose/v3"
 
@@ -28,6 +29,7 @@ type DB struct {
 	write, read *sql.DB
 	dialect     Dialect
 	closers     []func() error
+	plans       *plans
 }
 
 // A Dialect is what differs between databases.
@@ -55,7 +57,7 @@ func Open(ctx context.Context, dialect Dialect, write, read *sql.DB) (*DB, error
 	if dialect.Lock == nil {
 		dialect.Lock = func(context.Context, *sql.Tx, string) error { return nil }
 	}
-	db := &DB{write: write, read: read, dialect: dialect, closers: []func() error{write.Close}}
+	db := &DB{write: write, read: read, dialect: dialect, closers: []func() error{write.Close}, plans: newPlans()}
 	if read != write {
 		db.closers = append(db.closers, read.Close)
 	}
@@ -233,6 +235,18 @@ func (t transaction) row(query string, args ...any) scanner {
 	})
 }
 
+// listIn is list in a transaction, for statements that write and return rows.
+func listIn[T any](t transaction, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	if err := storable(args); err != nil {
+		return nil, err
+	}
+	rows, err := t.tx.QueryContext(t.ctx, t.db.dialect.Rebind(query), args...)
+	if err != nil {
+		return nil, failure(err)
+	}
+	return scanAll(rows, func() bool { return true }, scan)
+}
+
 // lock makes others that lock the same name wait for the end of the
 // transaction, wherever they are. What is read after it is as they left it.
 func (t transaction) lock(name string) error {
@@ -247,11 +261,16 @@ func failure(err error) error {
 	return fmt.Errorf("database: %w", err)
 }
 
-// storable refuses texts with the one character that not every database takes.
+// storable refuses texts that not every database takes.
 func storable(args []any) error {
 	for _, a := range args {
-		if text, ok := a.(string); ok && strings.IndexByte(text, 0) >= 0 {
+		text, ok := a.(string)
+		switch {
+		case !ok:
+		case strings.IndexByte(text, 0) >= 0:
 			return events.Errorf(events.CodeValidation, "texts with the character U+0000 cannot be stored")
+		case !utf8.ValidString(text):
+			return events.Errorf(events.CodeValidation, "texts that are not UTF-8 cannot be stored")
 		}
 	}
 	return nil

@@ -17,20 +17,24 @@ var ErrLost = errors.New("the run goes on elsewhere")
 // ErrGap is why a [Write] was refused whose entries do not follow on the log.
 var ErrGap = errors.New("entries are missing before these")
 
+// ErrExists is why a [Write] was refused that was to create a run that there is.
+var ErrExists = errors.New("the run exists")
+
 // A Write is what is to be added to one run.
 type Write struct {
 	// Create, when set, is a run that does not exist yet: it is stored with its
-	// first entries. One that exists, with the same id, is an error.
+	// first entries, and with the status that they say. One that exists is
+	// refused with [ErrExists], or added to if this is Repeated.
 	Create *Run
-	RunID  string
-	// Owner must be that of the run.
-	Owner string
+	// RunID and Owner must be those of the run.
+	RunID, Owner string
 	// Entries go to the end of the log. The run is running from then on, or
 	// over if one of them says so.
 	Entries []interpreter.Entry
 	// Repeated tells that the entries may have been stored before: those that
 	// the log has are left out, and what does not follow on it is refused with
-	// [ErrGap].
+	// [ErrGap]. If the log has all of them the write is done, even if the run
+	// is over.
 	Repeated bool
 }
 
@@ -44,16 +48,20 @@ type Store interface {
 	// Workflows returns those of a tenant by title.
 	Workflows(ctx context.Context, tenant string) ([]Workflow, error)
 
-	// Write does all of the writes in one transaction, and returns for each why
-	// it was refused: [ErrLost] if the owner is another, [ErrNotFound] if the
-	// run is over or does not exist, [ErrGap], or nil. What is refused does not
-	// keep the others from being written. err means that nothing was.
+	// Write does all of the writes, of a run one at most, in one transaction, and
+	// returns for each why it was refused: [ErrLost] if the owner is another,
+	// [ErrNotFound] if the run is over or does not exist, [ErrExists], [ErrGap],
+	// an *events.Error for texts that cannot be stored, or nil. What is refused
+	// does not keep the others from being written. err means that nothing was,
+	// or that it is not known; it may come from one of the writes, as from
+	// entries that the log has in one that is not Repeated.
 	Write(ctx context.Context, writes []Write) (refused []error, err error)
 	Run(ctx context.Context, id string) (Run, error)
 	// Runs returns those of a tenant, newest first, at most limit. workflowID
 	// selects those of one workflow unless it is "".
 	Runs(ctx context.Context, tenant, workflowID string, limit int) ([]Run, error)
-	// ChildRuns returns the runs that another waits for.
+	// ChildRuns returns the runs that another waits for, or has waited for,
+	// oldest first.
 	ChildRuns(ctx context.Context, parent string) ([]Run, error)
 	// AbandonedRuns returns runs of the embedded engine, of all tenants, that
 	// have not ended and whose owner is not there any more, at most limit.

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"encoding/json"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
 // alive registers an instance that is there for the whole test.
@@ -59,10 +59,14 @@ func registered(t *testing.T, s store.Instances) {
 func ownedRuns(t *testing.T, db *store.DB) {
 	ctx, s := t.Context(), db.Workflows()
 	one, two := alive(t, db), alive(t, db)
-	newRun := func(owner string) workflow.Run {
-		r := workflow.Run{ID: uuid.NewString(), Tenant: "acme", Status: events.RunPending, Definition: definition(), StartedAt: now, Owner: owner}
-		check(t, s.CreateRun(ctx, r, []workflow.Entry{entry(1, workflow.InputSet, `{}`)}))
+	stored := func(owner string) workflow.Run {
+		r := newRun("acme", owner)
+		check(t, write(t, s, creation(r)))
 		return r
+	}
+	dispatch := func(r workflow.Run, owner string) error {
+		r.Owner = owner
+		return write(t, s, addition(r, entry(2, interpreter.NodeDispatched, "")))
 	}
 	abandoned := func(id string) bool {
 		runs, err := s.AbandonedRuns(ctx, 1000)
@@ -75,11 +79,11 @@ func ownedRuns(t *testing.T, db *store.DB) {
 		check(t, err)
 		same(t, got, want)
 	}
-	r := newRun(one)
+	r := stored(one)
 	// A live owner is never robbed.
 	same(t, abandoned(r.ID), false)
 	take(r.ID, one, two, false)
-	is(t, s.Append(ctx, r.ID, two, []workflow.Entry{entry(2, workflow.NodeDispatched, "")}, nil), workflow.ErrLost)
+	is(t, dispatch(r, two), workflow.ErrLost)
 	// One whose time is over is, and cannot come back.
 	check(t, db.Instances().Renew(ctx, one, -time.Millisecond))
 	same(t, abandoned(r.ID), true)
@@ -92,14 +96,14 @@ func ownedRuns(t *testing.T, db *store.DB) {
 	if !slices.Contains(gone, one) {
 		t.Errorf("removed %v", gone)
 	}
-	is(t, s.Append(ctx, r.ID, one, []workflow.Entry{entry(2, workflow.NodeDispatched, "")}, nil), workflow.ErrLost)
-	check(t, s.Append(ctx, r.ID, two, []workflow.Entry{entry(2, workflow.NodeDispatched, "")}, nil))
+	is(t, dispatch(r, one), workflow.ErrLost)
+	check(t, dispatch(r, two))
 	log, err := s.Log(ctx, r.ID, 1)
 	check(t, err)
 	same(t, len(log), 1)
 	// What is released may be taken at once; what is over never.
-	ended := newRun(two)
-	check(t, s.Append(ctx, ended.ID, two, []workflow.Entry{entry(2, workflow.RunEnded, `{}`)}, &workflow.End{Status: events.RunCompleted, At: now}))
+	ended := stored(two)
+	check(t, write(t, s, addition(ended, entry(2, interpreter.RunEnded, completed))))
 	check(t, s.ReleaseRuns(ctx, two))
 	three := alive(t, db)
 	same(t, abandoned(r.ID), true)
@@ -114,10 +118,11 @@ func ownedRuns(t *testing.T, db *store.DB) {
 func requests(t *testing.T, s store.Workflows) {
 	ctx := t.Context()
 	tenant, id := uuid.NewString(), uuid.NewString()
-	r := workflow.Run{ID: uuid.NewString(), Tenant: tenant, Status: events.RunPending, Definition: definition(), StartedAt: now, Owner: "one"}
-	asks := entry(1, workflow.NodeSuspended, `{}`)
+	r := newRun(tenant, "one")
+	asks := entry(2, interpreter.NodeSuspended, `{}`)
 	asks.Request = id
-	check(t, s.CreateRun(ctx, r, []workflow.Entry{asks}))
+	check(t, write(t, s, creation(r, asks)))
+	r.Status = events.RunRunning
 	got, err := s.RunOfRequest(ctx, tenant, id)
 	check(t, err)
 	same(t, got, r)
@@ -194,8 +199,8 @@ func takeovers(t *testing.T, a, b *store.DB) {
 	var runs []string
 	var messages []chat.Message
 	for range n {
-		r := workflow.Run{ID: uuid.NewString(), Status: events.RunPending, Definition: definition(), StartedAt: now, Owner: dead}
-		check(t, a.Workflows().CreateRun(t.Context(), r, []workflow.Entry{{Seq: 1, Type: workflow.InputSet, Data: json.RawMessage(`{}`), At: now}}))
+		r := newRun("acme", dead)
+		check(t, write(t, a.Workflows(), creation(r)))
 		runs = append(runs, r.ID)
 		m, err := a.Chats().Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now, Owner: dead})
 		check(t, err)

@@ -16,6 +16,8 @@ import (
 func Shared(t *testing.T, a, b *store.DB) {
 	t.Run("conversation", func(t *testing.T) { conversation(t, a, b) })
 	t.Run("revocations", func(t *testing.T) { sharedRevocations(t, a, b) })
+	t.Run("run writers", func(t *testing.T) { runWriters(t, a, b) })
+	t.Run("one run of many", func(t *testing.T) { createOnce(t, a, b) })
 	t.Run("takeovers", func(t *testing.T) { takeovers(t, a, b) })
 	t.Run("proposals", func(t *testing.T) { sharedProposal(t, a, b) })
 }

@@ -18,12 +18,16 @@ import (
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
 )
 
 // Run runs the suite against an empty database.
 func Run(t *testing.T, db *store.DB) {
 	t.Run("workflows", func(t *testing.T) { workflows(t, db.Workflows()) })
 	t.Run("runs", func(t *testing.T) { runs(t, db.Workflows()) })
+	t.Run("run writes", func(t *testing.T) { writes(t, db.Workflows()) })
+	t.Run("repeated run writes", func(t *testing.T) { repeated(t, db.Workflows()) })
+	t.Run("definitions", func(t *testing.T) { definitions(t, db.Workflows()) })
 	t.Run("chats", func(t *testing.T) { chats(t, db.Chats()) })
 	t.Run("proposals", func(t *testing.T) { proposals(t, db.Chats()) })
 	t.Run("widgets", func(t *testing.T) { widgets(t, db.Widgets()) })
@@ -66,17 +70,17 @@ func same(t *testing.T, got, want any) {
 
 var now = time.Date(2026, 1, 2, 15, 4, 5, 123456000, time.UTC)
 
-func definition() workflow.Definition {
-	return workflow.Definition{
-		Nodes: []workflow.Node{{ID: "s", Type: "start", Position: json.RawMessage(`{"x":1}`), Data: map[string]any{"title": "Début ☕"}}},
-		Edges: []workflow.Edge{{ID: "e", Source: "s", Target: "s", SourceHandle: "output"}},
-	}
+func plan() *graph.Plan {
+	return graph.NewPlan(graph.Definition{
+		Nodes: []graph.Node{{ID: "s", Type: "start", Position: json.RawMessage(`{"x":1}`), Data: map[string]any{"title": "Début ☕"}}},
+		Edges: []graph.Edge{{ID: "e", Source: "s", Target: "s", SourceHandle: "output"}},
+	})
 }
 
 func workflows(t *testing.T, s store.Workflows) {
 	ctx := t.Context()
 	tenant := uuid.NewString()
-	w := workflow.Workflow{ID: uuid.NewString(), Tenant: tenant, Title: "B", Definition: definition(), CreatedBy: "ada", CreatedAt: now, UpdatedAt: now}
+	w := workflow.Workflow{ID: uuid.NewString(), Tenant: tenant, Title: "B", Plan: plan(), CreatedBy: "ada", CreatedAt: now, UpdatedAt: now}
 	check(t, s.CreateWorkflow(ctx, w))
 	if s.CreateWorkflow(ctx, w) == nil {
 		t.Error("the same id was stored twice")
@@ -100,69 +104,6 @@ func workflows(t *testing.T, s store.Workflows) {
 	is(t, s.UpdateWorkflow(ctx, w), workflow.ErrNotFound)
 	_, err = s.Workflow(ctx, w.ID)
 	is(t, err, workflow.ErrNotFound)
-}
-
-func entry(seq uint64, typ workflow.EntryType, data string) workflow.Entry {
-	e := workflow.Entry{Seq: seq, Type: typ, Node: "n", At: now}
-	if data != "" {
-		e.Data = json.RawMessage(data)
-	}
-	return e
-}
-
-func runs(t *testing.T, s store.Workflows) {
-	ctx := t.Context()
-	tenant := uuid.NewString()
-	newRun := func(workflowID string, at time.Time) workflow.Run {
-		r := workflow.Run{ID: uuid.NewString(), WorkflowID: workflowID, Tenant: tenant, Title: "T", Status: events.RunPending, Definition: definition(), StartedBy: "ada", StartedAt: at, Owner: "one"}
-		check(t, s.CreateRun(ctx, r, []workflow.Entry{entry(1, workflow.InputSet, `{"a":1}`)}))
-		return r
-	}
-	a, b, other := newRun("w1", now), newRun("w1", now.Add(time.Second)), newRun("w2", now.Add(2*time.Second))
-	got, err := s.Run(ctx, a.ID)
-	check(t, err)
-	same(t, got, a)
-
-	check(t, s.Append(ctx, a.ID, "one", []workflow.Entry{entry(2, workflow.NodeDispatched, ""), entry(3, workflow.NodeCompleted, `{"output":[1,2]}`)}, nil))
-	got, _ = s.Run(ctx, a.ID)
-	if got.Status != events.RunRunning {
-		t.Errorf("status %s", got.Status)
-	}
-	if s.Append(ctx, a.ID, "one", []workflow.Entry{entry(3, workflow.NodeCompleted, "")}, nil) == nil {
-		t.Error("the same number was stored twice")
-	}
-	log, err := s.Log(ctx, a.ID, 1)
-	check(t, err)
-	same(t, log, []workflow.Entry{entry(2, workflow.NodeDispatched, ""), entry(3, workflow.NodeCompleted, `{"output":[1,2]}`)})
-
-	check(t, s.Append(ctx, a.ID, "one", []workflow.Entry{entry(4, workflow.RunEnded, `{}`)}, &workflow.End{Status: events.RunFailed, Error: "why", At: now}))
-	got, _ = s.Run(ctx, a.ID)
-	if got.Status != events.RunFailed || got.Error != "why" || !got.EndedAt.Equal(now) {
-		t.Errorf("%+v", got)
-	}
-	is(t, s.Append(ctx, a.ID, "one", []workflow.Entry{entry(5, workflow.SystemSet, "")}, nil), workflow.ErrNotFound)
-	heads, err := s.LogHeads(ctx, []string{a.ID, b.ID, "nobody"})
-	check(t, err)
-	same(t, heads, map[string]uint64{a.ID: 4}) // nothing of b is seen
-	log, err = s.Log(ctx, a.ID, 4)
-	check(t, err)
-	same(t, len(log), 0) // nothing is left of what failed
-
-	ids := func(runs []workflow.Run, err error) (ids []string) {
-		check(t, err)
-		for _, r := range runs {
-			if r.Tenant == tenant {
-				ids = append(ids, r.ID)
-			}
-		}
-		return ids
-	}
-	same(t, ids(s.Runs(ctx, tenant, "", 10)), []string{other.ID, b.ID, a.ID})
-	same(t, ids(s.Runs(ctx, tenant, "w1", 1)), []string{b.ID})
-	same(t, ids(s.AbandonedRuns(ctx, 1000)), []string{b.ID, other.ID})
-	_, err = s.Run(ctx, "nobody")
-	is(t, err, workflow.ErrNotFound)
-	is(t, s.Append(ctx, "nobody", "one", nil, nil), workflow.ErrNotFound)
 }
 
 func chats(t *testing.T, s store.Chats) {

@@ -11,6 +11,8 @@ import (
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
 //go:embed testdata
@@ -39,20 +41,21 @@ const (
 // Upgraded checks that a database that began as [First] has all that it had.
 func Upgraded(t *testing.T, db *store.DB) {
 	ctx := t.Context()
-	def := workflow.Definition{
-		Nodes: []workflow.Node{
+	plan := graph.NewPlan(graph.Definition{
+		Nodes: []graph.Node{
 			{ID: "start", Type: "start", Position: json.RawMessage(`{"x":1,"y":2}`), Data: map[string]any{"title": "Début ☕"}},
 			{ID: "ask", Type: "dataCollection", Data: map[string]any{"title": "it's \"quoted\""}},
 		},
-		Edges: []workflow.Edge{{ID: "e", Source: "start", Target: "ask", SourceHandle: "output"}},
-	}
+		Edges: []graph.Edge{{ID: "e", Source: "start", Target: "ask", SourceHandle: "output"}},
+	})
 	workflows, err := db.Workflows().Workflows(ctx, "acme")
 	check(t, err)
 	same(t, workflows, []workflow.Workflow{{
-		ID: firstWorkflow, Tenant: "acme", Title: "Order's way", Definition: def, CreatedBy: "ada", CreatedAt: now, UpdatedAt: now.Add(time.Hour),
+		ID: firstWorkflow, Tenant: "acme", Title: "Order's way", Plan: plan, CreatedBy: "ada", CreatedAt: now, UpdatedAt: now.Add(time.Hour),
 	}})
 	waiting := workflow.Run{
-		ID: firstRun, WorkflowID: firstWorkflow, Tenant: "acme", Title: "Order's way", Status: events.RunRunning, Definition: def, StartedBy: "ada", StartedAt: now,
+		ID: firstRun, WorkflowID: firstWorkflow, Tenant: "acme", Title: "Order's way", Status: events.RunRunning, Plan: plan, StartedBy: "ada", StartedAt: now,
+		Engine: workflow.Embedded,
 	}
 	failed := waiting
 	failed.ID, failed.StartedAt, failed.Status, failed.Error, failed.EndedAt = firstFailed, now.Add(time.Second), events.RunFailed, "why", now.Add(time.Minute)
@@ -62,7 +65,7 @@ func Upgraded(t *testing.T, db *store.DB) {
 	log, err := db.Workflows().Log(ctx, firstRun, 0)
 	check(t, err)
 	same(t, len(log), 5)
-	same(t, log[2], workflow.Entry{Seq: 3, Type: workflow.NodeCompleted, Node: "start", Data: json.RawMessage(`{"output":{"a":1},"handle":"output"}`), At: now})
+	same(t, log[2], interpreter.Entry{Seq: 3, Type: interpreter.NodeCompleted, Node: "start", Data: json.RawMessage(`{"output":{"a":1},"handle":"output"}`), At: now})
 
 	// Nobody owns what is unfinished.
 	found, err := db.Workflows().RunOfRequest(ctx, "acme", firstRequest)
@@ -74,6 +77,19 @@ func Upgraded(t *testing.T, db *store.DB) {
 	open, err := db.Chats().Abandoned(ctx, 10)
 	check(t, err)
 	same(t, open, []chat.Message{{RoomID: firstRoom, Seq: 3, Speaker: chat.User, User: "ada", Text: "yes", Action: chat.Approve, At: now}})
+
+	// It goes on, beside runs that begin now.
+	taken, err := db.Workflows().TakeRun(ctx, firstRun, "", "one")
+	check(t, err)
+	same(t, taken, true)
+	waiting.Owner = "one"
+	check(t, write(t, db.Workflows(), addition(waiting, interpreter.Entry{Seq: 6, Type: interpreter.NodeCompleted, Node: "ask", Data: json.RawMessage(`{}`), At: now})))
+	begun := waiting
+	begun.ID, begun.StartedAt, begun.Status = "begun", now.Add(2*time.Second), events.RunPending
+	check(t, write(t, db.Workflows(), creation(begun)))
+	runs, err = db.Workflows().Runs(ctx, "acme", firstWorkflow, 10)
+	check(t, err)
+	same(t, runs, []workflow.Run{begun, failed, waiting})
 
 	room, err := db.Chats().Room(ctx, firstRoom)
 	check(t, err)

@@ -371,8 +371,11 @@ func TestChildRuns(t *testing.T) {
 		if len(children) != 1 || children[0].WorkflowID != "other" || string(children[0].Input) != `{"a":2}` {
 			t.Fatalf("%+v", children)
 		}
-		p.m.ChildEnded("another", tt.end, p.now)
-		p.m.ChildEnded(children[0].RunID, tt.end, p.now)
+		for _, id := range []string{"another", children[0].RunID} {
+			if err := p.m.Order(interpreter.Order{Do: interpreter.ChildEnded, Child: id, Ending: &tt.end}, p.now); err != nil {
+				t.Fatal(err)
+			}
+		}
 		p.play()
 		if got := strings.ReplaceAll(p.ending(), children[0].RunID, "CHILD"); got != tt.ending {
 			t.Error(got)

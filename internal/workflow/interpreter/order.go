@@ -23,6 +23,9 @@ type Order struct {
 	Field string `json:"field,omitempty"`
 	// Form tells that the data of a widget answers the oldest request besides.
 	Form bool `json:"form,omitempty"`
+	// Child and Ending are how a run ended that this one may wait for.
+	Child  string  `json:"child,omitempty"`
+	Ending *Ending `json:"ending,omitempty"`
 	// User is who gave the order.
 	User string `json:"user,omitempty"`
 	// ID is set of orders that may come again.
@@ -38,10 +41,14 @@ const (
 	WidgetInput OrderTo = "widgetInput"
 	Stop        OrderTo = "stop"
 	Cancel      OrderTo = "cancel"
+	ChildEnded  OrderTo = "childEnded"
 )
 
 // widgetInput is the variable that holds what a person did in a widget.
 const widgetInput = hidden + "widgetInput"
+
+// Ends reports whether an order ends the run that takes it.
+func (o Order) Ends() bool { return o.Do == Stop || o.Do == Cancel }
 
 // Order carries out an order. Its errors are for who gave it, and nothing has
 // happened then. One that comes again does nothing.
@@ -61,6 +68,9 @@ func (m *Machine) Order(o Order, now time.Time) error {
 		return m.add(RunEnded, nil, Ending{Status: events.RunStopped, Error: "stopped", InputID: o.ID}, now)
 	case Cancel:
 		return m.add(RunEnded, nil, Ending{Status: events.RunCancelled, Error: "cancelled", InputID: o.ID}, now)
+	case ChildEnded:
+		m.childEnded(o.Child, *o.Ending, now)
+		return nil
 	}
 	return fmt.Errorf("an order says %q", o.Do)
 }
@@ -103,7 +113,7 @@ func (m *Machine) checkInput(n *node, o Order) error {
 	err := nodes.CheckInput(schema, o.Data)
 	var mismatch *nodes.InputError
 	if errors.As(err, &mismatch) {
-		return mismatch.As(o.Field)
+		return mismatch.Named(o.Field)
 	}
 	if err != nil {
 		return fmt.Errorf("checking input: %w", err)

@@ -10,9 +10,7 @@ import (
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
-// Next timer: when [Machine.Wake] is to be called at the latest.
-
-// Alarm returns when the machine is to be woken, zero if never.
+// Alarm returns when [Machine.Wake] is to be called, zero if never.
 func (m *Machine) Alarm() time.Time {
 	if m.ended != nil {
 		return time.Time{}
@@ -143,12 +141,12 @@ func (m *Machine) Children() []Child {
 	return list
 }
 
-// ChildEnded takes how a run ended that a node waits for. One that nobody waits
+// childEnded takes how a run ended that a node waits for. One that nobody waits
 // for is ignored.
-func (m *Machine) ChildEnded(runID string, end Ending, now time.Time) {
+func (m *Machine) childEnded(runID string, end Ending, now time.Time) {
 	for i := range m.nodes {
 		n := &m.nodes[i]
-		if m.ended != nil || n.status != suspended || n.suspended.Child == nil || n.suspended.Child.RunID != runID {
+		if n.status != suspended || n.suspended.Child == nil || n.suspended.Child.RunID != runID {
 			continue
 		}
 		if end.Status != events.RunCompleted {

@@ -97,8 +97,8 @@ type InputError struct{ Field, Message string }
 
 func (e *InputError) Error() string { return e.Message }
 
-// As returns the error as clients may see it, for data that they call field.
-func (e *InputError) As(field string) error {
+// Named returns the error as clients may see it, for data that they call field.
+func (e *InputError) Named(field string) error {
 	path := field
 	if e.Field != "payload" {
 		path += "." + e.Field

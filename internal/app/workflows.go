@@ -1,0 +1,27 @@
+package app
+
+import (
+	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/journal"
+	"github.com/roomcast/roomcast/internal/workflow/nodes"
+)
+
+// newWorkflows builds what keeps workflows and what carries their runs on.
+func (a *App) newWorkflows(out *publisher) {
+	c := a.opts.Config.Workflow
+	types := nodes.All(nodes.Options{AllowPrivate: c.HTTP.AllowPrivate})
+	store := a.db.Workflows()
+	a.feed = workflow.NewFeed(out, a.log)
+	a.journal = journal.New(journal.Options{
+		Store: store, Feed: a.feed, Types: types, Logger: a.log,
+		Parallel: c.Parallel, ParallelPerTenant: c.ParallelPerTenant, RunsPerTenant: c.RunsPerTenant,
+		MaxDuration: c.MaxDuration, MaxResult: int(c.MaxResult),
+		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
+	})
+	a.workflows = workflow.NewService(workflow.ServiceOptions{
+		Store: store, Engine: a.journal, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
+	})
+	if a.peers != nil {
+		a.peers.Handle(journal.Method, a.journal.Serve)
+	}
+}

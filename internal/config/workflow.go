@@ -1,0 +1,39 @@
+package config
+
+import "time"
+
+// Workflow is how runs are executed.
+type Workflow struct {
+	Parallel          int           `mapstructure:"parallel" yaml:"parallel"`
+	ParallelPerTenant int           `mapstructure:"parallelPerTenant" yaml:"parallelPerTenant"`
+	RunsPerTenant     int           `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
+	MaxDuration       time.Duration `mapstructure:"maxDuration" yaml:"maxDuration"`
+	MaxResult         Size          `mapstructure:"maxResult" yaml:"maxResult"`
+	HTTP              WorkflowHTTP  `mapstructure:"http" yaml:"http"`
+}
+
+// WorkflowHTTP is what http nodes may do.
+type WorkflowHTTP struct {
+	AllowPrivate bool `mapstructure:"allowPrivate" yaml:"allowPrivate"`
+}
+
+func defaultWorkflow() Workflow {
+	return Workflow{Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20}
+}
+
+// check reports what is wrong with the section.
+func (w Workflow) check(add func(key, format string, args ...any)) {
+	if w.MaxDuration < 0 {
+		add("workflow.maxDuration", "%v is negative: 0s is no limit", w.MaxDuration)
+	}
+	for key, n := range map[string]int64{
+		"workflow.parallel": int64(w.Parallel), "workflow.parallelPerTenant": int64(w.ParallelPerTenant), "workflow.maxResult": int64(w.MaxResult),
+	} {
+		if n <= 0 {
+			add(key, "%d is not a positive number", n)
+		}
+	}
+	if w.RunsPerTenant < 0 {
+		add("workflow.runsPerTenant", "%d is negative: 0 is no limit", w.RunsPerTenant)
+	}
+}

@@ -1,0 +1,105 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
+)
+
+// startChildren starts the runs that nodes wait for. The mutex is held.
+func (x *execution) startChildren() {
+	for _, c := range x.m.Children() {
+		if !x.children[c.RunID] {
+			x.children[c.RunID] = true
+			x.eng.working.Go(func() { x.startChild(c) })
+		}
+	}
+}
+
+// startChild starts a run, or takes how it ended if that was before.
+func (x *execution) startChild(c interpreter.Child) {
+	ctx, cancel := context.WithTimeout(x.ctx, limit)
+	defer cancel()
+	child, input, err := workflow.NewChild(ctx, x.eng.opts.Store, x.run, c, x.eng.now())
+	if x.ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		err = x.eng.Execute(ctx, child, input)
+	}
+	if err != nil {
+		x.childEnded(c.RunID, interpreter.Ending{Status: events.RunFailed, Error: err.Error()})
+		return
+	}
+	if err := x.lookAtChild(ctx, c.RunID); err != nil {
+		x.log.Warn("the run of a node could not be read yet", "child", c.RunID, "error", err)
+	}
+}
+
+// lookAtChild takes how a run ended, if it has.
+func (x *execution) lookAtChild(ctx context.Context, runID string) error {
+	run, err := x.eng.opts.Store.Run(ctx, runID)
+	if err != nil || !run.Status.Terminal() {
+		return err
+	}
+	log, err := x.eng.opts.Store.Log(ctx, runID, 0)
+	if err != nil {
+		return err
+	}
+	m := interpreter.New(run.Plan, interpreter.Options{})
+	m.Replay(log)
+	if end := m.Ended(); end != nil {
+		x.childEnded(runID, *end)
+	}
+	return nil
+}
+
+func (x *execution) childEnded(runID string, end interpreter.Ending) {
+	x.take(interpreter.Order{Do: interpreter.ChildEnded, Child: runID, Ending: &end}) // it has told what went wrong
+}
+
+// lookAtChildren takes how the runs of nodes ended, if nobody has told.
+func (x *execution) lookAtChildren(ctx context.Context) error {
+	x.mu.Lock()
+	children := x.m.Children()
+	x.mu.Unlock()
+	for _, c := range children {
+		if err := x.lookAtChild(ctx, c.RunID); err != nil {
+			return fmt.Errorf("reading the run of a node: %w", err)
+		}
+	}
+	return nil
+}
+
+// tellParent tells the run that waits for this one how it ended. If it does not
+// hear of it, it looks.
+func (x *execution) tellParent() {
+	if x.run.Parent == "" {
+		return
+	}
+	end := *x.m.Ended()
+	end.InputID = ""
+	x.inBackground(x.run.Parent, interpreter.Order{Do: interpreter.ChildEnded, Child: x.run.ID, Ending: &end})
+}
+
+// endChildren cancels the runs that nobody waits for any more.
+func (x *execution) endChildren() {
+	for _, c := range x.m.Children() {
+		x.inBackground(c.RunID, interpreter.Order{Do: interpreter.Cancel, ID: c.RunID})
+	}
+}
+
+// inBackground delivers an order to another run.
+func (x *execution) inBackground(runID string, o interpreter.Order) {
+	x.eng.working.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		err := x.eng.Deliver(ctx, workflow.Run{ID: runID}, o)
+		if _, meant := events.Public(err); err != nil && !meant {
+			x.log.Warn("another run was not told", "other", runID, "error", err)
+		}
+	})
+}
