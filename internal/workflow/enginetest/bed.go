@@ -35,6 +35,7 @@ type bed struct {
 	life    *life
 	subject Subject
 	service *workflow.Service
+	deaths  int
 	// repeated are the nodes that engines said they began again.
 	repeated uint64
 }
@@ -81,6 +82,7 @@ func (b *bed) open(t *testing.T, l *life) {
 func (b *bed) kill() {
 	b.life.end()
 	b.subject.Kill()
+	b.deaths++
 	b.count()
 }
 
@@ -194,24 +196,30 @@ func (b *bed) began(t *testing.T, n int) {
 }
 
 // heardAll checks that clients have heard what the log says, no more and no
-// less. What was stored last may still be on its way to them.
+// less. What was stored last may still be on its way to them, and what was
+// stored when an engine died never comes: the one after it says so in Prev, and
+// clients find it in the log.
 func (b *bed) heardAll(t *testing.T, st workflow.State) {
 	t.Helper()
 	b.sound(t, st)
 	h, err := b.service.History(t.Context(), st.Run, 0)
 	check(t, err)
-	eventually.Within(eventually.Patience, time.Millisecond, func() bool { return len(b.audience.of(st.Run.ID)) >= len(h.Updates) })
+	if b.deaths == 0 {
+		eventually.Within(eventually.Patience, time.Millisecond, func() bool { return len(b.audience.of(st.Run.ID)) >= len(h.Updates) })
+	}
 	got := b.audience.of(st.Run.ID)
-	for i, u := range h.Updates {
+	for _, u := range h.Updates {
 		raw, _ := json.Marshal(u.Payload)
-		want := heard{u.Position(), u.Payload.EventName(), string(raw)}
-		if i >= len(got) || got[i] != want {
-			t.Errorf("update %d of run %s:\n got %+v\nwant %+v", i, st.Run.ID, got[min(i, len(got)):min(i+1, len(got))], want)
+		switch want := (heard{u.Position(), u.Payload.EventName(), string(raw)}); {
+		case len(got) > 0 && got[0] == want:
+			got = got[1:]
+		case b.deaths == 0 || len(got) > 0 && got[0].pos.Offset <= u.Offset:
+			t.Errorf("run %s:\nheard  %+v\nstored %+v", st.Run.ID, got[:min(1, len(got))], want)
 			return
 		}
 	}
-	if len(got) > len(h.Updates) {
-		t.Errorf("%d updates too many: %+v", len(got)-len(h.Updates), got[len(h.Updates):])
+	if len(got) > 0 {
+		t.Errorf("%d updates too many: %+v", len(got), got)
 	}
 }
 

@@ -42,7 +42,7 @@ type Subject struct {
 
 // Options say how to get what is tested.
 type Options struct {
-	// Store returns a store for the test, in which there may be other runs.
+	// Store returns a store for the test, in which there may be other runs that are over.
 	Store func(t *testing.T) workflow.Store
 	// Open opens an engine on a store. It goes on with the runs of those that
 	// were killed before.
