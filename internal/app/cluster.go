@@ -17,6 +17,7 @@ import (
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/redis"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/journal"
 )
 
 // noteRevoked tells of a revocation. It is in the database: who has the note

@@ -20,7 +20,7 @@ func openStore(ctx context.Context, c config.Config) (*store.DB, error) {
 		return nil, err
 	}
 	if c.Store.Driver == config.SQLite {
-		return sqlite.Open(ctx, filepath.Join(c.Server.Data, databaseFile))
+		return sqlite.Open(ctx, filepath.Join(c.Server.Data, databaseFile), sqlite.WithSynchronous(sqlite.Synchronous(c.Store.Synchronous)))
 	}
 	db, err := postgres.Open(ctx, postgres.Options{
 		URL: string(c.Store.URL), MaxConns: c.Store.MaxConns, MaxIdle: c.Store.MaxIdle, MaxLifetime: c.Store.MaxLifetime,

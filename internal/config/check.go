@@ -95,11 +95,12 @@ func (c Config) Check() (problems []string) {
 		value   string
 		allowed []string
 	}{
-		"store.driver":  {c.Store.Driver, []string{SQLite, Postgres}},
-		"contract.mode": {c.Contract.Mode, []string{"off", "report", "enforce"}},
-		"log.level":     {c.Log.Level, []string{"debug", "info", "warn", "error"}},
-		"log.format":    {c.Log.Format, []string{"text", "json"}},
-		"redis.adapter": {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
+		"store.driver":      {c.Store.Driver, []string{SQLite, Postgres}},
+		"store.synchronous": {c.Store.Synchronous, []string{"normal", "full"}},
+		"contract.mode":     {c.Contract.Mode, []string{"off", "report", "enforce"}},
+		"log.level":         {c.Log.Level, []string{"debug", "info", "warn", "error"}},
+		"log.format":        {c.Log.Format, []string{"text", "json"}},
+		"redis.adapter":     {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))

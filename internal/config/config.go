@@ -132,7 +132,7 @@ func Default() Config {
 		},
 		Health: Health{Canary: Canary{Limit: 10 * time.Second}},
 		Store: Store{
-			Driver: SQLite, MaxConns: 16, MaxIdle: 4, MaxLifetime: time.Hour, ConnectTimeout: 5 * time.Second, Timeout: 10 * time.Second,
+			Driver: SQLite, MaxConns: 16, MaxIdle: 4, MaxLifetime: time.Hour, ConnectTimeout: 5 * time.Second, Timeout: 10 * time.Second, Synchronous: "normal",
 		},
 		Instance: Instance{Heartbeat: 2 * time.Second, Expiry: 10 * time.Second},
 		Socket: Socket{

@@ -131,7 +131,7 @@ func TestCheck(t *testing.T) {
 	c.Auth.Issuers = []Issuer{{Name: "i", Audience: "a", Secret: "short", NextSecret: "brief"}, {}, {Name: "x"}}
 	c.Server.TrustedProxies = []string{"10.0.0.0/8", "::1", "proxy"}
 	c.Auth.Failures.Limit = 0
-	c.Store.Driver, c.Store.MaxConns, c.Store.MaxIdle, c.Store.Timeout = "oracle", 1, 4, 0
+	c.Store.Driver, c.Store.MaxConns, c.Store.MaxIdle, c.Store.Timeout, c.Store.Synchronous = "oracle", 1, 4, 0, "off"
 	c.Instance.Heartbeat = 4 * time.Second
 	c.Server.DrainDelay, c.Health.Canary.Limit = 5*time.Second, -1
 	c.Redis.Adapter, c.Redis.Timeout, c.Redis.Stream.Count = "pigeon", 0, 0
@@ -142,7 +142,7 @@ func TestCheck(t *testing.T) {
 		"auth.issuers[0].secret: has 5 bytes", "auth.issuers[0].nextSecret: has 5 bytes", "auth.failures.limit: 0 is not",
 		`server.trustedProxies: "proxy" is not an address`, "auth.issuers[1].name: is missing", "auth.issuers[2].audience: is missing",
 		`store.driver: "oracle" is not one of sqlite, postgres`, "store.maxConns: 1 is too few", "store.maxIdle: 4 is not between 1 and store.maxConns",
-		"store.timeout: 0s", "server.shutdownTimeout: 15s is less than twice", "health.canary.limit: -1ns is negative", "instance.expiry: 10s is less than three times",
+		"store.timeout: 0s", `store.synchronous: "off" is not one of normal, full`, "server.shutdownTimeout: 15s is less than twice", "health.canary.limit: -1ns is negative", "instance.expiry: 10s is less than three times",
 		`redis.adapter: "pigeon" is not one of none, classic, sharded, streams`, "redis.timeout: 0s", "redis.stream.count: 0 is not", "redis.addrs: is empty",
 	} {
 		if !strings.Contains(got, want) {

@@ -21,6 +21,7 @@ type Store struct {
 	MaxLifetime    time.Duration `mapstructure:"maxLifetime" yaml:"maxLifetime"`
 	ConnectTimeout time.Duration `mapstructure:"connectTimeout" yaml:"connectTimeout"`
 	Timeout        time.Duration `mapstructure:"timeout" yaml:"timeout"`
+	Synchronous    string        `mapstructure:"synchronous" yaml:"synchronous"`
 }
 
 // Instance is how the servers that share a database know of each other.

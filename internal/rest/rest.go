@@ -219,6 +219,7 @@ var statuses = map[events.Code]int{
 	events.CodeTooLarge:         http.StatusRequestEntityTooLarge,
 	events.CodeTimeout:          http.StatusGatewayTimeout,
 	events.CodeTooManyFailures:  http.StatusTooManyRequests,
+	events.CodeTooManyRuns:      http.StatusTooManyRequests,
 	events.CodeAuthUnavailable:  http.StatusServiceUnavailable,
 }
 

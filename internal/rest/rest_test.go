@@ -56,7 +56,7 @@ func TestWorkflowsOverREST(t *testing.T) {
 	for end := time.Now().Add(10 * time.Second); run.Status != "COMPLETED" && time.Now().Before(end); {
 		s.Do(member, "GET", base+"/instances/"+started.InstanceID, nil, &run)
 	}
-	if run.Status != "COMPLETED" || run.ContextData.M != 2 || run.WorkflowTitle != "U" || len(run.Logs) != 6 || run.IsTest {
+	if run.Status != "COMPLETED" || run.ContextData.M != 2 || run.WorkflowTitle != "U" || len(run.Logs) != 4 || run.IsTest {
 		t.Errorf("run: %+v", run)
 	}
 	var test struct {

@@ -18,12 +18,12 @@ import (
 
 // Write implements [workflow.Store].
 func (s Workflows) Write(ctx context.Context, writes []workflow.Write) ([]error, error) {
-	var b batch
-	err := s.db.tx(ctx, func(tx transaction) (err error) {
-		b, err = newBatch(tx, writes)
-		if err != nil {
-			return err
-		}
+	b, err := newBatch(s.db, writes)
+	if err != nil || len(b.pending) == 0 {
+		return b.refused, err
+	}
+	err = s.db.tx(ctx, func(tx transaction) error {
+		b.tx = tx
 		return b.write()
 	})
 	if err != nil {
@@ -48,12 +48,12 @@ type batch struct {
 // A pendingWrite is one that nothing speaks against so far.
 type pendingWrite struct {
 	workflow.Write
-	index int // in the batch as it was given
-	done  bool
+	index   int  // in the batch as it was given
+	created bool // so that only its entries remain
 }
 
-func newBatch(tx transaction, writes []workflow.Write) (batch, error) {
-	b := batch{tx: tx, refused: make([]error, len(writes)), definitions: make(map[string]*graph.Plan)}
+func newBatch(db *DB, writes []workflow.Write) (batch, error) {
+	b := batch{refused: make([]error, len(writes)), definitions: make(map[string]*graph.Plan)}
 	for i, w := range writes {
 		if w.Create != nil {
 			w.RunID, w.Owner = w.Create.ID, w.Create.Owner
@@ -62,7 +62,7 @@ func newBatch(tx transaction, writes []workflow.Write) (batch, error) {
 			continue
 		}
 		b.pending = append(b.pending, &pendingWrite{Write: w, index: i})
-		if w.Create != nil && tx.db.plans.find(w.Create.Plan.Hash()) == nil {
+		if w.Create != nil && db.plans.find(w.Create.Plan.Hash()) == nil {
 			b.definitions[w.Create.Plan.Hash()] = w.Create.Plan
 		}
 	}
@@ -75,8 +75,8 @@ func newBatch(tx transaction, writes []workflow.Write) (batch, error) {
 	return b, nil
 }
 
-// storableWrite refuses what one write would keep the others from being stored
-// with.
+// storableWrite refuses texts with which a write would keep the others from
+// being stored.
 func storableWrite(w workflow.Write) error {
 	args := []any{w.RunID, w.Owner}
 	if w.Create != nil {
@@ -98,13 +98,13 @@ func (b *batch) write() error {
 	return b.insertLog()
 }
 
-// refuse takes a write out.
-func (b *batch) refuse(w *pendingWrite, err error) {
+// settle takes a write out, because it was done before, or cannot be.
+func (b *batch) settle(w *pendingWrite, err error) {
 	b.refused[w.index] = err
 	b.pending = slices.DeleteFunc(b.pending, func(p *pendingWrite) bool { return p == w })
 }
 
-// those returns the writes of a kind, to be changed meanwhile.
+// those returns the writes of a kind; they may be settled meanwhile.
 func (b *batch) those(are func(*pendingWrite) bool) (some []*pendingWrite) {
 	for _, w := range b.pending {
 		if are(w) {
@@ -128,8 +128,7 @@ func (b *batch) define() error {
 	return nil
 }
 
-// create stores new runs. What remains to be done of those that are Repeated
-// and exist is that of others.
+// create stores new runs. Those that exist and are Repeated are added to.
 func (b *batch) create() error {
 	for part := range slices.Chunk(b.those(func(w *pendingWrite) bool { return w.Create != nil }), insertRows) {
 		var args []any
@@ -144,9 +143,9 @@ func (b *batch) create() error {
 		slices.Sort(created)
 		for _, w := range part {
 			if _, isNew := slices.BinarySearch(created, w.RunID); isNew {
-				w.done = true
+				w.created = true
 			} else if !w.Repeated {
-				b.refuse(w, fmt.Errorf("run %s: %w", w.RunID, workflow.ErrExists))
+				b.settle(w, exists(w.Write))
 			}
 		}
 	}
@@ -165,9 +164,11 @@ func runArgs(w workflow.Write) []any {
 	}
 }
 
-// statusAfter is what becomes of a run that has begun.
+// statusAfter is what becomes of a run that has begun. JSON can write U+0000 in
+// a form that every database takes; the error has to do without it.
 func statusAfter(entries []interpreter.Entry) workflow.End {
 	if end := workflow.EndIn(entries); end != nil {
+		end.Error = strings.ReplaceAll(end.Error, "\x00", "\uFFFD")
 		return *end
 	}
 	return workflow.End{Status: events.RunRunning}
@@ -178,18 +179,21 @@ func scanID(row scanner) (id string, err error) { return id, row.Scan(&id) }
 
 // repeat leaves out what the logs of runs have.
 func (b *batch) repeat() error {
-	for _, w := range b.those(func(w *pendingWrite) bool { return w.Repeated && !w.done }) {
+	for _, w := range b.those(func(w *pendingWrite) bool { return w.Repeated && !w.created }) {
 		var owner string
 		// Nobody adds to the log meanwhile.
 		err := b.tx.row(`UPDATE runs SET owner = owner WHERE id = ? RETURNING owner`, w.RunID).Scan(&owner)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			b.refuse(w, fmt.Errorf("run %s: %w", w.RunID, workflow.ErrNotFound))
+			b.settle(w, fmt.Errorf("run %s: %w", w.RunID, workflow.ErrNotFound))
 			continue
 		case err != nil:
 			return err
+		case owner != w.Owner && w.Create != nil:
+			b.settle(w, exists(w.Write))
+			continue
 		case owner != w.Owner:
-			b.refuse(w, lost(w.Write, owner))
+			b.settle(w, lost(w.Write, owner))
 			continue
 		}
 		var last int64
@@ -202,9 +206,9 @@ func (b *batch) repeat() error {
 		fresh := slices.IndexFunc(w.Entries, func(e interpreter.Entry) bool { return e.Seq > uint64(last) })
 		switch {
 		case fresh < 0:
-			b.refuse(w, nil) // it is done
+			b.settle(w, nil)
 		case w.Entries[fresh].Seq != uint64(last)+1:
-			b.refuse(w, fmt.Errorf("run %s has %d entries, and the next is %d: %w", w.RunID, last, w.Entries[fresh].Seq, workflow.ErrGap))
+			b.settle(w, fmt.Errorf("run %s has %d entries, and the next is %d: %w", w.RunID, last, w.Entries[fresh].Seq, workflow.ErrGap))
 		default:
 			w.Entries = w.Entries[fresh:]
 		}
@@ -215,7 +219,7 @@ func (b *batch) repeat() error {
 // append says in the rows of runs what becomes of them, which fences off other
 // owners until the end of the transaction.
 func (b *batch) append() error {
-	for part := range slices.Chunk(b.those(func(w *pendingWrite) bool { return !w.done }), insertRows) {
+	for part := range slices.Chunk(b.those(func(w *pendingWrite) bool { return !w.created }), insertRows) {
 		var args []any
 		for _, w := range part {
 			end := statusAfter(w.Entries)
@@ -236,7 +240,7 @@ func (b *batch) append() error {
 			if err != nil {
 				return err
 			}
-			b.refuse(w, reason)
+			b.settle(w, reason)
 		}
 	}
 	return nil
@@ -252,33 +256,52 @@ func (b *batch) notWritable(w workflow.Write) (reason, err error) {
 	return lost(w, owner), err
 }
 
+func exists(w workflow.Write) error { return fmt.Errorf("run %s: %w", w.RunID, workflow.ErrExists) }
+
 func lost(w workflow.Write, owner string) error {
 	return fmt.Errorf("run %s goes on in instance %q, not in %q: %w", w.RunID, owner, w.Owner, workflow.ErrLost)
 }
 
+const (
+	logColumns = 8
+	// insertBytes is about how much data one statement inserts.
+	insertBytes = 4 << 20
+)
+
+// logRows is the statement that stores n entries.
+func logRows(n int) string {
+	return `INSERT INTO run_log (run_id, seq, type, node, iteration, data, at, request) VALUES ` + rows(`(?, ?, ?, ?, ?, ?, ?, ?)`, n)
+}
+
 // insertLog stores the entries.
 func (b *batch) insertLog() error {
-	const columns = 8
-	args := make([]any, 0, columns*insertRows)
-	flush := func() error {
-		if len(args) == 0 {
-			return nil
-		}
-		_, err := b.tx.exec(`INSERT INTO run_log (run_id, seq, type, node, iteration, data, at, request) VALUES `+rows(`(?, ?, ?, ?, ?, ?, ?, ?)`, len(args)/columns), args...)
-		args = args[:0]
-		return err
-	}
+	args, size := make([]any, 0, logColumns*insertRows), 0
 	for _, w := range b.pending {
 		for _, e := range w.Entries {
 			args = append(args, w.RunID, int64(e.Seq), string(e.Type), e.Node, e.Iteration, string(e.Data), micros(e.At), e.Request)
-			if len(args) == cap(args) {
-				if err := flush(); err != nil {
-					return err
-				}
+			if size += len(e.Data); len(args) < cap(args) && size < insertBytes {
+				continue
 			}
+			if err := b.insertRows(args); err != nil {
+				return err
+			}
+			args, size = args[:0], 0
 		}
 	}
-	return flush()
+	return b.insertRows(args)
+}
+
+func (b *batch) insertRows(args []any) error {
+	var err error
+	switch n := len(args) / logColumns; n {
+	case 0:
+	case insertRows:
+		_, err = b.tx.tx.StmtContext(b.tx.ctx, b.tx.db.fullLog).ExecContext(b.tx.ctx, args...) // they are storable
+		err = failure(err)
+	default:
+		_, err = b.tx.exec(logRows(n), args...)
+	}
+	return err
 }
 
 // rows are the placeholders of n rows.

@@ -24,7 +24,8 @@ var ErrExists = errors.New("the run exists")
 type Write struct {
 	// Create, when set, is a run that does not exist yet: it is stored with its
 	// first entries, and with the status that they say. One that exists is
-	// refused with [ErrExists], or added to if this is Repeated.
+	// refused with [ErrExists], or added to if it is of this owner and this is
+	// Repeated.
 	Create *Run
 	// RunID and Owner must be those of the run.
 	RunID, Owner string

@@ -30,8 +30,14 @@ func (u Update) Position() cluster.Position {
 	return cluster.Position{Offset: u.Offset, Prev: u.Prev}
 }
 
-// Size is about how many bytes clients get for the update, without Context.
-func (u Update) Size() int { return len(u.Entry.Data) + updateFrame }
+// Size is about how many bytes clients get for the update.
+func (u Update) Size() int {
+	size := len(u.Entry.Data) + updateFrame
+	if u.Context != nil && u.Status != "" {
+		size += u.Context.Size() // the end of a run has all variables
+	}
+	return size
+}
 
 // updateFrame is about what surrounds the data of an entry in an event.
 const updateFrame = 256

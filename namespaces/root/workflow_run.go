@@ -59,7 +59,7 @@ func (w workflowRun) join(ctx context.Context, s namespaces.Session, in runJoin)
 			if u.Offset > until {
 				break
 			}
-			if err := out.Emit(events.Numbered{Payload: u.Payload, Offset: u.Offset}, u.Size()+len(u.Context)); err != nil {
+			if err := out.Emit(events.Numbered{Payload: u.Payload, Offset: u.Offset}, u.Size()); err != nil {
 				return 0, err
 			}
 		}

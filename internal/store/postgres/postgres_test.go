@@ -14,7 +14,7 @@ import (
 	"github.com/roomcast/roomcast/internal/store/storetest"
 )
 
-func open(t *testing.T, url string) *store.DB {
+func open(t testing.TB, url string) *store.DB {
 	t.Helper()
 	db, err := postgres.Open(t.Context(), postgres.Options{URL: url})
 	if err != nil {
@@ -138,3 +138,5 @@ func TestBadURLs(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkWrite(b *testing.B) { storetest.BenchmarkWrite(b, open(b, postgrestest.URL(b))) }

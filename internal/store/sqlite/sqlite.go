@@ -1,9 +1,8 @@
 // Package sqlite opens the embedded database: one file, no server.
 //
 // One connection writes and a few read, which is what SQLite does best. The
-// journal is a write-ahead log that is synchronised at checkpoints: what was
-// committed survives the end of the process however it comes, but the last
-// commits may be lost if the machine loses power.
+// journal is a write-ahead log: what was committed survives the end of the
+// process however it comes. [Synchronous] says what survives a loss of power.
 package sqlite
 
 import (
@@ -29,13 +28,37 @@ var dialect = store.Dialect{
 	Now:        `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
 }
 
+// Synchronous says when what was written is waited for to be on the disk.
+type Synchronous string
+
+// What Synchronous may be.
+const (
+	Normal Synchronous = "normal" // at checkpoints: a loss of power may cost the last commits, and harms nothing else
+	Full   Synchronous = "full"   // at every commit, which takes as long as the disk needs
+)
+
+// An Option changes how a database is opened.
+type Option func(*options)
+
+type options struct{ synchronous Synchronous }
+
+// WithSynchronous sets what survives a loss of power. Default [Normal].
+func WithSynchronous(s Synchronous) Option { return func(o *options) { o.synchronous = s } }
+
 // Open opens the database in a file, which is made with its folder if it does
 // not exist.
-func Open(ctx context.Context, path string) (*store.DB, error) {
+func Open(ctx context.Context, path string, opts ...Option) (*store.DB, error) {
+	o := options{synchronous: Normal}
+	for _, set := range opts {
+		set(&o)
+	}
+	if o.synchronous != Normal && o.synchronous != Full {
+		return nil, fmt.Errorf("opening %s: synchronous %q is not one of %s, %s", path, o.synchronous, Normal, Full)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	write, err := open(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
+	write, err := open(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous("+string(o.synchronous)+")")
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, path string) *store.DB {
+func open(t testing.TB, path string) *store.DB {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), path)
 	if err != nil {
@@ -47,8 +47,28 @@ func TestUpgrade(t *testing.T) {
 	storetest.Upgraded(t, open(t, path))
 }
 
+func TestSynchronous(t *testing.T) {
+	for _, how := range []sqlite.Synchronous{sqlite.Normal, sqlite.Full} {
+		db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "r.db"), sqlite.WithSynchronous(how))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := db.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "r.db"), sqlite.WithSynchronous("off")); err == nil {
+		t.Error("a database was opened that loses what it is given")
+	}
+}
+
 func TestUnusablePath(t *testing.T) {
 	if _, err := sqlite.Open(t.Context(), "/dev/null/roomcast.db"); err == nil {
 		t.Error("a database was opened below a file")
 	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	storetest.BenchmarkWrite(b, open(b, filepath.Join(b.TempDir(), "r.db")))
 }

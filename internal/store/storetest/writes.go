@@ -104,6 +104,10 @@ func writes(t *testing.T, s store.Workflows) {
 	refused, err = s.Write(ctx, nil)
 	check(t, err)
 	same(t, len(refused), 0)
+	// An error that is no text for a database does not keep a run from ending.
+	check(t, write(t, s, addition(begun, entry(2, interpreter.RunEnded, `{"status":"FAILED","error":"a\u0000b"}`))))
+	got, _ = read(t, s, begun.ID)
+	same(t, got.Error, "a\uFFFDb")
 	large(t, s, tenant)
 }
 
@@ -163,6 +167,9 @@ func repeated(t *testing.T, s store.Workflows) {
 	again(last, nil, events.RunCompleted, 4) // was done, though the run is over
 	again(addition(r, entry(5, interpreter.SystemSet, "")), workflow.ErrNotFound, events.RunCompleted, 4)
 
+	foreign := other
+	foreign.Owner = "one"
+	again(creation(foreign, two), workflow.ErrExists, events.RunCompleted, 4)
 	stolen := addition(other, entry(1, interpreter.InputSet, `{}`))
 	stolen.Owner = "one"
 	again(stolen, workflow.ErrLost, events.RunCompleted, 4)

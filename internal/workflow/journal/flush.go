@@ -78,6 +78,7 @@ func (f *flusher) flush(batch []*write) {
 		batch[0].done <- err
 	default:
 		for _, w := range batch {
+			w.Repeated = w.Create == nil // nobody knows whether the transaction was committed
 			f.flush([]*write{w})
 		}
 	}

@@ -37,19 +37,20 @@ var (
 
 // fixture is a service on a database of its own.
 type fixture struct {
-	t    *testing.T
-	svc  *workflow.Service
-	eng  *journal.Engine
-	db   *store.DB
-	path string
-	log  *bytes.Buffer
+	t     testing.TB
+	svc   *workflow.Service
+	eng   *journal.Engine
+	db    *store.DB
+	path  string
+	quiet bool
+	log   *bytes.Buffer
 
 	mu        sync.Mutex
 	published []string // events of all runs as name and payload
 	changed   *sync.Cond
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "w.db"), log: &bytes.Buffer{}}
 	f.changed = sync.NewCond(&f.mu)
 	f.open()
@@ -86,6 +87,9 @@ func (f *fixture) close() {
 
 // Publish implements workflow.Publisher.
 func (f *fixture) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
+	if f.quiet {
+		return nil
+	}
 	raw, err := json.Marshal(p)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -119,7 +123,7 @@ func (f *fixture) await(text string) string {
 	}
 }
 
-func def(t *testing.T, raw string) graph.Definition {
+func def(t testing.TB, raw string) graph.Definition {
 	t.Helper()
 	var d graph.Definition
 	if err := json.Unmarshal([]byte(raw), &d); err != nil {
@@ -129,7 +133,7 @@ func def(t *testing.T, raw string) graph.Definition {
 }
 
 // linear makes a definition of nodes in a row, given as JSON.
-func linear(t *testing.T, list ...string) graph.Definition {
+func linear(t testing.TB, list ...string) graph.Definition {
 	t.Helper()
 	var edges []string
 	for i := 1; i < len(list); i++ {
