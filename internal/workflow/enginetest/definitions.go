@@ -40,10 +40,12 @@ var allDefinitions = []definition{
 	{"a line", "s:start\n" + transform("a", "input.n + 1", "") + out("e", "v=a") + "s->a\na->e", events.RunCompleted, `{"v":3}`},
 	{"no end node", "s:start\n" + transform("a", "1", "") + "s->a", events.RunCompleted, ""},
 	{"an end that says it failed", "s:start\ne:end{\"status\":\"failed\"}\ns->e", events.RunFailed, "ended at e"},
-	{"templates keep their type", `s:start
+	{
+		"templates keep their type", `s:start
 		a:effect{"value":{"n":"{{input.n}}","list":"{{input.list}}","flag":"{{ctx.input.flag}}","nil":"{{input.nothing}}","mixed":"{{input.n}}+{{input.flag}}","deep":[["{{input.n / 4}}"]]},"outputVariable":"a"}
 		` + out("e", "v=a.value") + "s->a\na->e", events.RunCompleted,
-		`{"v":{"deep":[[0.5]],"flag":true,"list":["x","y","z"],"mixed":"2+true","n":2,"nil":null}}`},
+		`{"v":{"deep":[[0.5]],"flag":true,"list":["x","y","z"],"mixed":"2+true","n":2,"nil":null}}`,
+	},
 	{"an effect and its variable", "s:start\na:effect{\"value\":7,\"outputVariable\":\"a\"}\n" + out("e", "v=a.value n=a.attempts") + "s->a\na->e", events.RunCompleted, `{"n":1,"v":7}`},
 	{"a condition", `s:start
 		c:condition{"branches":[{"id":"big","condition":"input.n > 5"},{"id":"small","condition":"{{input.n > 1}}"}]}

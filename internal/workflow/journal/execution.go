@@ -116,10 +116,10 @@ func (x *execution) compute() (effects []interpreter.Work) {
 	began := time.Now()
 	work := append(x.rest, x.m.Next(x.eng.now())...)
 	x.rest = nil
-	if len(work) == 0 || !x.eng.slots.acquire(x.ctx, x.run.Tenant) {
+	if len(work) == 0 || !x.eng.computing.acquire(x.ctx, x.run.Tenant) {
 		return nil // nothing to do, or interrupted
 	}
-	defer x.eng.slots.release(x.run.Tenant)
+	defer x.eng.computing.release(x.run.Tenant)
 	for len(work) > 0 {
 		w := work[0]
 		work = work[1:]
