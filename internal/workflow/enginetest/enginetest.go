@@ -56,7 +56,7 @@ type Options struct {
 }
 
 const (
-	maxDuration = time.Minute
+	maxDuration = 20 * time.Second
 	maxResult   = 64 << 10
 )
 

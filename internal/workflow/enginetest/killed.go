@@ -161,6 +161,9 @@ func killedWaiting(t *testing.T, o Options) {
 	for _, w := range all {
 		if st := b.over(t, w.run); st.Run.Status != events.RunCompleted || output(st) != w.want {
 			t.Errorf("got %s %s %s, want %s\n%s", st.Run.Status, output(st), st.Run.Error, w.want, traceOf(st.Log))
+			if made, _ := b.store.ChildRuns(t.Context(), w.run.ID); len(made) > 0 {
+				t.Errorf("its child is %s:\n%s", made[0].Status, b.trace(t, made[0].ID))
+			}
 		}
 	}
 	b.shut(t)
