@@ -25,6 +25,7 @@ import (
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
 )
 
 // Options configure an [API].
@@ -246,7 +247,14 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, er
 		defer discard(rc, r)
 		w.Header().Set("Connection", "close")
 	}
-	send(w, status, map[string]any{"error": e})
+	send(w, status, map[string]any{"error": problem{e, graph.AllProblems(err)}})
+}
+
+// problem is an error as it is sent. Problems are all that is wrong with a
+// definition; the error is about the first.
+type problem struct {
+	*events.Error
+	Problems graph.Problems `json:"problems,omitempty"`
 }
 
 // What is read of a body that is too large after it was refused.

@@ -83,6 +83,22 @@ func TestWorkflowsOverREST(t *testing.T) {
 	}
 }
 
+// All that is wrong with a definition is told at once.
+func TestProblemsOfADefinition(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	var refused struct {
+		Error struct {
+			Field    string
+			Problems []struct{ NodeID, Field, Message string }
+		}
+	}
+	body := `{"title":"T","nodes":[{"id":"x","type":"warp"},{"id":"h","type":"http","data":{}}],"edges":[{"source":"x","target":"y"}]}`
+	s.Do(s.Token("ada", "default", auth.Admin), "POST", base, body, &refused)
+	if e := refused.Error; e.Field != "nodes[0].type" || len(e.Problems) != 4 || e.Problems[1].NodeID != "h" || e.Problems[1].Field != "nodes[1].data.url" {
+		t.Errorf("%+v", refused)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Server.MaxBody = 2000 }})
 	admin, member, foreign := s.Token("ada", "default", auth.Admin), s.Token("bob", "default", auth.Member), s.Token("eve", "other", auth.Admin)
