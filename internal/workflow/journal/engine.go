@@ -182,19 +182,7 @@ func (e *Engine) Start(ctx context.Context, r workflow.Run) error {
 	if r.Status.Terminal() || r.Owner != e.opts.Owner() {
 		return nil // it was started where it was made, or whoever takes it over goes on with it
 	}
-	x, err := e.begin(r)
-	if x == nil {
-		return err
-	}
-	defer x.mu.Unlock()
-	if err := x.load(ctx); err != nil {
-		return err
-	}
-	if x.m.Begun() {
-		x.withdraw()
-		return nil
-	}
-	return x.commit()
+	return e.resume(ctx, r) // it may have begun, and go on nowhere: whoever took it over met the attempt to create it
 }
 
 // begin makes a run live and locks it, before its log is read: of two that
