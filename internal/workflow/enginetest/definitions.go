@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/workflow"
 )
 
 // definition is a workflow and how a run of it ends.
@@ -100,7 +101,11 @@ func definitions(t *testing.T, b *bed) {
 // expect runs a definition and compares its end.
 func (b *bed) expect(t *testing.T, d definition) {
 	t.Helper()
-	st := b.over(t, b.start(t, d.def, givenInput()))
+	d.matches(t, b.over(t, b.start(t, d.def, givenInput())))
+}
+
+func (d definition) matches(t *testing.T, st workflow.State) {
+	t.Helper()
 	got := output(st)
 	if d.status == events.RunFailed {
 		got = st.Run.Error

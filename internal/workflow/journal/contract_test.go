@@ -31,6 +31,7 @@ func contract(t *testing.T, db *store.DB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Parallel()
 	t.Cleanup(func() { db.Close() })
 	const parallel = 8
 	enginetest.Test(t, enginetest.Options{
