@@ -24,6 +24,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/datasource"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/identity"
@@ -69,6 +70,7 @@ type App struct {
 
 	lock      *os.File
 	db        *store.DB
+	data      *datasource.Sources
 	instances *instances.Service
 	auth      *auth.Authenticator
 	keys      *identity.Keys
@@ -132,6 +134,9 @@ func (a *App) build(ctx context.Context) error {
 		}
 	}
 	if a.db, err = openStore(ctx, a.opts.Config); err != nil {
+		return err
+	}
+	if a.data, err = newDataSources(a.opts.Config.DataSources, a.log); err != nil {
 		return err
 	}
 	if err := a.newIdentity(ctx); err != nil {
@@ -288,8 +293,11 @@ func (a *App) release() {
 	a.closeData()
 }
 
-// closeData closes the database and lets others have the data folder.
+// closeData closes the databases and lets others have the data folder.
 func (a *App) closeData() {
+	if a.data != nil {
+		a.data.Close()
+	}
 	if a.db != nil {
 		a.db.Close()
 	}

@@ -9,7 +9,10 @@ import (
 // newWorkflows builds what keeps workflows and what carries their runs on.
 func (a *App) newWorkflows(out *publisher) {
 	c := a.opts.Config.Workflow
-	types := nodes.All(nodes.Options{AllowPrivate: c.HTTP.AllowPrivate})
+	types := nodes.All(nodes.Options{
+		AllowPrivate: c.HTTP.AllowPrivate, MaxHTTPBody: int64(c.HTTP.MaxBody), MaxHTTPTimeout: c.HTTP.MaxTimeout,
+		Data: dataSources{a.data}, Assistant: completions{},
+	})
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
 	a.journal = journal.New(journal.Options{

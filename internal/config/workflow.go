@@ -14,11 +14,13 @@ type Workflow struct {
 
 // WorkflowHTTP is what http nodes may do.
 type WorkflowHTTP struct {
-	AllowPrivate bool `mapstructure:"allowPrivate" yaml:"allowPrivate"`
+	AllowPrivate bool          `mapstructure:"allowPrivate" yaml:"allowPrivate"`
+	MaxBody      Size          `mapstructure:"maxBody" yaml:"maxBody"`
+	MaxTimeout   time.Duration `mapstructure:"maxTimeout" yaml:"maxTimeout"`
 }
 
 func defaultWorkflow() Workflow {
-	return Workflow{Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20}
+	return Workflow{Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20, HTTP: WorkflowHTTP{MaxBody: 1 << 20, MaxTimeout: 2 * time.Minute}}
 }
 
 // check reports what is wrong with the section.
@@ -28,6 +30,7 @@ func (w Workflow) check(add func(key, format string, args ...any)) {
 	}
 	for key, n := range map[string]int64{
 		"workflow.parallel": int64(w.Parallel), "workflow.parallelPerTenant": int64(w.ParallelPerTenant), "workflow.maxResult": int64(w.MaxResult),
+		"workflow.http.maxBody": int64(w.HTTP.MaxBody),
 	} {
 		if n <= 0 {
 			add(key, "%d is not a positive number", n)

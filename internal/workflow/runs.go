@@ -33,7 +33,7 @@ func (s *Service) Test(ctx context.Context, id *auth.Identity, tenant string, de
 	case !id.Can(auth.WriteWorkflows, tenant):
 		return Run{}, forbidden(auth.WriteWorkflows)
 	}
-	if err := s.check(def); err != nil {
+	if err := s.Check(tenant, def); err != nil {
 		return Run{}, err
 	}
 	return s.create(ctx, id, Run{Tenant: tenant, Title: "test", Plan: graph.NewPlan(def)}, values, true)

@@ -74,7 +74,7 @@ func (s *Service) Create(ctx context.Context, id *auth.Identity, tenant, title s
 	if title == "" {
 		return Workflow{}, events.FieldErrorf("title", "is missing")
 	}
-	if err := s.check(def); err != nil {
+	if err := s.Check(tenant, def); err != nil {
 		return Workflow{}, err
 	}
 	now := s.opts.Now().UTC()
@@ -87,12 +87,10 @@ func (s *Service) Create(ctx context.Context, id *auth.Identity, tenant, title s
 	return w, s.opts.Store.CreateWorkflow(ctx, w)
 }
 
-// Check returns what is wrong with a definition as [graph.Problems], nil if
+// Check returns what is wrong with a definition of a tenant as [graph.Problems], nil if
 // nothing is.
-func (s *Service) Check(def graph.Definition) error { return s.check(def) }
-
-func (s *Service) check(def graph.Definition) error {
-	if err := def.Check(s.opts.Types); err != nil {
+func (s *Service) Check(tenant string, def graph.Definition) error {
+	if err := def.Check(s.opts.Types, tenant); err != nil {
 		return err
 	}
 	if max := s.opts.MaxDuration.Seconds(); max > 0 && def.Options.TimeoutSeconds > max {
@@ -111,7 +109,7 @@ func (s *Service) Change(ctx context.Context, id *auth.Identity, workflowID, tit
 		w.Title = title
 	}
 	if def != nil {
-		if err := s.check(*def); err != nil {
+		if err := s.Check(w.Tenant, *def); err != nil {
 			return Workflow{}, err
 		}
 		w.Plan = graph.NewPlan(*def)

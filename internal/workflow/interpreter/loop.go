@@ -81,17 +81,29 @@ func (m *Machine) collect(n *node, output json.RawMessage) {
 	}
 }
 
-// skip ends the pass of a loop: nothing of its body begins any more.
+// skip ends the pass of a loop: nothing of its body begins any more, and nobody
+// waits for anything.
 func (m *Machine) skip(n *node) {
 	if n.loop == nil {
 		return
 	}
 	n.loop.skipped = true
 	for _, i := range n.Body {
-		if m.nodes[i].status == waiting {
-			m.nodes[i].status = skipped
+		switch b := &m.nodes[i]; b.status {
+		case waiting, suspended, retrying:
+			b.status = skipped
 		}
 	}
+}
+
+// skipping reports whether the item that a node runs for is given up.
+func (m *Machine) skipping(n *node) bool {
+	for n.Loop >= 0 {
+		if n = &m.nodes[n.Loop]; n.loop == nil || n.loop.skipped {
+			return true
+		}
+	}
+	return false
 }
 
 // quiet reports whether nothing of the body of a loop runs or can begin.

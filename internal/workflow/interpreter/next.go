@@ -52,16 +52,11 @@ func (m *Machine) start(now time.Time) []Work {
 	m.touched = nil
 	var work []Work
 	for _, i := range candidates {
-		if n := &m.nodes[i]; m.enabled(n) && !m.skipping(n) {
+		if n := &m.nodes[i]; m.enabled(n) {
 			work = append(work, m.hand(n, now))
 		}
 	}
 	return work
-}
-
-// skipping reports whether the item that a node would run for is given up.
-func (m *Machine) skipping(n *node) bool {
-	return n.Loop >= 0 && (m.nodes[n.Loop].loop == nil || m.nodes[n.Loop].loop.skipped)
 }
 
 // hand hands out a node.
@@ -106,7 +101,7 @@ func (m *Machine) advanceLoops(now time.Time) bool {
 			m.conclude(n)
 		}
 		switch next := n.loop.index + 1; {
-		case next >= len(n.loop.Items):
+		case next >= len(n.loop.Items), m.skipping(n):
 			m.mustAdd(NodeCompleted, n, Completion{Output: m.results(n.loop), Variable: n.Variable, Handle: graph.CompletedHandle}, now)
 			advanced = true
 		case !n.until.After(now):

@@ -100,6 +100,15 @@ func problem(field, format string, args ...any) []Problem {
 type Options struct {
 	// AllowPrivate lets http nodes reach private addresses.
 	AllowPrivate bool
+	// MaxHTTPBody bounds the answers that http nodes read, in bytes. Default 1
+	// MiB.
+	MaxHTTPBody int64
+	// MaxHTTPTimeout bounds the time of their requests. Default 120 s.
+	MaxHTTPTimeout time.Duration
+	// Data is what dataQuery nodes ask; nil is nothing.
+	Data DataSources
+	// Assistant answers ai nodes; nil is nobody.
+	Assistant Assistant
 }
 
 // single is the one handle of most types.
@@ -117,7 +126,9 @@ func All(opts Options) Types {
 		"approval":       approval{},
 		"loop":           loop{},
 		"subWorkflow":    subWorkflow{},
-		"http":           newHTTP(opts.AllowPrivate),
+		"http":           newHTTP(opts),
+		"dataQuery":      dataQuery{opts.Data},
+		"ai":             ai{opts.Assistant},
 	}
 }
 
@@ -129,6 +140,10 @@ func DefaultVariable(typ string) string {
 		return "transformResult"
 	case "http":
 		return "httpResult"
+	case "dataQuery":
+		return "queryResult"
+	case "ai":
+		return "aiResult"
 	case "dataCollection":
 		return "collectedData"
 	case "approval":
