@@ -1,6 +1,8 @@
 package app
 
 import (
+	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/datasource"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
@@ -9,10 +11,7 @@ import (
 // newWorkflows builds what keeps workflows and what carries their runs on.
 func (a *App) newWorkflows(out *publisher) {
 	c := a.opts.Config.Workflow
-	types := nodes.All(nodes.Options{
-		AllowPrivate: c.HTTP.AllowPrivate, MaxHTTPBody: int64(c.HTTP.MaxBody), MaxHTTPTimeout: c.HTTP.MaxTimeout,
-		Data: dataSources{a.data}, Assistant: completions{},
-	})
+	types := nodeTypes(c, a.data)
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
 	a.journal = journal.New(journal.Options{
@@ -27,4 +26,12 @@ func (a *App) newWorkflows(out *publisher) {
 	if a.peers != nil {
 		a.peers.Handle(journal.Method, a.journal.Serve)
 	}
+}
+
+// nodeTypes are what nodes can do by a configuration.
+func nodeTypes(c config.Workflow, data *datasource.Sources) nodes.Types {
+	return nodes.All(nodes.Options{
+		AllowPrivate: c.HTTP.AllowPrivate, MaxHTTPBody: int64(c.HTTP.MaxBody), MaxHTTPTimeout: c.HTTP.MaxTimeout,
+		Data: dataSources{data}, Assistant: completions{},
+	})
 }
