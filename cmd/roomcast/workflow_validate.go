@@ -19,6 +19,7 @@ import (
 func workflowValidateCommand() *cobra.Command {
 	var flags configFlags
 	var asJSON bool
+	var tenant string
 	cmd := &cobra.Command{
 		Use:   "validate FILE...",
 		Short: "Say all that is wrong with workflows, as the server would when they are saved; - is the input",
@@ -33,7 +34,7 @@ func workflowValidateCommand() *cobra.Command {
 				return err
 			}
 			defer done()
-			found := validateFiles(cmd.InOrStdin(), checks, files)
+			found := validateFiles(cmd.InOrStdin(), checks, tenant, files)
 			if err := printProblems(cmd.OutOrStdout(), found, len(files), asJSON); err != nil {
 				return err
 			}
@@ -44,6 +45,7 @@ func workflowValidateCommand() *cobra.Command {
 		},
 	}
 	flags.add(cmd.Flags())
+	cmd.Flags().StringVar(&tenant, "tenant", app.DevTenant, "whose data sources the workflows may use")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as one document of JSON")
 	return cmd
 }
@@ -54,10 +56,10 @@ type fileProblem struct {
 	graph.Problem
 }
 
-func validateFiles(in io.Reader, checks *workflow.Service, files []string) []fileProblem {
+func validateFiles(in io.Reader, checks *workflow.Service, tenant string, files []string) []fileProblem {
 	found := []fileProblem{}
 	for _, file := range files {
-		_, _, err := readWorkflow(in, checks, file)
+		_, _, err := readWorkflow(in, checks, tenant, file)
 		if err == nil {
 			continue
 		}
@@ -80,7 +82,7 @@ func problemsOf(err error) graph.Problems {
 }
 
 // readWorkflow reads a workflow that is fit to be run.
-func readWorkflow(in io.Reader, checks *workflow.Service, file string) (title string, d graph.Definition, err error) {
+func readWorkflow(in io.Reader, checks *workflow.Service, tenant, file string) (title string, d graph.Definition, err error) {
 	var raw []byte
 	if file == "-" {
 		raw, err = io.ReadAll(in)
@@ -97,7 +99,7 @@ func readWorkflow(in io.Reader, checks *workflow.Service, file string) (title st
 	if title, d, err = graph.Read(raw); err != nil {
 		return "", d, err
 	}
-	return title, d, checks.Check(d)
+	return title, d, checks.Check(tenant, d)
 }
 
 func printProblems(w io.Writer, found []fileProblem, files int, asJSON bool) error {

@@ -107,7 +107,9 @@ func (s *Server) Submit(ctx context.Context, r Run, requestID string, data any) 
 	}, nil)
 }
 
-func workflows(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) + "/workflows" }
+func workflows(tenant string) string {
+	return "/api/v1/tenants/" + url.PathEscape(tenant) + "/workflows"
+}
 
 func instance(tenant, id string) string {
 	return workflows(tenant) + "/instances/" + url.PathEscape(id)
@@ -151,6 +153,13 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Text }
+
+// Refusal returns what a server answered, false if it did not.
+func Refusal(err error) (*Error, bool) {
+	var e *Error
+	found := errors.As(err, &e)
+	return e, found
+}
 
 // Final reports whether to ask again is of no use.
 func Final(err error) bool {

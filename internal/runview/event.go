@@ -54,7 +54,7 @@ func (v *View) tell(e interpreter.Entry) (state interpreter.NodeState, what, not
 		r := interpreter.Decode[interpreter.Retry](e)
 		return interpreter.StateRetrying, fmt.Sprintf("attempt %d failed, again in %s", r.Attempt, took(r.Until.Sub(e.At))), o.note
 	case interpreter.LoopStarted:
-		return interpreter.StateRunning, fmt.Sprintf("begins %d items", len(interpreter.Decode[interpreter.Loop](e).Items)), ""
+		return interpreter.StateRunning, fmt.Sprintf("items: %d", len(interpreter.Decode[interpreter.Loop](e).Items)), ""
 	case interpreter.NodeCompleted:
 		return interpreter.StateDone, "done" + v.duration(e), o.note
 	case interpreter.NodeFailed:

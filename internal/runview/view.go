@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/workflow/graph"
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
@@ -148,3 +149,9 @@ func pad(s string, width int) string {
 	s = fit(s, width)
 	return s + strings.Repeat(" ", max(width-len([]rune(s)), 0))
 }
+
+// Pending returns the inputs that the run waits for, oldest first.
+func (v *View) Pending() []events.WorkflowDataCollectionRequest { return v.m.Pending() }
+
+// Node returns a node of the run as it is planned.
+func (v *View) Node(id string) *graph.PlanNode { return v.m.Node(id) }

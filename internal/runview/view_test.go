@@ -169,7 +169,7 @@ func TestEvents(t *testing.T) {
    0.6s  ↻ Ask the service  attempt 1 failed, again in 1.0s  no answer
    1.6s  ◐ Ask the service  running
    2.8s  ● Ask the service  done in 2.8s  {"status":200,"body":{"orders":[1,2],…
-   2.8s  ◐ Each order  begins 3 items
+   2.8s  ◐ Each order  items: 3
    2.8s  ● Sum #1  done  10
    2.8s  ◐ Book what was ordered by everybody #1  running
    3.0s  ✗ Book what was ordered by everybody #1  failed in 0.2s  api.example.o…
