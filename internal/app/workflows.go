@@ -1,11 +1,8 @@
 package app
 
 import (
-	"github.com/roomcast/roomcast/internal/config"
-	"github.com/roomcast/roomcast/internal/datasource"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
-	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
 // newWorkflows builds what keeps workflows and what carries their runs on.
@@ -26,12 +23,4 @@ func (a *App) newWorkflows(out *publisher) {
 	if a.peers != nil {
 		a.peers.Handle(journal.Method, a.journal.Serve)
 	}
-}
-
-// nodeTypes are what nodes can do by a configuration.
-func nodeTypes(c config.Workflow, data *datasource.Sources) nodes.Types {
-	return nodes.All(nodes.Options{
-		AllowPrivate: c.HTTP.AllowPrivate, MaxHTTPBody: int64(c.HTTP.MaxBody), MaxHTTPTimeout: c.HTTP.MaxTimeout,
-		Data: dataSources{data}, Assistant: completions{},
-	})
 }

@@ -141,6 +141,7 @@ func TestCheck(t *testing.T) {
 	c.Instance.Heartbeat = 4 * time.Second
 	c.Server.DrainDelay, c.Health.Canary.Limit = 5*time.Second, -1
 	c.Redis.Adapter, c.Redis.Timeout, c.Redis.Stream.Count = "pigeon", 0, 0
+	c.Workflow.JavaScript = JavaScript{MaxMemory: 1 << 20}
 	got := strings.Join(c.Check(), "\n")
 	for _, want := range []string{
 		`server.addr: "nowhere" is not host:port`, `server.allowedOrigins: "app.example.com"`, `socket.transports: "pigeon"`,
@@ -150,6 +151,7 @@ func TestCheck(t *testing.T) {
 		`store.driver: "oracle" is not one of sqlite, postgres`, "store.maxConns: 1 is too few", "store.maxIdle: 4 is not between 1 and store.maxConns",
 		"store.timeout: 0s", `store.synchronous: "off" is not one of normal, full`, "server.shutdownTimeout: 15s is less than twice", "health.canary.limit: -1ns is negative", "instance.expiry: 10s is less than three times",
 		`redis.adapter: "pigeon" is not one of none, classic, sharded, streams`, "redis.timeout: 0s", "redis.stream.count: 0 is not", "redis.addrs: is empty",
+		"workflow.javascript.maxTime: 0s", "workflow.javascript.parallel: 0 is not", "workflow.javascript.maxMemory: 1048576 is not between 8MiB",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no problem says %q in\n%s", want, got)

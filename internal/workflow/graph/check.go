@@ -152,7 +152,9 @@ func (c *check) checkNode(at string, n Node) {
 	for _, p := range nodes.Check(typ, c.tenant, n.Data) {
 		c.report(n.ID, at+".data."+p.Field, "%s", p.Message)
 	}
-	if field, err := expression.CheckTemplates(map[string]any(n.Data)); err != nil {
+	templates := maps.Clone(n.Data)
+	delete(templates, "code") // has braces of its own
+	if field, err := expression.CheckTemplates(map[string]any(templates)); err != nil {
 		c.report(n.ID, at+".data"+field, "%v", err)
 	}
 	if h := n.Data.String("errorHandling"); h != "" && !slices.Contains(errorHandlings, h) {

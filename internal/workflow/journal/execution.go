@@ -199,6 +199,7 @@ func (x *execution) finish() {
 	} else {
 		log.Info("run finished")
 	}
+	x.eng.countEnd(end.Status)
 	x.tellParent()
 	x.endChildren()
 }

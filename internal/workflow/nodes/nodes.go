@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/workflow/sandbox"
 )
 
 // A Type is what all nodes of one type have in common. Its methods may be
@@ -109,6 +111,8 @@ type Options struct {
 	Data DataSources
 	// Assistant answers ai nodes; nil is nobody.
 	Assistant Assistant
+	// JavaScript are the limits of javascript nodes.
+	JavaScript sandbox.Options
 }
 
 // single is the one handle of most types.
@@ -129,6 +133,7 @@ func All(opts Options) Types {
 		"http":           newHTTP(opts),
 		"dataQuery":      dataQuery{opts.Data},
 		"ai":             ai{opts.Assistant},
+		"javascript":     javascript{sandbox.New(opts.JavaScript)},
 	}
 }
 
@@ -146,6 +151,8 @@ func DefaultVariable(typ string) string {
 		return "aiResult"
 	case "dataCollection":
 		return "collectedData"
+	case "javascript":
+		return "scriptResult"
 	case "approval":
 		return "approvalResult"
 	case "loop":
