@@ -11,6 +11,7 @@ func (a *App) newWorkflows(out *publisher) {
 	types := nodeTypes(c, a.data)
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
+	a.feed.LimitContexts(int(c.ContextLimit))
 	a.journal = journal.New(journal.Options{
 		Store: store, Feed: a.feed, Types: types, Logger: a.log,
 		Parallel: c.Parallel, ParallelPerTenant: c.ParallelPerTenant, RunsPerTenant: c.RunsPerTenant,

@@ -19,6 +19,7 @@ func (a *API) runRoutes() {
 	a.handle("GET "+base+"/instances/{id}", a.getRun)
 	a.handle("GET "+base+"/instances/{id}/logs", a.getLog)
 	a.handle("GET "+base+"/instances/{id}/definition", a.getRunDefinition)
+	a.handle("GET "+base+"/instances/{id}/context", a.runContext)
 	a.handle("DELETE "+base+"/instances/{id}/stop", a.stopRun)
 	a.handle("POST "+base+"/instances/{id}/cancel", a.cancelRun)
 	a.handle("POST "+base+"/instances/{id}/widget", a.registerWidget)

@@ -56,7 +56,7 @@ func contract(t *testing.T, db *store.DB, err error) {
 						t.Errorf("closing: %v", err)
 					}
 				},
-				Repeated: func() uint64 { return e.Counts().Repeated },
+				Repeated: func() uint64 { return uint64(e.Counts().Repeated) },
 			}
 		},
 	})

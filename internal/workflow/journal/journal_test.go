@@ -20,6 +20,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/eventually"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/workflow"
@@ -389,6 +390,41 @@ func TestDataCollection(t *testing.T) {
 	}
 	if err := f.svc.Submit(t.Context(), member, run, workflow.Input{RequestID: id}); code(err) != events.CodeConflict {
 		t.Errorf("second answer: %v", err)
+	}
+}
+
+// The answer of a request that was carried out, and whose server died before it
+// could say so, is confirmed when the request comes again.
+func TestAnswerThatComesAgain(t *testing.T) {
+	f := newFixture(t)
+	run := f.run(linear(t, startNode, form, transform("ctx.answer.ok", "r")), nil)
+	f.await("workflow_data_collection_request")
+	state, err := f.svc.State(t.Context(), run)
+	if err != nil || len(state.Pending) != 1 {
+		t.Fatalf("%+v %v", state, err)
+	}
+	id := state.Pending[0].CollectionRequestID
+	died := errors.New("it died")
+	requests := once.New(once.Options{Store: f.db.Once()})
+	send := func(key string, after error) error {
+		_, _, err := requests.Do(t.Context(), once.Name{User: "bob", Event: "submit", ID: key}, "hash", func(ctx context.Context) ([]byte, error) {
+			run, err := f.svc.RunOfRequest(ctx, member, "acme", id)
+			if err == nil {
+				err = f.svc.Submit(ctx, member, run, workflow.Input{RequestID: id, Data: map[string]any{"ok": true}})
+			}
+			return []byte("{}"), errors.Join(err, after)
+		})
+		return err
+	}
+	if err := send("first", died); !errors.Is(err, died) || code(err) != "" {
+		t.Fatal(err)
+	}
+	f.finish(run)
+	if err := send("first", nil); err != nil {
+		t.Errorf("the answer that counts: %v", err)
+	}
+	if err := send("second", nil); code(err) != events.CodeNotFound {
+		t.Errorf("another answer: %v", err)
 	}
 }
 
