@@ -85,6 +85,10 @@ var allDefinitions = []definition{
 	{"a result that is too large, and handled", "s:start\na:effect{\"size\":70000,\"outputVariable\":\"a\"}\n" + transform("h", "ctx.a == nil", "") + out("e", "v=h") + "s->a\na[error]->h\nh->e", events.RunCompleted, `{"v":true}`},
 	{"a delay by a variable", "s:start\nd:delay{\"delayType\":\"dynamic\",\"delayVariable\":\"input.n\"}\n" + out("e", "v=input.n") + "s->d\nd->e", events.RunCompleted, `{"v":2}`},
 	{"a delay until what is past", "s:start\nd:delay{\"delayType\":\"until\",\"untilTime\":\"2020-01-01T00:00:00Z\"}\n" + out("e", "v=input.n") + "s->d\nd->e", events.RunCompleted, `{"v":2}`},
+	{"a script", "s:start\nj:javascript{\"code\":\"return {n: input.n * 21, list: ctx.input.list.length}\",\"outputVariable\":\"j\"}\n" + out("e", "v=j") + "s->j\nj->e", events.RunCompleted, `{"v":{"list":3,"n":42}}`},
+	{"a script that fails", "s:start\nj:javascript{\"code\":\"throw new Error('no luck')\"}\ns->j", events.RunFailed, "no luck"},
+	{"a query of data", "s:start\nd:dataQuery{\"dataQueryID\":\"q\",\"args\":{\"n\":\"{{input.n}}\"},\"outputVariable\":\"d\"}\n" + out("e", "v=d") + "s->d\nd[success]->e", events.RunCompleted, `{"v":[{"args":{"n":2},"query":"q"}]}`},
+	{"a question to an assistant", "s:start\na:ai{\"prompt\":\"{{input.text}}\",\"outputVariable\":\"a\"}\n" + out("e", "v=a.text") + "s->a\na->e", events.RunCompleted, `{"v":"you said ab"}`},
 	{"variables that are written twice", "s:start\n" + transform("a", "1", "") + "b:transform{\"expression\":\"ctx.a + 1\",\"outputVariable\":\"a\"}\n" + out("e", "v=a") + "s->a\na->b\nb->e", events.RunCompleted, `{"v":2}`},
 }
 

@@ -49,7 +49,7 @@ type call struct{ tenant, run string }
 
 // types returns the node types of one life, with those that every server has.
 func (w *world) types(l *life) nodes.Types {
-	types := nodes.All(nodes.Options{AllowPrivate: true})
+	types := nodes.All(nodes.Options{AllowPrivate: true, Data: outside{}, Assistant: outside{}})
 	types["effect"], types["ask"] = effect{w, l}, ask{}
 	return types
 }
