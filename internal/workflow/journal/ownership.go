@@ -120,7 +120,9 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 	}
 	again := x.m.Unfinished()
 	e.repeated(x, again)
-	defer e.opts.Resumed(r, x.m.Seq())
+	if x.m.Begun() {
+		defer e.opts.Resumed(r, x.m.Seq())
+	}
 	if r.Parent != "" {
 		e.working.Go(x.lookAtParent)
 	}
