@@ -515,16 +515,7 @@ func TestStoreComesBack(t *testing.T) {
 func TestStopOfARunInLineElsewhere(t *testing.T) {
 	g := newGroup(t)
 	a, b := g.join(), g.join()
-	a.build(a.db.Workflows(), journal.Options{Owner: a.owner, Peers: g, Parallel: 1})
-	asked, release := make(chan struct{}), make(chan struct{})
-	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		close(asked)
-		<-release
-	}))
-	defer slow.Close()
-	defer close(release)
-	a.run(linear(t, startNode, `{"type":"http","data":{"url":"`+slow.URL+`"}}`), nil)
-	<-asked
+	defer a.eng.Occupy(t.Context(), "acme")()
 	run := a.run(linear(t, startNode, transform("1", "r"), form), nil)
 	if err := b.svc.Stop(t.Context(), member, run); err != nil {
 		t.Error(err)
