@@ -41,7 +41,7 @@ type runBody struct {
 
 func newRunBody(r workflow.Run) runBody {
 	b := runBody{
-		InstanceID: r.ID, WorkflowID: r.WorkflowID, WorkflowTitle: r.Title, Status: r.Status, IsTest: r.WorkflowID == "",
+		InstanceID: r.ID, WorkflowID: r.WorkflowID, WorkflowTitle: r.Title, Status: r.Status, IsTest: r.WorkflowID == "" && r.Engine != workflow.External,
 		StartedBy: r.StartedBy, StartedAt: r.StartedAt, Error: r.Error,
 	}
 	if !r.EndedAt.IsZero() {

@@ -48,7 +48,7 @@ func (f *Feed) Publish(updates []Update) {
 		for _, fn := range f.observers {
 			fn(u)
 		}
-		f.wake(u.Run.ID)
+		f.Wake(u.Run.ID)
 	}
 }
 
@@ -62,7 +62,8 @@ func (f *Feed) next(runID string) <-chan struct{} {
 	return f.waiting[runID]
 }
 
-func (f *Feed) wake(runID string) {
+// Wake has those look who wait for something to happen in a run.
+func (f *Feed) Wake(runID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c := f.waiting[runID]; c != nil {

@@ -36,7 +36,7 @@ func TestPathsFromNowhere(t *testing.T) {
 // The results of a loop are bounded together, and before they are all there.
 func TestResultsOfALoopThatAreTooLarge(t *testing.T) {
 	for data, ending := range map[string]string{
-		``: "FAILED node l: its results of 20 items",
+		``:                                   "FAILED node l: its results of 20 items",
 		`,"errorHandling":"retry_then_fail"`: "FAILED node l: its results of 20 items",
 		`,"errorHandling":"continue"`:        "COMPLETED ",
 	} {
