@@ -63,7 +63,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/app", module + "namespaces/root", "transports get namespaces handed to them"},
 	{"", "internal/app", module + "namespaces/monitor", "transports get namespaces handed to them"},
 	{"", "internal/app internal/telemetry test", module + "internal/socketio", "a transport is at the top: only the application knows it"},
-	{"", "test internal/redis/redistest internal/store/postgres/postgrestest internal/workflow/enginetest internal/workflow/temporal/temporaltest", module + "internal/eventually", "only tests wait by asking again"},
+	{"", "test internal/redis/redistest internal/store/postgres/postgrestest internal/workflow/temporal/temporaltest internal/workflow/enginetest", module + "internal/eventually", "only tests wait by asking again"},
 	{"internal/engineio", "", module + "internal/socketio", "the engine knows nothing of what its messages mean"},
 	{"internal/websocket", "", module, "the WebSocket layer stands alone"},
 	{"internal/every", "", module, "everybody may know it, so it knows nobody"},

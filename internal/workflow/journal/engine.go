@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -52,10 +53,13 @@ type Options struct {
 // An Engine carries runs on in this process. Its methods may be called
 // concurrently.
 type Engine struct {
-	opts    Options
-	slots   *slots // of nodes that do something
-	journal *flusher
-	working sync.WaitGroup // goroutines of nodes and children
+	opts  Options
+	slots *slots // of nodes that do something
+	// computing are the slots of those that only compute, which would otherwise
+	// wait for requests of others to be answered.
+	computing *slots
+	journal   *flusher
+	working   sync.WaitGroup // goroutines of nodes and children
 
 	mu      sync.Mutex
 	live    map[string]*execution
@@ -89,8 +93,9 @@ func New(opts Options) *Engine {
 	if opts.Resumed == nil {
 		opts.Resumed = func(workflow.Run, uint64) {}
 	}
+	processors := runtime.GOMAXPROCS(0)
 	return &Engine{
-		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), journal: &flusher{store: opts.Store},
+		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), computing: newSlots(2*processors, processors), journal: &flusher{store: opts.Store},
 		live: map[string]*execution{}, tenants: map[string]int{}, broken: map[string]bool{},
 		ended: map[events.RunStatus]int64{},
 	}
