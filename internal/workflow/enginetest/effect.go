@@ -34,13 +34,12 @@ type world struct {
 	calls    []call
 	began    chan struct{}
 	released map[string]chan struct{} // by run, for hold
-	cut      map[string]bool          // runs of which a call was interrupted
 }
 
 func newWorld(store workflow.Store) *world {
 	return &world{
 		store: store, done: map[string]int{}, callers: map[string]*life{}, began: make(chan struct{}),
-		released: map[string]chan struct{}{}, cut: map[string]bool{},
+		released: map[string]chan struct{}{},
 	}
 }
 
@@ -124,12 +123,6 @@ func (w *world) next() (<-chan struct{}, []call) {
 	return w.began, slices.Clone(w.calls)
 }
 
-func (w *world) interrupted(runID string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.cut[runID]
-}
-
 type effect struct {
 	world *world
 	life  *life
@@ -167,9 +160,6 @@ func (e effect) wait(ctx context.Context, runID string) error {
 	case <-e.life.ended:
 		return errDead
 	case <-ctx.Done():
-		e.world.mu.Lock()
-		defer e.world.mu.Unlock()
-		e.world.cut[runID] = true
 		return errors.New("interrupted")
 	}
 }

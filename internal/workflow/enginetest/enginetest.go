@@ -56,7 +56,7 @@ type Options struct {
 }
 
 const (
-	maxDuration = 20 * time.Second
+	maxDuration = 10 * time.Minute
 	maxResult   = 64 << 10
 )
 
