@@ -167,6 +167,9 @@ func (f *fixture) finish(run workflow.Run) []string {
 	if err := f.svc.Wait(ctx, run.ID); err != nil {
 		f.t.Fatal(err)
 	}
+	if !f.quiet {
+		f.await(`workflow_status_update {"instanceID":"` + run.ID) // it is told after it was stored
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var mine []string
