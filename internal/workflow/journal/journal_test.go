@@ -162,14 +162,7 @@ func (f *fixture) run(d graph.Definition, input map[string]any) workflow.Run {
 // finish waits for the end of a run and returns its events.
 func (f *fixture) finish(run workflow.Run) []string {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 10*time.Second)
-	defer cancel()
-	if err := f.svc.Wait(ctx, run.ID); err != nil {
-		f.t.Fatal(err)
-	}
-	if !f.quiet {
-		f.await(`workflow_status_update {"instanceID":"` + run.ID) // it is told after it was stored
-	}
+	f.await(`workflow_status_update {"instanceID":"` + run.ID)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var mine []string
@@ -589,5 +582,31 @@ func TestHTTPNode(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "private") && !strings.Contains(err.Error(), "no such host") && !strings.Contains(err.Error(), "lookup") {
 			t.Errorf("%s: %v", host, err)
 		}
+	}
+}
+
+// Whoever starts a run does not wait for the nodes of others: the run is stored
+// at once, and computed when it is its turn.
+func TestStartingWaitsForNobody(t *testing.T) {
+	f := newFixture(t)
+	release := make(chan struct{})
+	busy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer busy.Close()
+	f.close()
+	f.open()
+	f.build(f.db.Workflows(), journal.Options{Parallel: 1})
+	first := f.run(linear(t, startNode, `{"type":"http","data":{"url":"`+busy.URL+`"}}`), nil)
+	eventually.True(t, func() bool {
+		state, err := f.svc.State(t.Context(), first)
+		return err == nil && state.Log[len(state.Log)-1].Type == interpreter.NodeDispatched
+	})
+	second := f.run(linear(t, startNode, transform("1", "r")), nil) // returns
+	if err := f.svc.Stop(t.Context(), member, f.run(linear(t, startNode, transform("1", "r")), nil)); err != nil {
+		t.Error(err)
+	}
+	close(release)
+	f.finish(first)
+	if got := f.finish(second); !strings.Contains(got[len(got)-1], "COMPLETED") {
+		t.Errorf("%v", got)
 	}
 }
