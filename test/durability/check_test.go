@@ -122,6 +122,9 @@ func (s *stage) checkLog(rep *report, r *run, log []entry, logs map[string]insta
 
 func (s *stage) childKind() kind { return s.kinds[slices.Index(s.ids, s.child)] }
 
+// recorded are the types of nodes that are recorded before they begin.
+var recorded = map[string]bool{"http": true, "javascript": true}
+
 // execution is what a log says of one execution of a node.
 type execution struct {
 	dispatched []time.Time
@@ -159,7 +162,7 @@ func (s *stage) checkEntries(rep *report, id, key string, types map[string]strin
 		case e.ends():
 			x.results = append(x.results, e.At)
 		}
-		if effect := types[e.NodeID] == "http"; effect && e.Type != "NODE_DISPATCHED" && len(x.dispatched) < x.retries+len(x.results) {
+		if recorded[types[e.NodeID]] && e.Type != "NODE_DISPATCHED" && len(x.dispatched) < x.retries+len(x.results) {
 			s.fail("no record", "node %s %q of run %s has a result that it was not recorded to begin for", e.NodeID, e.Iteration, id)
 		}
 	}

@@ -130,6 +130,14 @@ func kinds(recorder string) []kind {
 			}),
 		},
 		{
+			name: "javascript", weight: 6, variants: 2,
+			nodes: []node{
+				start(), step("script", "javascript", map[string]any{"code": "return {value: input.n * 3}", "outputVariable": "result"}),
+				call(recorder, "call", "", "", nil), end("result"),
+			},
+			edges: path("start", "script", "call", "end"),
+		},
+		{
 			name: "join", weight: 10, variants: 2,
 			nodes: []node{
 				start(), call(recorder, "left", "", "", nil), wait("middle", 40), call(recorder, "right", "", "", nil),
