@@ -173,9 +173,8 @@ func (e *Engine) Start(ctx context.Context, r workflow.Run) error {
 	if err := x.load(ctx); err != nil {
 		return err
 	}
-	if x.m.Begun() {
-		x.withdraw()
-		return nil
+	if x.m.Begun() { // whoever has just taken it over could not begin it meanwhile
+		return x.takeUp()
 	}
 	return x.commit()
 }

@@ -71,14 +71,14 @@ func (e *Engine) repair(ctx context.Context, owner string) error {
 		if err != nil {
 			return fmt.Errorf("reading run %s, which was given up: %w", id, err)
 		}
+		e.mu.Lock()
+		delete(e.broken, id) // before it goes on, for it may have to be given up again
+		e.mu.Unlock()
 		if r.Owner == owner && !r.Status.Terminal() {
 			if err := e.resume(ctx, r); err != nil {
 				return err
 			}
 		}
-		e.mu.Lock()
-		delete(e.broken, id)
-		e.mu.Unlock()
 	}
 	return nil
 }
@@ -96,14 +96,19 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 		e.mu.Unlock()
 		return err
 	}
+	return x.takeUp()
+}
+
+// takeUp goes on from what the log says. The mutex is held.
+func (x *execution) takeUp() error {
 	if x.over() {
 		x.withdraw()
 		return nil
 	}
 	again := x.m.Unfinished()
-	e.repeated(x, again)
-	defer e.opts.Resumed(r, x.m.Seq())
-	x.m.Wake(e.now())
+	x.eng.repeated(x, again)
+	defer x.eng.opts.Resumed(x.run, x.m.Seq())
+	x.m.Wake(x.eng.now())
 	if err := x.commit(); err != nil || x.over() {
 		return err
 	}
