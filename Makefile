@@ -4,7 +4,7 @@ GO ?= go
 ARGS ?=
 TAGS ?=
 
-.PHONY: help run build release test test-temporal setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload prove-reports
+.PHONY: help run build release test test-temporal setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload prove-reports prove-workflow
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,3 +74,6 @@ prove-payload: ## 1 MiB published over HTTP arrives; 33 MiB are refused and harm
 
 prove-reports: ## an engine elsewhere reports 3,000 events while an instance is killed, and clients see each once, in order
 	@$(GO) test -count 1 -v -run ReportsSurviveKills ./test/faults -full
+
+prove-workflow: ## servers are killed 200 times under a load of runs, and every run ends as if they had not been (KILLS=200 SEED=1)
+	@$(GO) test -count 1 -v -timeout 30m ./test/durability -full -kills $(or $(KILLS),200) -seed $(or $(SEED),1)

@@ -211,7 +211,7 @@ func (s *stage) asked(runID, request string) {
 			body := map[string]any{"collectionRequestID": request, "submittedData": data}
 			status, err := s.client.call(s.ctx, http.MethodPost, "/data-collection", key, body, nil)
 			a.taken[sender] = status == http.StatusOK
-			if err != nil && status != http.StatusNotFound && s.ctx.Err() == nil {
+			if err != nil && status != http.StatusNotFound && status != http.StatusConflict && s.ctx.Err() == nil {
 				s.fail("answer", "%v", err)
 			}
 		})

@@ -114,19 +114,24 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 		e.giveUp(r.ID)
 		return err
 	}
+	return x.takeUp()
+}
+
+// takeUp goes on from what the log says. The mutex is held.
+func (x *execution) takeUp() error {
 	if x.over() {
 		x.withdraw()
 		return nil
 	}
 	again := x.m.Unfinished()
-	e.repeated(x, again)
+	x.eng.repeated(x, again)
 	if x.m.Begun() {
-		defer e.opts.Resumed(r, x.m.Seq())
+		defer x.eng.opts.Resumed(x.run, x.m.Seq())
 	}
-	if r.Parent != "" {
-		e.working.Go(x.lookAtParent)
+	if x.run.Parent != "" {
+		x.eng.working.Go(x.lookAtParent)
 	}
-	x.m.Wake(e.now())
+	x.m.Wake(x.eng.now())
 	if err := x.commit(); err != nil || x.over() {
 		return err
 	}
