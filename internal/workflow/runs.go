@@ -83,6 +83,12 @@ func (s *Service) Execute(ctx context.Context, id *auth.Identity, workflowID str
 	if err != nil {
 		return Run{}, err
 	}
+	return s.Begin(ctx, id, w, values)
+}
+
+// Begin is Execute for a workflow that [Service.Get] has just returned to who
+// may execute it.
+func (s *Service) Begin(ctx context.Context, id *auth.Identity, w Workflow, values map[string]any) (Run, error) {
 	return s.create(ctx, id, newRun(w), values, true)
 }
 
