@@ -57,8 +57,11 @@ type Engine struct {
 	journal *flusher
 	working sync.WaitGroup // goroutines of nodes and children
 
-	mu      sync.Mutex
-	live    map[string]*execution
+	mu   sync.Mutex
+	live map[string]*execution
+	// prepared are the first entries of runs that were prepared here, as long as
+	// nothing else can have happened in them: most are started at once.
+	prepared map[string]interpreter.Entry
 	tenants map[string]int  // how many of live are of a tenant
 	broken  map[string]bool // runs that were live until the store failed
 	closing bool
@@ -98,7 +101,7 @@ func New(opts Options) *Engine {
 	}
 	return &Engine{
 		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), journal: &flusher{store: opts.Store},
-		live: map[string]*execution{}, tenants: map[string]int{}, broken: map[string]bool{},
+		live: map[string]*execution{}, prepared: map[string]interpreter.Entry{}, tenants: map[string]int{}, broken: map[string]bool{},
 	}
 }
 
@@ -128,7 +131,21 @@ func (e *Engine) Prepare(_ context.Context, r workflow.Run, input interpreter.En
 	if err != nil {
 		return fmt.Errorf("storing run: %w", err)
 	}
+	e.remember(r.ID, input)
 	return nil
+}
+
+// maxPrepared bounds the entries that are remembered of runs that may never
+// start; the logs of others are read.
+const maxPrepared = 256
+
+func (e *Engine) remember(runID string, input interpreter.Entry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.prepared) >= maxPrepared {
+		clear(e.prepared)
+	}
+	e.prepared[runID] = input
 }
 
 // admit gives a new run its owner, if one more may go on here.
@@ -208,6 +225,10 @@ func (e *Engine) begin(r workflow.Run) (*execution, error) {
 	}
 	x := newExecution(e, r)
 	x.mu.Lock()
+	if input, ok := e.prepared[r.ID]; ok {
+		x.stored = []interpreter.Entry{input}
+		delete(e.prepared, r.ID)
+	}
 	e.live[r.ID] = x
 	e.tenants[r.Tenant]++
 	return x, nil

@@ -24,6 +24,7 @@ type execution struct {
 	mu       sync.Mutex // held while entries are made, stored and published
 	m        *interpreter.Machine
 	create   bool                // the run is not stored yet
+	stored   []interpreter.Entry // its log, if that is known; nil if it has to be read
 	entries  []interpreter.Entry // made and not stored yet
 	updates  *workflow.Updates
 	rest     []interpreter.Work // pure, and put off
@@ -56,11 +57,15 @@ func (x *execution) open(log []interpreter.Entry) {
 
 // load is open with the log that is stored.
 func (x *execution) load(ctx context.Context) error {
-	log, err := x.eng.opts.Store.Log(ctx, x.run.ID, 0)
+	log, err := x.stored, error(nil)
+	if log == nil {
+		log, err = x.eng.opts.Store.Log(ctx, x.run.ID, 0)
+	}
 	if err != nil {
 		x.withdraw()
 		return fmt.Errorf("reading log of run %s: %w", x.run.ID, err)
 	}
+	x.stored = nil
 	x.open(log)
 	return nil
 }

@@ -552,3 +552,29 @@ func TestHTTPNode(t *testing.T) {
 		}
 	}
 }
+
+// Runs start from what was remembered of them, or from their logs if that was
+// too much.
+func TestManyPrepared(t *testing.T) {
+	f := newFixture(t)
+	w, err := f.svc.Create(t.Context(), admin, "acme", "W", linear(t, startNode, transform("input.n + 1", "r")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := make([]workflow.Run, 300)
+	for i := range runs {
+		if runs[i], err = f.svc.Prepare(t.Context(), member, w.ID, map[string]any{"n": i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, run := range runs {
+		if err := f.svc.Start(t.Context(), run); err != nil {
+			t.Fatal(err)
+		}
+		f.finish(run)
+		state, err := f.svc.State(t.Context(), run)
+		if err != nil || state.Run.Status != events.RunCompleted || state.Context["r"] != i+1 {
+			t.Fatalf("run %d: %+v, %v", i, state, err)
+		}
+	}
+}

@@ -145,6 +145,7 @@ func (e *Engine) Lost() {
 	clear(e.live)
 	clear(e.broken)
 	clear(e.tenants)
+	clear(e.prepared)
 	for _, x := range live {
 		x.cancel()
 	}
