@@ -62,10 +62,10 @@ type Engine struct {
 	// prepared are the first entries of runs that were prepared here, as long as
 	// nothing else can have happened in them: most are started at once.
 	prepared map[string]interpreter.Entry
-	tenants map[string]int  // how many of live are of a tenant
-	broken  map[string]bool // runs that were live until the store failed
-	closing bool
-	counts  Counts
+	tenants  map[string]int  // how many of live are of a tenant
+	broken   map[string]bool // runs that were live until the store failed
+	closing  bool
+	counts   Counts
 }
 
 // Counts are what an engine has done since it began.
