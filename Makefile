@@ -39,7 +39,7 @@ lint: ## vet, staticcheck and formatting
 format: ## format the Go code
 	@$(GO) tool gofumpt -w .
 
-bench: ## compare with socket.io from npm and write docs/benchmarks.md (ROUNDS=3)
+bench: ## compare with socket.io from npm, measure workflow runs, and write docs/benchmarks.md (ROUNDS=3)
 	@$(GO) run ./test/bench -rounds $(or $(ROUNDS),3) -out docs/benchmarks.md
 
 bench-layers: ## compare our WebSocket layer with libraries, as a Markdown table

@@ -203,11 +203,10 @@ func (x *execution) fail(err error) {
 func (x *execution) finish() {
 	x.withdraw()
 	end := x.m.Ended()
-	log := x.log.With("status", string(end.Status), "title", x.run.Title)
 	if end.Status == events.RunFailed {
-		log.Warn("run finished", "reason", end.Error)
+		x.log.Warn("run finished", "status", string(end.Status), "title", x.run.Title, "reason", end.Error)
 	} else {
-		log.Info("run finished")
+		x.log.Info("run finished", "status", string(end.Status), "title", x.run.Title)
 	}
 	x.eng.countEnd(end.Status)
 	x.tellParent()
