@@ -34,9 +34,11 @@ import (
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/publish"
+	"github.com/roomcast/roomcast/internal/rest"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
 	"github.com/roomcast/roomcast/namespaces"
 	"github.com/roomcast/roomcast/namespaces/monitor"
@@ -77,6 +79,7 @@ type App struct {
 	sessions  *identity.Live
 	workflows *workflow.Service
 	journal   *journal.Engine
+	external  *external.Engine
 	temporal  clusterEngine // nil unless new runs go there
 	feed      *workflow.Feed
 	chat      *chat.Service
@@ -90,6 +93,7 @@ type App struct {
 	peers     *peers.Service
 	canary    *canary.Canary      // nil if there is none
 	exchange  *logstream.Exchange // nil without a bus
+	rest      *rest.API
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -177,6 +181,7 @@ func (a *App) build(ctx context.Context) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	a.http.RegisterOnShutdown(a.rest.Stop)
 	return nil
 }
 
@@ -194,7 +199,7 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 
 func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config
-	if err := a.newWorkflows(out); err != nil {
+	if err := a.newWorkflows(out, contract); err != nil {
 		return err
 	}
 	a.bridge = bridge.NewService(bridge.Options{

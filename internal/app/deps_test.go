@@ -45,6 +45,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/app internal/telemetry", module + "internal/workflow/temporal", "only the application chooses what carries runs on"},
 	{"internal/workflow/interpreter", "", module + "internal/workflow$", "what follows from a log does not depend on who keeps it"},
 	{"", "internal/app internal/store namespaces/root internal/chat", module + "internal/chat", "services do not know each other"},
+	{"", "internal/app internal/rest", module + "internal/workflow/external", "who reports does so over HTTP; others know runs, whatever carries them on"},
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/bridge", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/listener", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/renewal cmd", module + "internal/identity", "services do not know each other"},

@@ -31,9 +31,9 @@ func (a *App) newTemporal(types nodes.Types) (err error) {
 // otherwise.
 func (a *App) engines() (forNew workflow.Engine, others []workflow.Engine) {
 	if a.temporal != nil {
-		return a.temporal, []workflow.Engine{a.journal}
+		return a.temporal, []workflow.Engine{a.journal, a.external}
 	}
-	return a.journal, nil
+	return a.journal, []workflow.Engine{a.external}
 }
 
 // closeTemporal gives back what waits for nodes of this server.

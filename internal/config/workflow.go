@@ -4,15 +4,18 @@ import "time"
 
 // Workflow is how runs are executed.
 type Workflow struct {
-	Parallel          int              `mapstructure:"parallel" yaml:"parallel"`
-	ParallelPerTenant int              `mapstructure:"parallelPerTenant" yaml:"parallelPerTenant"`
-	RunsPerTenant     int              `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
-	MaxDuration       time.Duration    `mapstructure:"maxDuration" yaml:"maxDuration"`
-	MaxResult         Size             `mapstructure:"maxResult" yaml:"maxResult"`
-	HTTP              WorkflowHTTP     `mapstructure:"http" yaml:"http"`
-	JavaScript        JavaScript       `mapstructure:"javascript" yaml:"javascript"`
-	Engine            string           `mapstructure:"engine" yaml:"engine"`
-	Temporal          WorkflowTemporal `mapstructure:"temporal" yaml:"temporal"`
+	Parallel          int           `mapstructure:"parallel" yaml:"parallel"`
+	ParallelPerTenant int           `mapstructure:"parallelPerTenant" yaml:"parallelPerTenant"`
+	RunsPerTenant     int           `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
+	MaxDuration       time.Duration `mapstructure:"maxDuration" yaml:"maxDuration"`
+	MaxResult         Size          `mapstructure:"maxResult" yaml:"maxResult"`
+	ContextLimit      Size          `mapstructure:"contextLimit" yaml:"contextLimit"`
+	HTTP              WorkflowHTTP  `mapstructure:"http" yaml:"http"`
+	JavaScript        JavaScript    `mapstructure:"javascript" yaml:"javascript"`
+
+	// What executes the runs.
+	Engine   string           `mapstructure:"engine" yaml:"engine"`
+	Temporal WorkflowTemporal `mapstructure:"temporal" yaml:"temporal"`
 }
 
 // WorkflowHTTP is what http nodes may do.
@@ -31,7 +34,7 @@ type JavaScript struct {
 
 func defaultWorkflow() Workflow {
 	return Workflow{
-		Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20,
+		Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20, ContextLimit: 64 << 10,
 		HTTP:       WorkflowHTTP{MaxBody: 1 << 20, MaxTimeout: 2 * time.Minute},
 		JavaScript: JavaScript{MaxTime: 30 * time.Second, MaxMemory: 64 << 20, Parallel: 4},
 		Engine:     EngineEmbedded, Temporal: defaultTemporal(),
@@ -51,6 +54,9 @@ func (w Workflow) check(add func(key, format string, args ...any)) {
 		if n <= 0 {
 			add(key, "%d is not a positive number", n)
 		}
+	}
+	if w.ContextLimit < 0 {
+		add("workflow.contextLimit", "%d is negative: 0 lets no event carry variables", w.ContextLimit)
 	}
 	if d := w.JavaScript.MaxTime; d < time.Second {
 		add("workflow.javascript.maxTime", "%v is less than 1s", d)
