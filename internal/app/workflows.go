@@ -5,13 +5,12 @@ import (
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
-	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
 // newWorkflows builds what keeps workflows and what carries their runs on.
 func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config.Workflow
-	types := nodes.All(a.nodeOptions(c))
+	types := nodeTypes(c, a.data)
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
 	a.feed.LimitContexts(int(c.ContextLimit))

@@ -4,18 +4,16 @@ import "time"
 
 // Workflow is how runs are executed.
 type Workflow struct {
-	Parallel          int           `mapstructure:"parallel" yaml:"parallel"`
-	ParallelPerTenant int           `mapstructure:"parallelPerTenant" yaml:"parallelPerTenant"`
-	RunsPerTenant     int           `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
-	MaxDuration       time.Duration `mapstructure:"maxDuration" yaml:"maxDuration"`
-	MaxResult         Size          `mapstructure:"maxResult" yaml:"maxResult"`
-	ContextLimit      Size          `mapstructure:"contextLimit" yaml:"contextLimit"`
-	HTTP              WorkflowHTTP  `mapstructure:"http" yaml:"http"`
-	JavaScript        JavaScript    `mapstructure:"javascript" yaml:"javascript"`
-
-	// What executes the runs.
-	Engine   string           `mapstructure:"engine" yaml:"engine"`
-	Temporal WorkflowTemporal `mapstructure:"temporal" yaml:"temporal"`
+	Parallel          int              `mapstructure:"parallel" yaml:"parallel"`
+	ParallelPerTenant int              `mapstructure:"parallelPerTenant" yaml:"parallelPerTenant"`
+	RunsPerTenant     int              `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
+	MaxDuration       time.Duration    `mapstructure:"maxDuration" yaml:"maxDuration"`
+	MaxResult         Size             `mapstructure:"maxResult" yaml:"maxResult"`
+	ContextLimit      Size             `mapstructure:"contextLimit" yaml:"contextLimit"`
+	HTTP              WorkflowHTTP     `mapstructure:"http" yaml:"http"`
+	JavaScript        JavaScript       `mapstructure:"javascript" yaml:"javascript"`
+	Engine            string           `mapstructure:"engine" yaml:"engine"`
+	Temporal          WorkflowTemporal `mapstructure:"temporal" yaml:"temporal"`
 }
 
 // WorkflowHTTP is what http nodes may do.
