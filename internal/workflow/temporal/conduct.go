@@ -152,7 +152,7 @@ func (c *conductor) advance(i impulse) {
 	ctx = sdkworkflow.WithLocalActivityOptions(ctx, sdkworkflow.LocalActivityOptions{
 		StartToCloseTimeout:    advanceTimeout,
 		ScheduleToCloseTimeout: forEver,
-		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: 5 * time.Second},
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, MaximumInterval: 5 * time.Second},
 	})
 	var at step
 	if err := sdkworkflow.ExecuteLocalActivity(ctx, advanceActivity, c.ticket.Run, i).Get(ctx, &at); err != nil {
@@ -210,7 +210,7 @@ func (c *conductor) execute(w interpreter.Work) execution {
 	ctx = sdkworkflow.WithActivityOptions(ctx, sdkworkflow.ActivityOptions{
 		StartToCloseTimeout: forEver,
 		HeartbeatTimeout:    c.engine.opts.Heartbeat,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: 5 * time.Second},
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, MaximumInterval: 5 * time.Second},
 		Summary:             w.Node,
 		Priority:            c.ticket.priority(),
 	})

@@ -37,6 +37,7 @@ type link struct {
 	mu     sync.Mutex
 	status Status
 	told   bool // that Temporal is away, or there
+	missed int  // answers in a row
 }
 
 func newLink(c client.Client, timeout time.Duration, log *slog.Logger, now func() time.Time) *link {
@@ -115,11 +116,20 @@ func (l *link) ask() error {
 	return err
 }
 
+// tolerated is how many answers may be missed before Temporal counts as away:
+// one that is busy is not.
+const tolerated = 1
+
 // report keeps how it stands, and logs it when that changes.
 func (l *link) report(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.status
+	if err == nil {
+		l.missed = 0
+	} else if l.missed++; before.Up && l.missed <= tolerated && err != errStopping {
+		return
+	}
 	changed := before.Up != (err == nil)
 	if changed {
 		l.status = Status{Up: err == nil, Since: l.now()}

@@ -103,7 +103,7 @@ func (s *simulated) Start(_ context.Context, t ticket) error {
 }
 
 // tick is how far the clock of an environment is behind at most.
-const tick = 10 * time.Millisecond
+const tick = 50 * time.Millisecond
 
 // environment makes the next environment of a run. Environments skip time when
 // nothing happens; in this one something always does, so its clock is right.
