@@ -31,6 +31,9 @@ func configCheckCommand() *cobra.Command {
 				if err := app.CheckStore(c.Store); err != nil {
 					problems = append(problems, err.Error())
 				}
+				if err := app.CheckDataSources(c.DataSources); err != nil {
+					problems = append(problems, err.Error())
+				}
 			}
 			if !c.Auth.HasKey() {
 				fmt.Fprintln(cmd.OutOrStdout(), "note: auth: neither issuers nor apiKeys are set, so `roomcast serve` needs --dev or a key of `roomcast keys create`")

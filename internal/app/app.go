@@ -24,6 +24,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/datasource"
 	"github.com/roomcast/roomcast/internal/engineio"
 	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/identity"
@@ -33,9 +34,11 @@ import (
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/publish"
+	"github.com/roomcast/roomcast/internal/rest"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
 	"github.com/roomcast/roomcast/namespaces"
 	"github.com/roomcast/roomcast/namespaces/monitor"
@@ -69,12 +72,15 @@ type App struct {
 
 	lock      *os.File
 	db        *store.DB
+	data      *datasource.Sources
 	instances *instances.Service
 	auth      *auth.Authenticator
 	keys      *identity.Keys
 	sessions  *identity.Live
 	workflows *workflow.Service
 	journal   *journal.Engine
+	external  *external.Engine
+	temporal  clusterEngine // nil unless new runs go there
 	feed      *workflow.Feed
 	chat      *chat.Service
 	bridge    *bridge.Service
@@ -87,6 +93,7 @@ type App struct {
 	peers     *peers.Service
 	canary    *canary.Canary      // nil if there is none
 	exchange  *logstream.Exchange // nil without a bus
+	rest      *rest.API
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -134,6 +141,9 @@ func (a *App) build(ctx context.Context) error {
 	if a.db, err = openStore(ctx, a.opts.Config); err != nil {
 		return err
 	}
+	if a.data, err = newDataSources(a.opts.Config.DataSources, a.log); err != nil {
+		return err
+	}
 	if err := a.newIdentity(ctx); err != nil {
 		return err
 	}
@@ -145,7 +155,9 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.newInstances()
-	a.newServices(out, contract)
+	if err := a.newServices(out, contract); err != nil {
+		return err
+	}
 	a.newSocket(contract)
 	out.server = a.socket
 	a.hearInstances()
@@ -169,6 +181,7 @@ func (a *App) build(ctx context.Context) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	a.http.RegisterOnShutdown(a.rest.Stop)
 	return nil
 }
 
@@ -184,9 +197,11 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 	return asyncapi.NewContract(doc, mode, a.log)
 }
 
-func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
+func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config
-	a.newWorkflows(out)
+	if err := a.newWorkflows(out, contract); err != nil {
+		return err
+	}
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
@@ -212,6 +227,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 		MaxBatch: c.Publish.MaxBatch, Wait: c.Socket.HandlerTimeout,
 	})
 	a.listeners = listener.NewService(a.db.Listeners(), a.history)
+	return nil
 }
 
 func (a *App) newSocket(contract *asyncapi.Contract) {
@@ -288,8 +304,11 @@ func (a *App) release() {
 	a.closeData()
 }
 
-// closeData closes the database and lets others have the data folder.
+// closeData closes the databases and lets others have the data folder.
 func (a *App) closeData() {
+	if a.data != nil {
+		a.data.Close()
+	}
 	if a.db != nil {
 		a.db.Close()
 	}

@@ -12,22 +12,23 @@ import (
 
 // Config is the whole configuration. Packages get the parts they need.
 type Config struct {
-	Server   Server   `mapstructure:"server" yaml:"server"`
-	Health   Health   `mapstructure:"health" yaml:"health"`
-	Store    Store    `mapstructure:"store" yaml:"store"`
-	Instance Instance `mapstructure:"instance" yaml:"instance"`
-	Socket   Socket   `mapstructure:"socket" yaml:"socket"`
-	Auth     Auth     `mapstructure:"auth" yaml:"auth"`
-	Contract Contract `mapstructure:"contract" yaml:"contract"`
-	Log      Log      `mapstructure:"log" yaml:"log"`
-	Monitor  Monitor  `mapstructure:"monitor" yaml:"monitor"`
-	Workflow Workflow `mapstructure:"workflow" yaml:"workflow"`
-	Chat     Chat     `mapstructure:"chat" yaml:"chat"`
-	Widgets  Widgets  `mapstructure:"widgets" yaml:"widgets"`
-	History  History  `mapstructure:"history" yaml:"history"`
-	Once     Once     `mapstructure:"once" yaml:"once"`
-	Publish  Publish  `mapstructure:"publish" yaml:"publish"`
-	Redis    Redis    `mapstructure:"redis" yaml:"redis"`
+	Server      Server       `mapstructure:"server" yaml:"server"`
+	Health      Health       `mapstructure:"health" yaml:"health"`
+	Store       Store        `mapstructure:"store" yaml:"store"`
+	Instance    Instance     `mapstructure:"instance" yaml:"instance"`
+	Socket      Socket       `mapstructure:"socket" yaml:"socket"`
+	Auth        Auth         `mapstructure:"auth" yaml:"auth"`
+	Contract    Contract     `mapstructure:"contract" yaml:"contract"`
+	Log         Log          `mapstructure:"log" yaml:"log"`
+	Monitor     Monitor      `mapstructure:"monitor" yaml:"monitor"`
+	Workflow    Workflow     `mapstructure:"workflow" yaml:"workflow"`
+	DataSources []DataSource `mapstructure:"dataSources" yaml:"dataSources"`
+	Chat        Chat         `mapstructure:"chat" yaml:"chat"`
+	Widgets     Widgets      `mapstructure:"widgets" yaml:"widgets"`
+	History     History      `mapstructure:"history" yaml:"history"`
+	Once        Once         `mapstructure:"once" yaml:"once"`
+	Publish     Publish      `mapstructure:"publish" yaml:"publish"`
+	Redis       Redis        `mapstructure:"redis" yaml:"redis"`
 }
 
 // Server is where the server listens and what it serves to whom.
@@ -148,16 +149,17 @@ func Default() Config {
 			JWKS:     JWKS{Refresh: 15 * time.Minute, MinRefresh: 10 * time.Second, Timeout: 5 * time.Second},
 			Failures: Failures{Limit: 20, Window: time.Minute, MaxWait: time.Minute},
 		},
-		Contract: Contract{Mode: "report"},
-		Log:      Log{Level: "info", Format: "text"},
-		Monitor:  Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
-		Workflow: defaultWorkflow(),
-		Chat:     Chat{Timeout: 30 * time.Second, Waiting: 32},
-		Widgets:  Widgets{AutoRegister: true},
-		History:  History{Count: 1000, Age: 24 * time.Hour},
-		Once:     Once{Keep: 24 * time.Hour},
-		Publish:  Publish{MaxBody: 8 << 20, MaxBatch: 1000},
-		Redis:    defaultRedis(),
+		Contract:    Contract{Mode: "report"},
+		Log:         Log{Level: "info", Format: "text"},
+		Monitor:     Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
+		Workflow:    defaultWorkflow(),
+		DataSources: []DataSource{},
+		Chat:        Chat{Timeout: 30 * time.Second, Waiting: 32},
+		Widgets:     Widgets{AutoRegister: true},
+		History:     History{Count: 1000, Age: 24 * time.Hour},
+		Once:        Once{Keep: 24 * time.Hour},
+		Publish:     Publish{MaxBody: 8 << 20, MaxBatch: 1000},
+		Redis:       defaultRedis(),
 	}
 }
 

@@ -102,6 +102,12 @@ func TestRefusals(t *testing.T) {
 		{"auth: {issuers: [{name: i, nextSecretFile: /no/such/file}]}", "", "auth.issuers[0].nextSecretFile: open /no/such/file"},
 		{"auth: {issuers: [{name: i, publicKeyFiles: [/no/such/file]}]}", "", "auth.issuers[0].publicKeyFiles: open /no/such/file"},
 		{"store: {url: 'postgres://h/d', urlFile: x}", "", "store.url and urlFile are both set"},
+		{"dataSources: [{nam: x}]", "", "unknown key dataSources[0].nam, did you mean name?"},
+		{"dataSources: [{queries: [{params: [{nme: x}]}]}]", "", "unknown key dataSources[0].queries[0].params[0].nme, did you mean name?"},
+		{"dataSources: [{queries: {id: x}}]", "", "dataSources[0].queries is not a list"},
+		{"dataSources: [{headersFile: /no/such/file}]", "", "dataSources[0].headersFile: open /no/such/file"},
+		{"dataSources: [{url: a, urlFile: b}]", "", "dataSources[0].url and urlFile are both set"},
+		{"", "ROOMCAST_DATASOURCES=x", "can only be set in a file"},
 		{"store: {urlFile: /no/such/file}", "", "store.urlFile: open /no/such/file"},
 		{"", "ROOMCAST_CHAT_WAITING=x", `ROOMCAST_CHAT_WAITING: "x" is not a whole number`},
 	} {
@@ -135,6 +141,7 @@ func TestCheck(t *testing.T) {
 	c.Instance.Heartbeat = 4 * time.Second
 	c.Server.DrainDelay, c.Health.Canary.Limit = 5*time.Second, -1
 	c.Redis.Adapter, c.Redis.Timeout, c.Redis.Stream.Count = "pigeon", 0, 0
+	c.Workflow.JavaScript = JavaScript{MaxMemory: 1 << 20}
 	got := strings.Join(c.Check(), "\n")
 	for _, want := range []string{
 		`server.addr: "nowhere" is not host:port`, `server.allowedOrigins: "app.example.com"`, `socket.transports: "pigeon"`,
@@ -144,6 +151,7 @@ func TestCheck(t *testing.T) {
 		`store.driver: "oracle" is not one of sqlite, postgres`, "store.maxConns: 1 is too few", "store.maxIdle: 4 is not between 1 and store.maxConns",
 		"store.timeout: 0s", `store.synchronous: "off" is not one of normal, full`, "server.shutdownTimeout: 15s is less than twice", "health.canary.limit: -1ns is negative", "instance.expiry: 10s is less than three times",
 		`redis.adapter: "pigeon" is not one of none, classic, sharded, streams`, "redis.timeout: 0s", "redis.stream.count: 0 is not", "redis.addrs: is empty",
+		"workflow.javascript.maxTime: 0s", "workflow.javascript.parallel: 0 is not", "workflow.javascript.maxMemory: 1048576 is not between 8MiB",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no problem says %q in\n%s", want, got)
@@ -209,6 +217,38 @@ func TestSecretsFromFiles(t *testing.T) {
 		if strings.Contains(text, "here") {
 			t.Errorf("a secret was printed: %s", text)
 		}
+	}
+}
+
+func TestDataSources(t *testing.T) {
+	file := write(t, "Authorization: Bearer here\n\nX-Key:here\n")
+	c, err := Load(Source{
+		File: write(t, `
+dataSources:
+  - {name: shop, driver: postgres, urlFile: `+write(t, "postgres://here\n")+`, maxBytes: 2MiB, timeout: 3s, queries: [{id: ordersOf, sql: SELECT @a, params: [{name: a, type: number, default: 5}]}]}
+  - {name: crm, driver: rest, headersFile: `+file+`, headers: [{name: X-Own, value: here}], queries: [{id: q, path: /a, query: [{name: camelCase, value: "@a"}], body: '{"camelCase": 1}'}]}
+`),
+		Env: []string{"ROOMCAST_DATASOURCES_1_URL=https://here"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []DataSource{
+		{Name: "shop", Driver: "postgres", URL: "postgres://here", URLFile: c.DataSources[0].URLFile, MaxBytes: 2 << 20, Timeout: 3 * time.Second, Queries: []DataQuery{
+			{ID: "ordersOf", SQL: "SELECT @a", Params: []DataParam{{Name: "a", Type: "number", Default: 5}}},
+		}},
+		{Name: "crm", Driver: "rest", URL: "https://here", HeadersFile: file, Headers: []DataHeader{{"X-Own", "here"}, {"Authorization", "Bearer here"}, {"X-Key", "here"}}, Queries: []DataQuery{
+			{ID: "q", Path: "/a", Query: []DataField{{"camelCase", "@a"}}, Body: `{"camelCase": 1}`},
+		}},
+	}
+	if !reflect.DeepEqual(c.DataSources, want) {
+		t.Errorf("got\n%#v\nwant\n%#v", c.DataSources, want)
+	}
+	if text := fmt.Sprintf("%+v %#v", c, c.DataSources); strings.Contains(text, "here") {
+		t.Errorf("a secret was printed: %s", text)
+	}
+	if _, err := Load(Source{File: write(t, "dataSources: [{headersFile: "+write(t, "no colon here")+"}]")}); err == nil || !strings.Contains(err.Error(), "headersFile: line 1 of") {
+		t.Error(err)
 	}
 }
 

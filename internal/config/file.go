@@ -127,12 +127,19 @@ func (c *checker) value(key string, n *yaml.Node) {
 var itemKeys = map[string]reflect.Type{
 	"auth.issuers": reflect.TypeFor[Issuer](),
 	"auth.apiKeys": reflect.TypeFor[APIKey](),
+	"dataSources":  reflect.TypeFor[DataSource](),
 }
 
 func (c *checker) items(key string, typ reflect.Type, n *yaml.Node) {
 	names := make(map[string]bool)
+	lists := make(map[string]reflect.Type) // of structures, in the items
 	for i := range typ.NumField() {
-		names[typ.Field(i).Tag.Get("mapstructure")] = true
+		f := typ.Field(i)
+		name := f.Tag.Get("mapstructure")
+		names[name] = true
+		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
+			lists[name] = f.Type.Elem()
+		}
 	}
 	known := sorted(names)
 	if n.Kind != yaml.SequenceNode {
@@ -147,6 +154,8 @@ func (c *checker) items(key string, typ reflect.Type, n *yaml.Node) {
 		for j := 0; j+1 < len(item.Content); j += 2 {
 			if name := item.Content[j]; !names[name.Value] {
 				c.add(name, "unknown key %s[%d].%s%s", key, i, name.Value, suggest(name.Value, "", known))
+			} else if inner, ok := lists[name.Value]; ok {
+				c.items(fmt.Sprintf("%s[%d].%s", key, i, name.Value), inner, item.Content[j+1])
 			}
 		}
 	}

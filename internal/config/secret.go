@@ -116,6 +116,8 @@ func (v itemVariable) set(c *Config) error {
 		list = reflect.ValueOf(c.Auth.Issuers)
 	case "auth.apiKeys":
 		list = reflect.ValueOf(c.Auth.APIKeys)
+	case "dataSources":
+		list = reflect.ValueOf(c.DataSources)
 	}
 	if v.item >= list.Len() {
 		return fmt.Errorf("environment: %s: the file has no %s[%d]", v.name, v.key, v.item)

@@ -22,6 +22,8 @@ type Sources struct {
 	LogsLost  func() int64
 	// Credentials returns how many were let in and refused; nil where none are.
 	Credentials func() (verified, refused int64)
+	Runs        Runs
+	Temporal    Temporal
 	Cluster
 }
 
@@ -64,6 +66,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		ch <- d
 	}
 	c.describeCluster(ch)
+	c.describeRuns(ch)
 }
 
 // metrics are what a scrape gets.
@@ -97,5 +100,6 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		m.count(credentials, refused, "refused")
 	}
 	m.count(logsLost, c.LogsLost())
+	c.collectRuns(m)
 	c.collectCluster(m)
 }

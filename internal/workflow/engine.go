@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,15 +33,18 @@ type Engine interface {
 const maxDepth = 8
 
 // NewChild returns the run that a node of another waits for, and its first
-// entry. Its errors are for the author of the workflow.
+// entry. Errors that are an *events.Error are for the author of the workflow, and
+// final.
 func NewChild(ctx context.Context, store Store, parent Run, c interpreter.Child, now time.Time) (Run, interpreter.Entry, error) {
 	none := interpreter.Entry{}
 	w, err := store.Workflow(ctx, c.WorkflowID)
-	if err != nil || w.Tenant != parent.Tenant {
-		return Run{}, none, fmt.Errorf("workflow %s not found", c.WorkflowID)
-	}
-	if parent.Depth+1 > maxDepth {
-		return Run{}, none, fmt.Errorf("more than %d workflows wait for each other", maxDepth)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && w.Tenant != parent.Tenant:
+		return Run{}, none, events.NotFound("workflow", c.WorkflowID)
+	case err != nil:
+		return Run{}, none, fmt.Errorf("reading workflow: %w", err)
+	case parent.Depth+1 > maxDepth:
+		return Run{}, none, events.Errorf(events.CodeConflict, "more than %d workflows wait for each other", maxDepth)
 	}
 	values, _ := interpreter.Value(c.Input).(map[string]any)
 	filled, err := w.Plan.Definition.Fill(values)

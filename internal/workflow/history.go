@@ -29,6 +29,16 @@ func (s *Service) State(ctx context.Context, run Run) (State, error) {
 	return stateOf(run, run.replay(log), log), nil
 }
 
+// Log returns the entries of a run after a number, in order. The caller has
+// asked whether the user may.
+func (s *Service) Log(ctx context.Context, run Run, after uint64) ([]interpreter.Entry, error) {
+	log, err := s.opts.Store.Log(ctx, run.ID, after)
+	if err != nil {
+		return nil, fmt.Errorf("reading log: %w", err)
+	}
+	return log, nil
+}
+
 // stateOf returns what a log says. The status is that of the log too: that of
 // the run was read at another time.
 func stateOf(run Run, m *interpreter.Machine, log []interpreter.Entry) State {
@@ -51,8 +61,9 @@ type History struct {
 	// Updates are what clients have seen. They come without the variables,
 	// which would make a long run grow with its square.
 	Updates []Update
-	// Through is the offset that it reaches to.
-	Through uint64
+	// Through is the offset that it reaches to, and Variables are those of then.
+	Through   uint64
+	Variables Context
 }
 
 // History returns what has happened in a run after an offset. The caller has
@@ -70,10 +81,13 @@ func (s *Service) History(ctx context.Context, run Run, after uint64) (History, 
 			continue
 		}
 		if u, visible := update(run, m, e); visible {
-			updates = append(updates, u)
+			updates = append(updates, s.opts.Feed.bound(u))
 		}
 	}
-	return History{State: stateOf(run, m, log), Updates: updates, Through: m.Seq()}, nil
+	return History{
+		State: stateOf(run, m, log), Updates: updates,
+		Through: m.Seq(), Variables: s.opts.Feed.context(run, m.Seq(), m.Snapshot()),
+	}, nil
 }
 
 // encode writes a value that came from JSON.

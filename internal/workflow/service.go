@@ -15,8 +15,11 @@ import (
 
 // ServiceOptions configure a [Service].
 type ServiceOptions struct {
-	Store  Store
+	Store Store
+	// Engine carries on the runs that begin here. Others do so for runs that
+	// began otherwise, which are delivered to the one of their name.
 	Engine Engine
+	Others []Engine
 	Feed   *Feed
 	Types  nodes.Types
 	// MaxDuration bounds how long a run may take; 0 is no bound.
@@ -35,6 +38,19 @@ func NewService(opts ServiceOptions) *Service {
 		opts.Now = time.Now
 	}
 	return &Service{opts}
+}
+
+// engine returns what carries a run on.
+func (s *Service) engine(run Run) (Engine, error) {
+	if run.Engine == s.opts.Engine.Name() {
+		return s.opts.Engine, nil
+	}
+	for _, e := range s.opts.Others {
+		if run.Engine == e.Name() {
+			return e, nil
+		}
+	}
+	return nil, events.Errorf(events.CodeConflict, "run %s is carried on by the engine %q, which this server does not have", run.ID, run.Engine)
 }
 
 // List returns the workflows of a tenant.
@@ -74,7 +90,7 @@ func (s *Service) Create(ctx context.Context, id *auth.Identity, tenant, title s
 	if title == "" {
 		return Workflow{}, events.FieldErrorf("title", "is missing")
 	}
-	if err := s.check(def); err != nil {
+	if err := s.Check(tenant, def); err != nil {
 		return Workflow{}, err
 	}
 	now := s.opts.Now().UTC()
@@ -87,12 +103,10 @@ func (s *Service) Create(ctx context.Context, id *auth.Identity, tenant, title s
 	return w, s.opts.Store.CreateWorkflow(ctx, w)
 }
 
-// Check returns what is wrong with a definition as [graph.Problems], nil if
+// Check returns what is wrong with a definition of a tenant as [graph.Problems], nil if
 // nothing is.
-func (s *Service) Check(def graph.Definition) error { return s.check(def) }
-
-func (s *Service) check(def graph.Definition) error {
-	if err := def.Check(s.opts.Types); err != nil {
+func (s *Service) Check(tenant string, def graph.Definition) error {
+	if err := def.Check(s.opts.Types, tenant); err != nil {
 		return err
 	}
 	if max := s.opts.MaxDuration.Seconds(); max > 0 && def.Options.TimeoutSeconds > max {
@@ -111,7 +125,7 @@ func (s *Service) Change(ctx context.Context, id *auth.Identity, workflowID, tit
 		w.Title = title
 	}
 	if def != nil {
-		if err := s.check(*def); err != nil {
+		if err := s.Check(w.Tenant, *def); err != nil {
 			return Workflow{}, err
 		}
 		w.Plan = graph.NewPlan(*def)

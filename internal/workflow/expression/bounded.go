@@ -26,14 +26,17 @@ type boundedFunc struct {
 }
 
 var bounded = map[string]boundedFunc{
-	"repeat":  {repeat, []any{new(func(string, int) string)}},
-	"replace": {replace, []any{new(func(string, string, string) string), new(func(string, string, string, int) string)}},
-	"join":    {join, []any{new(func(any) string), new(func(any, string) string)}},
-	"toJSON":  {toJSON, []any{new(func(any) string)}},
-	"string":  {toString, []any{new(func(any) string)}},
-	"concat":  {concat, nil},
-	"flatten": {flatten, []any{new(func(any) []any)}},
-	"uniq":    {uniq, []any{new(func(any) []any)}},
+	"split":      {split, []any{new(func(string, string) []string), new(func(string, string, int) []string)}},
+	"splitAfter": {splitAfter, []any{new(func(string, string) []string), new(func(string, string, int) []string)}},
+	"fromJSON":   {fromJSON, []any{new(func(string) any)}},
+	"repeat":     {repeat, []any{new(func(string, int) string)}},
+	"replace":    {replace, []any{new(func(string, string, string) string), new(func(string, string, string, int) string)}},
+	"join":       {join, []any{new(func(any) string), new(func(any, string) string)}},
+	"toJSON":     {toJSON, []any{new(func(any) string)}},
+	"string":     {toString, []any{new(func(any) string)}},
+	"concat":     {concat, []any{new(func(...any) []any)}},
+	"flatten":    {flatten, []any{new(func(any) []any)}},
+	"uniq":       {uniq, []any{new(func(any) []any)}},
 }
 
 // maybeText reports whether a node can have a text as its value.
@@ -42,7 +45,7 @@ func maybeText(n ast.Node) bool {
 	return k == reflect.String || k == reflect.Interface
 }
 
-func (g *guard) plus(args ...any) (any, error) {
+func (g *guard) plus(args []any) (any, error) {
 	l, lok := args[0].(string)
 	r, rok := args[1].(string)
 	if lok && rok {
@@ -82,6 +85,46 @@ func replace(g *guard, args []any) (any, error) {
 	return strings.Replace(s, from, to, n), nil
 }
 
+func split(g *guard, args []any) (any, error) {
+	s, sep, n, err := g.splitArgs(args)
+	if err != nil {
+		return nil, err
+	}
+	return strings.SplitN(s, sep, n), nil
+}
+
+func splitAfter(g *guard, args []any) (any, error) {
+	s, sep, n, err := g.splitArgs(args)
+	if err != nil {
+		return nil, err
+	}
+	return strings.SplitAfterN(s, sep, n), nil
+}
+
+func (g *guard) splitArgs(args []any) (s, sep string, n int, err error) {
+	s, sep, n = args[0].(string), args[1].(string), -1
+	if len(args) == 3 {
+		n = runtime.ToInt(args[2])
+	}
+	parts := strings.Count(s, sep) + 1
+	if n >= 0 {
+		parts = min(parts, n)
+	}
+	return s, sep, n, g.grow(parts * word)
+}
+
+// fromJSON counts four bytes for each of the text: lists of small numbers take
+// more, texts less.
+func fromJSON(g *guard, args []any) (any, error) {
+	text := args[0].(string)
+	if err := g.grow(4 * len(text)); err != nil {
+		return nil, err
+	}
+	var value any
+	err := json.Unmarshal([]byte(text), &value)
+	return value, err
+}
+
 func join(g *guard, args []any) (any, error) {
 	glue := ""
 	if len(args) == 2 {
@@ -106,7 +149,7 @@ func join(g *guard, args []any) (any, error) {
 }
 
 func toJSON(g *guard, args []any) (any, error) {
-	if err := g.grow(sizeOf(args[0], maxBuilt)); err != nil {
+	if err := g.write(args[0]); err != nil {
 		return nil, err
 	}
 	b, err := json.MarshalIndent(args[0], "", "  ")
@@ -114,7 +157,7 @@ func toJSON(g *guard, args []any) (any, error) {
 }
 
 func toString(g *guard, args []any) (any, error) {
-	if err := g.grow(sizeOf(args[0], maxBuilt)); err != nil {
+	if err := g.write(args[0]); err != nil {
 		return nil, err
 	}
 	return fmt.Sprintf("%v", args[0]), nil
@@ -142,10 +185,13 @@ func flatten(g *guard, args []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return g.flatten([]any{}, list)
+	return g.flatten([]any{}, list, 0)
 }
 
-func (g *guard) flatten(to []any, list reflect.Value) ([]any, error) {
+func (g *guard) flatten(to []any, list reflect.Value, depth int) ([]any, error) {
+	if depth > maxNesting {
+		return nil, errNesting
+	}
 	for i := range list.Len() {
 		if err := g.step(); err != nil {
 			return nil, err
@@ -153,7 +199,7 @@ func (g *guard) flatten(to []any, list reflect.Value) ([]any, error) {
 		element := list.Index(i).Interface()
 		inner, err := listOf("flatten", element)
 		if err == nil {
-			if to, err = g.flatten(to, inner); err != nil {
+			if to, err = g.flatten(to, inner, depth+1); err != nil {
 				return nil, err
 			}
 			continue

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -19,26 +18,10 @@ func Env(vars map[string]any) map[string]any {
 	return map[string]any{"ctx": vars, "input": vars["input"]}
 }
 
-// maxLength bounds the source of one expression, in bytes.
-const maxLength = 10_000
-
-// compile checks an expression. Names are not checked: variables come into
-// being while a workflow runs.
-func (g *guard) compile(source string) (*vm.Program, error) {
-	if len(source) > maxLength {
-		return nil, fmt.Errorf("expression is longer than %d bytes", maxLength)
-	}
-	program, err := expr.Compile(source, append(g.options(), expr.Env(map[string]any{}), expr.AllowUndefinedVariables())...)
-	if err == nil && g.tooDeep {
-		err = fmt.Errorf("functions with a condition, such as all and map, are nested more than %d deep", maxDepth)
-	}
-	return program, err
-}
-
 // Check reports what is wrong with an expression without running it.
 func Check(source string) error {
-	_, err := (&guard{ctx: context.Background()}).compile(source)
-	return shorten(err)
+	_, err := expressions.get(source)
+	return err
 }
 
 // Eval returns the value of an expression. A name that does not exist is nil.
@@ -56,16 +39,17 @@ func (g *guard) eval(source string, vars map[string]any) (any, error) {
 	if err := g.interrupted(); err != nil {
 		return nil, err
 	}
-	source = strings.TrimSpace(source)
-	if value, ok := path(source, vars); ok {
-		return value, nil
-	}
-	program, err := g.compile(source)
+	c, err := expressions.get(source)
 	if err != nil {
-		return nil, shorten(err)
+		return nil, err
 	}
+	if c.program == nil {
+		return follow(c.path, vars), nil
+	}
+	env := Env(vars)
+	env[guardName] = g
 	machine := vm.VM{MemoryBudget: memoryBudget}
-	value, err := machine.Run(program, Env(vars))
+	value, err := machine.Run(c.program, env)
 	return value, shorten(err)
 }
 
@@ -78,27 +62,31 @@ func shorten(err error) error {
 	return fmt.Errorf("%s", line)
 }
 
-// path evaluates what is only a path, such as ctx.order.items: the common
-// case, and the one that may name what is not there.
-func path(source string, vars map[string]any) (any, bool) {
-	parts := strings.Split(source, ".")
-	var value any
-	switch parts[0] {
-	case "ctx":
-		value = vars
-	case "input":
-		value = vars["input"]
-	default:
+// path returns the names of what is only a path, such as ctx.order.items: the
+// common case, and the one that may name what is not there.
+func path(source string) ([]string, bool) {
+	names := strings.Split(source, ".")
+	if names[0] != "ctx" && names[0] != "input" {
 		return nil, false
 	}
-	for _, name := range parts[1:] {
+	for _, name := range names[1:] {
 		if !identifier(name) {
 			return nil, false
 		}
+	}
+	return names, true
+}
+
+func follow(path []string, vars map[string]any) any {
+	value := any(vars)
+	if path[0] == "input" {
+		value = vars["input"]
+	}
+	for _, name := range path[1:] {
 		m, _ := value.(map[string]any)
 		value = m[name]
 	}
-	return value, true
+	return value
 }
 
 func identifier(s string) bool {

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 )
 
 var vars = map[string]any{
@@ -46,60 +45,6 @@ func TestCheckTemplates(t *testing.T) {
 	}
 	if field, err := CheckTemplates(map[string]any{"a": "{{unknown.name}} {{len(ctx)}}"}); err != nil {
 		t.Errorf("%q %v", field, err)
-	}
-}
-
-// What would take all memory or never end is stopped, soon.
-func TestBombs(t *testing.T) {
-	long := strings.Repeat("x", 1<<20)
-	vars := map[string]any{"long": long, "list": make([]any, 100_000)}
-	for i := range vars["list"].([]any) {
-		vars["list"].([]any)[i] = i
-	}
-	for _, source := range []string{
-		`map(1..10000000, #)`,
-		`repeat("x", 100000000)`,
-		`repeat(repeat("x", 1000000), 1000000)`,
-		strings.Repeat("(", maxLength+1),
-		strings.Repeat("(", 5000) + "1" + strings.Repeat(")", 5000-1),
-		nest("all(ctx.list, ", "true", 5),
-		nest("all(ctx.list, ", "true", 3),
-		`let a = 1..900; all(a, all(a, all(a, true)))`,
-		`reduce(ctx.list, #acc + count(ctx.list, true), 0)`,
-		`uniq(ctx.list)`,
-		`let a = ctx.long; let b = a+a+a+a+a; let c = b+b+b+b+b; c+c+c+c+c`,
-		`map(1..100000, upper(ctx.long))`,
-		`map(1..100000, sort(ctx.list))`,
-		`map(1..100000, now().Format(ctx.long))`,
-		`replace(ctx.long, "x", ctx.long)`,
-		`replace(ctx.long, "", ctx.long)`,
-		`join(map(1..100000, ctx.long), "")`,
-		`join(map(1..100000, "x"), ctx.long)`,
-		`toJSON(map(1..100000, ctx.long))`,
-		`string(map(1..100000, ctx.long))`,
-		`map(1..100000, ctx.long)`,
-		`groupBy(1..100000, ctx.long + "x")`,
-		`concat(` + strings.Repeat("ctx.list,", 1000) + `[])`,
-		`let a = map(1..100, ctx.list); let b = map(1..100, a); flatten(map(1..100, b))`,
-	} {
-		start := time.Now()
-		if v, err := Eval(t.Context(), source, vars); err == nil {
-			t.Errorf("%.60s… passed as %.60v", source, v)
-		}
-		if took := time.Since(start); took > 20*maxTime {
-			t.Errorf("%.60s… took %v", source, took)
-		}
-	}
-	many := strings.Repeat("{{ctx.long}} ", 1000)
-	if _, err := Resolve(t.Context(), map[string]any{"a": many}, vars); err == nil {
-		t.Error("a text of many templates passed")
-	}
-	var list []any
-	for range 1000 {
-		list = append(list, "{{ctx.long}}")
-	}
-	if _, err := Resolve(t.Context(), list, vars); err == nil {
-		t.Error("a list of many templates passed")
 	}
 }
 
@@ -167,14 +112,6 @@ func TestBoundedFunctions(t *testing.T) {
 	for _, source := range []string{`1 + "a"`, `repeat("a", -1)`, `join([1], "")`, `uniq(nil)`, `concat(1)`, `join("a", "b")`} {
 		if got, err := Eval(t.Context(), source, vars); err == nil {
 			t.Errorf("%s = %v", source, got)
-		}
-	}
-}
-
-func BenchmarkEval(b *testing.B) {
-	for b.Loop() {
-		if _, err := Eval(b.Context(), `input.n * 2 + len(filter(input.list, # > 1))`, vars); err != nil {
-			b.Fatal(err)
 		}
 	}
 }

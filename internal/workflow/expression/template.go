@@ -49,39 +49,61 @@ func (g *guard) resolve(value any, vars map[string]any) (any, error) {
 }
 
 func (g *guard) resolveString(s string, vars map[string]any) (any, error) {
+	if !strings.Contains(s, "{{") {
+		return s, nil
+	}
+	t, err := templates.get(s)
+	if err != nil {
+		return nil, err
+	}
+	if t.whole() {
+		return g.eval(t.parts[0].source, vars)
+	}
 	var text strings.Builder
-	for rest, first := s, true; ; first = false {
-		before, source, after, found, err := split(rest)
+	for _, p := range t.parts {
+		text.WriteString(p.before)
+		value, err := g.eval(p.source, vars)
 		if err != nil {
 			return nil, err
 		}
-		text.WriteString(before)
-		if !found {
-			return text.String(), nil
-		}
-		value, err := g.eval(source, vars)
-		if err != nil || first && before == "" && after == "" {
-			return value, err
-		}
-		if err := g.grow(sizeOf(value, maxBuilt)); err != nil {
+		if err := g.write(value); err != nil {
 			return nil, err
 		}
 		text.WriteString(Text(value))
-		rest = after
 	}
+	text.WriteString(t.after)
+	return text.String(), nil
 }
 
-// split cuts a string at its first template.
-func split(s string) (before, source, after string, found bool, err error) {
-	before, rest, found := strings.Cut(s, "{{")
-	if !found {
-		return s, "", "", false, nil
+// A template is a text cut at the expressions in it.
+type template struct {
+	parts []part
+	after string
+}
+
+// A part is an expression and the text before it.
+type part struct{ before, source string }
+
+// whole reports whether a template is one expression and nothing else.
+func (t template) whole() bool { return len(t.parts) == 1 && t.parts[0].before == "" && t.after == "" }
+
+// templates remembers how texts are cut.
+var templates = newCache(cut)
+
+func cut(s string) (t template, err error) {
+	for rest := s; ; {
+		before, from, found := strings.Cut(rest, "{{")
+		if !found {
+			t.after = rest
+			return t, nil
+		}
+		source, after, closed := strings.Cut(from, "}}")
+		if !closed {
+			return template{}, fmt.Errorf("template is not closed: %.100q", from)
+		}
+		t.parts = append(t.parts, part{before, source})
+		rest = after
 	}
-	source, after, closed := strings.Cut(rest, "}}")
-	if !closed {
-		return "", "", "", false, fmt.Errorf("template is not closed: %q", s)
-	}
-	return before, source, after, true, nil
 }
 
 // Text writes a value as it stands inside a longer string.
@@ -104,15 +126,14 @@ func Text(value any) string {
 func CheckTemplates(value any) (field string, err error) {
 	switch v := value.(type) {
 	case string:
-		for {
-			_, source, after, found, err := split(v)
-			if err != nil || !found {
+		t, err := cut(v)
+		if err != nil {
+			return "", err
+		}
+		for _, p := range t.parts {
+			if err := Check(p.source); err != nil {
 				return "", err
 			}
-			if err := Check(source); err != nil {
-				return "", err
-			}
-			v = after
 		}
 	case []any:
 		for i := range v {

@@ -88,6 +88,7 @@ const (
 type check struct {
 	Definition
 	types    nodes.Types
+	tenant   string
 	index    map[string]int // of nodes by id
 	problems Problems
 }
@@ -96,10 +97,10 @@ func (c *check) report(node, field, format string, args ...any) {
 	c.problems = append(c.problems, Problem{Node: node, Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-// Check returns what is wrong with a definition as [Problems], nil if nothing
-// is.
-func (d Definition) Check(types nodes.Types) error {
-	c := &check{Definition: d, types: types, index: make(map[string]int, len(d.Nodes))}
+// Check returns what is wrong with a definition of a tenant as [Problems], nil
+// if nothing is.
+func (d Definition) Check(types nodes.Types, tenant string) error {
+	c := &check{Definition: d, types: types, tenant: tenant, index: make(map[string]int, len(d.Nodes))}
 	switch {
 	case len(d.Nodes) == 0:
 		c.report("", "nodes", "is empty")
@@ -148,10 +149,12 @@ func (c *check) checkNode(at string, n Node) {
 		c.report(n.ID, at+".type", "unknown type %q, not one of %s%s", n.Type, strings.Join(known, ", "), hint)
 		return
 	}
-	for _, p := range typ.Check(n.Data) {
+	for _, p := range nodes.Check(typ, c.tenant, n.Data) {
 		c.report(n.ID, at+".data."+p.Field, "%s", p.Message)
 	}
-	if field, err := expression.CheckTemplates(map[string]any(n.Data)); err != nil {
+	templates := maps.Clone(n.Data)
+	delete(templates, "code") // has braces of its own
+	if field, err := expression.CheckTemplates(map[string]any(templates)); err != nil {
 		c.report(n.ID, at+".data"+field, "%v", err)
 	}
 	if h := n.Data.String("errorHandling"); h != "" && !slices.Contains(errorHandlings, h) {

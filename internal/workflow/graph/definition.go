@@ -65,9 +65,8 @@ var synonyms = map[string]map[string]string{
 	"dataQuery": {"success": OutputHandle},
 }
 
-// handle is the handle that an edge leaves a node of a type by.
-func (e Edge) handle(typ string) string {
-	name := e.SourceHandle
+// HandleOf returns the one name of a handle of nodes of a type; "" is output.
+func HandleOf(typ, name string) string {
 	if name == "" {
 		name = OutputHandle
 	}
@@ -76,6 +75,9 @@ func (e Edge) handle(typ string) string {
 	}
 	return name
 }
+
+// handle is the handle that an edge leaves a node of a type by.
+func (e Edge) handle(typ string) string { return HandleOf(typ, e.SourceHandle) }
 
 // Options are what a definition says about itself.
 type Options struct {

@@ -66,7 +66,7 @@ func TestBadDefinitions(t *testing.T) {
 		{"a:start\nb:subWorkflow", "nodes[1].data.workflowID", "is missing"},
 		{"a:start\nb:approval\nc:end\na->b\nb->c", "edges[1].sourceHandle", "but approve, reject, expired, error"},
 	} {
-		err := graphtest.Parse(t, tt.def).Check(types)
+		err := graphtest.Parse(t, tt.def).Check(types, "acme")
 		var e *events.Error
 		if !errors.As(err, &e) || e.Code != events.CodeValidation || e.Field != tt.field || !strings.Contains(e.Message, tt.message) {
 			t.Errorf("%q:\n got %+v\nwant %s: %s", tt.def, err, tt.field, tt.message)
@@ -98,7 +98,7 @@ func TestInputs(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for _, args := range [][]graph.Arg{{{}}, {{Key: "n", Type: "number", DefaultValue: "many"}}} {
-		if err := (graph.Definition{Nodes: []graph.Node{{ID: "s", Type: "start"}}, Options: graph.Options{Args: args}}).Check(nodes.All(nodes.Options{})); err == nil {
+		if err := (graph.Definition{Nodes: []graph.Node{{ID: "s", Type: "start"}}, Options: graph.Options{Args: args}}).Check(nodes.All(nodes.Options{}), "acme"); err == nil {
 			t.Errorf("%+v was accepted", args)
 		}
 	}
@@ -107,7 +107,7 @@ func TestInputs(t *testing.T) {
 // All that is wrong is told at once, each with its node and field.
 func TestAllProblems(t *testing.T) {
 	d := graphtest.Parse(t, "a:start\nb:teleport\nc:http\na->b\nb->nowhere")
-	problems := graph.AllProblems(d.Check(nodes.All(nodes.Options{})))
+	problems := graph.AllProblems(d.Check(nodes.All(nodes.Options{}), "acme"))
 	var got []string
 	for _, p := range problems {
 		got = append(got, p.Node+" "+p.Field)
@@ -132,7 +132,7 @@ func TestLoopBodies(t *testing.T) {
 		b->inner
 		inner->outer
 		outer[done]->e`)
-	if err := d.Check(nodes.All(nodes.Options{})); err != nil {
+	if err := d.Check(nodes.All(nodes.Options{}), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	p := graph.NewPlan(d)

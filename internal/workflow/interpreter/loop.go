@@ -13,6 +13,7 @@ type loop struct {
 	Loop
 	index   int // of the item that its body runs for; -1 before the first
 	results []json.RawMessage
+	size    int             // of the results, in bytes
 	last    json.RawMessage // of the item: the output of the latest node
 	back    json.RawMessage // and of the node that led back to the loop
 	skipped bool            // the item has no result
@@ -81,17 +82,29 @@ func (m *Machine) collect(n *node, output json.RawMessage) {
 	}
 }
 
-// skip ends the pass of a loop: nothing of its body begins any more.
+// skip ends the pass of a loop: nothing of its body begins any more, and nobody
+// waits for anything.
 func (m *Machine) skip(n *node) {
 	if n.loop == nil {
 		return
 	}
 	n.loop.skipped = true
 	for _, i := range n.Body {
-		if m.nodes[i].status == waiting {
-			m.nodes[i].status = skipped
+		switch b := &m.nodes[i]; b.status {
+		case waiting, suspended, retrying:
+			b.status = skipped
 		}
 	}
+}
+
+// skipping reports whether the item that a node runs for is given up.
+func (m *Machine) skipping(n *node) bool {
+	for n.Loop >= 0 {
+		if n = &m.nodes[n.Loop]; n.loop == nil || n.loop.skipped {
+			return true
+		}
+	}
+	return false
 }
 
 // quiet reports whether nothing of the body of a loop runs or can begin.
@@ -116,6 +129,7 @@ func (m *Machine) conclude(n *node) {
 			result = json.RawMessage("null")
 		}
 		l.results = append(l.results, result)
+		l.size += len(result) + 1
 	}
 	l.over = true
 	n.until = time.Time{}

@@ -33,7 +33,7 @@ func newPlayer(t *testing.T, def string) *player {
 	p.effect = func(w interpreter.Work, _ nodes.Call) (nodes.Result, error) {
 		return nodes.Result{Output: w.Node + w.Iteration}, nil
 	}
-	if err := p.plan.Definition.Check(p.types); err != nil {
+	if err := p.plan.Definition.Check(p.types, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	p.open(nil)
@@ -251,6 +251,48 @@ func TestRunsAreTakenUpAnywhere(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An item that is given up takes with it what its body is doing besides.
+func TestSkippingWhileOthersRun(t *testing.T) {
+	p := newPlayer(t, `
+		s:start
+		l:loop{"sourceVariable":"input.n"}
+		a:http{"url":"http://x","errorHandling":"skip_item"}
+		b:http{"url":"http://x","errorHandling":"retry_then_fail"}
+		d:delay{"delayMinutes":5}
+		f:dataCollection{}
+		i:loop{"sourceVariable":"input.list"}
+		c:http{"url":"http://x"}
+		e:end{"outputParameters":[{"name":"r","sourceVariable":"loopResults"}]}
+		s->l
+		l[loop]->d
+		l[loop]->f
+		l[loop]->i
+		i[loop]->c
+		l[loop]->b
+		l[loop]->a
+		a->l
+		l->e`)
+	p.effect = func(w interpreter.Work, _ nodes.Call) (nodes.Result, error) {
+		if w.Node == "a" || w.Node == "b" {
+			return nodes.Result{}, errors.New("boom")
+		}
+		return nodes.Result{}, nil
+	}
+	began := p.now
+	for range 1000 { // the last first
+		work := p.m.Next(p.now)
+		for n := len(work) - 1; n >= 0; n-- {
+			p.do(work[n])
+		}
+		if p.m.Ended() != nil {
+			break
+		}
+	}
+	if p.ending() != `COMPLETED {"r":[]}` || p.now != began {
+		t.Errorf("%s\n%s", p.ending(), p.trace())
 	}
 }
 

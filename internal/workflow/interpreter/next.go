@@ -2,6 +2,7 @@ package interpreter
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -52,16 +53,11 @@ func (m *Machine) start(now time.Time) []Work {
 	m.touched = nil
 	var work []Work
 	for _, i := range candidates {
-		if n := &m.nodes[i]; m.enabled(n) && !m.skipping(n) {
+		if n := &m.nodes[i]; m.enabled(n) {
 			work = append(work, m.hand(n, now))
 		}
 	}
 	return work
-}
-
-// skipping reports whether the item that a node would run for is given up.
-func (m *Machine) skipping(n *node) bool {
-	return n.Loop >= 0 && (m.nodes[n.Loop].loop == nil || m.nodes[n.Loop].loop.skipped)
 }
 
 // hand hands out a node.
@@ -106,7 +102,10 @@ func (m *Machine) advanceLoops(now time.Time) bool {
 			m.conclude(n)
 		}
 		switch next := n.loop.index + 1; {
-		case next >= len(n.loop.Items):
+		case m.opts.MaxResult > 0 && n.loop.size > m.opts.MaxResult: // another attempt would not help
+			m.failFinally(n, nil, fmt.Sprintf("its results of %d items are larger than workflow.maxResult, which is %d bytes", len(n.loop.results), m.opts.MaxResult), now)
+			advanced = true
+		case next >= len(n.loop.Items), m.skipping(n):
 			m.mustAdd(NodeCompleted, n, Completion{Output: m.results(n.loop), Variable: n.Variable, Handle: graph.CompletedHandle}, now)
 			advanced = true
 		case !n.until.After(now):

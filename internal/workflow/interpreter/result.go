@@ -2,6 +2,7 @@ package interpreter
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -51,6 +52,9 @@ func (m *Machine) Result(w Work, r nodes.Result, err error, now time.Time) {
 			output, err = nil, encoding
 		}
 	}
+	if (r.Suspend != nil || r.Loop != nil) && m.skipping(n) {
+		err = errSkipped
+	}
 	switch {
 	case err != nil:
 		m.fail(n, output, err.Error(), now)
@@ -59,16 +63,11 @@ func (m *Machine) Result(w Work, r nodes.Result, err error, now time.Time) {
 	case r.Loop != nil:
 		m.repeat(n, *r.Loop, now)
 	default:
-		m.mustAdd(NodeCompleted, n, Completion{Output: output, Variable: n.Variable, Handle: handleOf(r)}, now)
+		m.mustAdd(NodeCompleted, n, Completion{Output: output, Variable: n.Variable, Handle: graph.HandleOf(n.Type, r.Handle)}, now)
 	}
 }
 
-func handleOf(r nodes.Result) string {
-	if r.Handle == "" {
-		return graph.OutputHandle
-	}
-	return r.Handle
-}
+var errSkipped = errors.New("the item of its loop was given up")
 
 // encode writes the result of a node.
 func (m *Machine) encode(v any) (json.RawMessage, error) {
@@ -85,11 +84,17 @@ func (m *Machine) encode(v any) (json.RawMessage, error) {
 // fail decides what the error of a node leads to.
 func (m *Machine) fail(n *node, output json.RawMessage, message string, now time.Time) {
 	handling := n.Data.String("errorHandling")
-	if retry := handling == graph.RetryThenFail || handling == graph.RetryThenContinue; retry && n.attempt < len(retryAfter) {
+	if retry := handling == graph.RetryThenFail || handling == graph.RetryThenContinue; retry && n.attempt < len(retryAfter) && !m.skipping(n) {
 		wait := retryAfter[n.attempt]
 		m.mustAdd(NodeRetry, n, Retry{Error: message, Attempt: n.attempt + 1, Until: now.Add(wait).UTC()}, now)
 		return
 	}
+	m.failFinally(n, output, message, now)
+}
+
+// failFinally is fail without another attempt.
+func (m *Machine) failFinally(n *node, output json.RawMessage, message string, now time.Time) {
+	handling := n.Data.String("errorHandling")
 	f := Failure{Error: message, Output: output, Variable: n.Variable}
 	switch {
 	case handling == graph.ContinueRun || handling == graph.RetryThenContinue:
@@ -97,7 +102,7 @@ func (m *Machine) fail(n *node, output json.RawMessage, message string, now time
 	case handling == graph.ContinueDefault:
 		f.Handle = onwards(n)
 		f.Output, _ = m.encode(n.Data["defaultValue"]) // it came from JSON
-	case handling == graph.SkipItem && n.Loop >= 0:
+	case (handling == graph.SkipItem || m.skipping(n)) && n.Loop >= 0:
 		f.Skip = true
 	case m.plan.Handled(max(n.Index, 0), graph.ErrorHandle) && n.Index >= 0:
 		f.Handle = graph.ErrorHandle
@@ -122,7 +127,7 @@ func (m *Machine) suspend(n *node, s nodes.Suspension, output json.RawMessage, n
 	}
 	key := m.key(n.ID, m.iteration(n))
 	if in := s.Input; in != nil {
-		out.RequestID = uuid.NewSHA1(key, []byte("request")).String()
+		out.RequestID = uuid.NewSHA1(key, fmt.Appendf(nil, "request %d", n.attempt)).String()
 		out.Config = &events.CollectionConfig{
 			CollectionType: in.Type, Title: in.Title, Description: in.Description,
 			OutputVariable: in.OutputVariable, ExpiryMinutes: in.ExpiryMinutes,
@@ -130,7 +135,7 @@ func (m *Machine) suspend(n *node, s nodes.Suspension, output json.RawMessage, n
 		}
 	}
 	if c := s.Child; c != nil {
-		out.Child = &Child{RunID: uuid.NewSHA1(key, []byte("run")).String(), WorkflowID: c.WorkflowID, Input: json.RawMessage(raw(c.Input))}
+		out.Child = &Child{RunID: uuid.NewSHA1(key, fmt.Appendf(nil, "run %d", n.attempt)).String(), WorkflowID: c.WorkflowID, Input: json.RawMessage(raw(c.Input))}
 	}
 	m.mustAdd(NodeSuspended, n, out, now)
 }

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/roomcast/roomcast/events"
@@ -19,29 +20,39 @@ func (x *execution) startChildren() {
 	}
 }
 
-// startChild starts a run, or takes how it ended if that was before.
+// startChild starts a run, or takes how it ended if that was before. What cannot
+// be done now is tried again with the next [Engine.Resume].
 func (x *execution) startChild(c interpreter.Child) {
 	ctx, cancel := context.WithTimeout(x.ctx, limit)
 	defer cancel()
 	child, input, err := workflow.NewChild(ctx, x.eng.opts.Store, x.run, c, x.eng.now())
-	if x.ctx.Err() != nil {
+	if e, meant := events.Public(err); err != nil && meant {
+		x.childEnded(c.RunID, interpreter.Ending{Status: events.RunFailed, Error: e.Message})
 		return
 	}
 	if err == nil {
 		err = x.eng.Execute(ctx, child, input)
 	}
-	if err != nil {
-		x.childEnded(c.RunID, interpreter.Ending{Status: events.RunFailed, Error: err.Error()})
-		return
+	if err == nil {
+		err = x.lookAtChild(ctx, c.RunID)
 	}
-	if err := x.lookAtChild(ctx, c.RunID); err != nil {
-		x.log.Warn("the run of a node could not be read yet", "child", c.RunID, "error", err)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err != nil && !x.over() {
+		x.log.Warn("the run of a node could not be started yet", "child", c.RunID, "error", err)
+		delete(x.children, c.RunID)
+	}
+	if x.m.Ended() != nil { // while it was being started
+		x.cancelChild(c.RunID)
 	}
 }
 
 // lookAtChild takes how a run ended, if it has.
 func (x *execution) lookAtChild(ctx context.Context, runID string) error {
 	run, err := x.eng.opts.Store.Run(ctx, runID)
+	if errors.Is(err, workflow.ErrNotFound) {
+		return nil // it is being started
+	}
 	if err != nil || !run.Status.Terminal() {
 		return err
 	}
@@ -65,6 +76,9 @@ func (x *execution) childEnded(runID string, end interpreter.Ending) {
 func (x *execution) lookAtChildren(ctx context.Context) error {
 	x.mu.Lock()
 	children := x.m.Children()
+	if !x.over() && !x.paused {
+		x.startChildren() // those that could not be before
+	}
 	x.mu.Unlock()
 	for _, c := range children {
 		if err := x.lookAtChild(ctx, c.RunID); err != nil {
@@ -88,8 +102,12 @@ func (x *execution) tellParent() {
 // endChildren cancels the runs that nobody waits for any more.
 func (x *execution) endChildren() {
 	for _, c := range x.m.Children() {
-		x.inBackground(c.RunID, interpreter.Order{Do: interpreter.Cancel, ID: c.RunID})
+		x.cancelChild(c.RunID)
 	}
+}
+
+func (x *execution) cancelChild(runID string) {
+	x.inBackground(runID, interpreter.Order{Do: interpreter.Cancel, ID: runID})
 }
 
 // inBackground delivers an order to another run.

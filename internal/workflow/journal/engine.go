@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -52,28 +53,21 @@ type Options struct {
 // An Engine carries runs on in this process. Its methods may be called
 // concurrently.
 type Engine struct {
-	opts    Options
-	slots   *slots
-	journal *flusher
-	working sync.WaitGroup // goroutines of nodes and children
+	opts  Options
+	slots *slots // of nodes that do something
+	// computing are the slots of those that only compute, which would otherwise
+	// wait for requests of others to be answered.
+	computing *slots
+	journal   *flusher
+	working   sync.WaitGroup // goroutines of nodes and children
 
-	mu   sync.Mutex
-	live map[string]*execution
-	// prepared are the first entries of runs that were prepared here, as long as
-	// nothing else can have happened in them: most are started at once.
-	prepared map[string]interpreter.Entry
-	tenants  map[string]int  // how many of live are of a tenant
-	broken   map[string]bool // runs that were live until the store failed
-	closing  bool
-	counts   Counts
-}
-
-// Counts are what an engine has done since it began.
-type Counts struct {
-	Live int // runs that go on here now
-	// Repeated are nodes that were begun again because nothing says how far
-	// they had got when their process ended.
-	Repeated uint64
+	mu      sync.Mutex
+	live    map[string]*execution
+	tenants map[string]int  // how many of live are of a tenant
+	broken  map[string]bool // runs that were live until the store failed
+	closing bool
+	ended   map[events.RunStatus]int64
+	repeats int64 // nodes that were begun again
 }
 
 var _ workflow.Engine = (*Engine)(nil)
@@ -99,23 +93,16 @@ func New(opts Options) *Engine {
 	if opts.Resumed == nil {
 		opts.Resumed = func(workflow.Run, uint64) {}
 	}
+	processors := runtime.GOMAXPROCS(0)
 	return &Engine{
-		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), journal: &flusher{store: opts.Store},
-		live: map[string]*execution{}, prepared: map[string]interpreter.Entry{}, tenants: map[string]int{}, broken: map[string]bool{},
+		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), computing: newSlots(2*processors, processors), journal: &flusher{store: opts.Store},
+		live: map[string]*execution{}, tenants: map[string]int{}, broken: map[string]bool{},
+		ended: map[events.RunStatus]int64{},
 	}
 }
 
 // Name implements [workflow.Engine].
 func (e *Engine) Name() workflow.EngineName { return workflow.Embedded }
-
-// Counts returns what the engine has done.
-func (e *Engine) Counts() Counts {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	c := e.counts
-	c.Live = len(e.live)
-	return c
-}
 
 func (e *Engine) now() time.Time { return e.opts.Now().UTC() }
 
@@ -131,21 +118,7 @@ func (e *Engine) Prepare(_ context.Context, r workflow.Run, input interpreter.En
 	if err != nil {
 		return fmt.Errorf("storing run: %w", err)
 	}
-	e.remember(r.ID, input)
 	return nil
-}
-
-// maxPrepared bounds the entries that are remembered of runs that may never
-// start; the logs of others are read.
-const maxPrepared = 256
-
-func (e *Engine) remember(runID string, input interpreter.Entry) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.prepared) >= maxPrepared {
-		clear(e.prepared)
-	}
-	e.prepared[runID] = input
 }
 
 // admit gives a new run its owner, if one more may go on here.
@@ -194,19 +167,7 @@ func (e *Engine) Start(ctx context.Context, r workflow.Run) error {
 	if r.Status.Terminal() || r.Owner != e.opts.Owner() {
 		return nil // it was started where it was made, or whoever takes it over goes on with it
 	}
-	x, err := e.begin(r)
-	if x == nil {
-		return err
-	}
-	defer x.mu.Unlock()
-	if err := x.load(ctx); err != nil {
-		return err
-	}
-	if x.m.Begun() {
-		x.withdraw()
-		return nil
-	}
-	return x.commit()
+	return e.resume(ctx, r) // it may have begun, and go on nowhere: whoever took it over met the attempt to create it
 }
 
 // begin makes a run live and locks it, before its log is read: of two that
@@ -225,10 +186,6 @@ func (e *Engine) begin(r workflow.Run) (*execution, error) {
 	}
 	x := newExecution(e, r)
 	x.mu.Lock()
-	if input, ok := e.prepared[r.ID]; ok {
-		x.stored = []interpreter.Entry{input}
-		delete(e.prepared, r.ID)
-	}
 	e.live[r.ID] = x
 	e.tenants[r.Tenant]++
 	return x, nil

@@ -24,7 +24,6 @@ type execution struct {
 	mu       sync.Mutex // held while entries are made, stored and published
 	m        *interpreter.Machine
 	create   bool                // the run is not stored yet
-	stored   []interpreter.Entry // its log, if that is known; nil if it has to be read
 	entries  []interpreter.Entry // made and not stored yet
 	updates  *workflow.Updates
 	rest     []interpreter.Work // pure, and put off
@@ -57,15 +56,11 @@ func (x *execution) open(log []interpreter.Entry) {
 
 // load is open with the log that is stored.
 func (x *execution) load(ctx context.Context) error {
-	log, err := x.stored, error(nil)
-	if log == nil {
-		log, err = x.eng.opts.Store.Log(ctx, x.run.ID, 0)
-	}
+	log, err := x.eng.opts.Store.Log(ctx, x.run.ID, 0)
 	if err != nil {
 		x.withdraw()
 		return fmt.Errorf("reading log of run %s: %w", x.run.ID, err)
 	}
-	x.stored = nil
 	x.open(log)
 	return nil
 }
@@ -121,10 +116,10 @@ func (x *execution) compute() (effects []interpreter.Work) {
 	began := time.Now()
 	work := append(x.rest, x.m.Next(x.eng.now())...)
 	x.rest = nil
-	if len(work) == 0 || !x.eng.slots.acquire(x.ctx, x.run.Tenant) {
+	if len(work) == 0 || !x.eng.computing.acquire(x.ctx, x.run.Tenant) {
 		return nil // nothing to do, or interrupted
 	}
-	defer x.eng.slots.release(x.run.Tenant)
+	defer x.eng.computing.release(x.run.Tenant)
 	for len(work) > 0 {
 		w := work[0]
 		work = work[1:]
@@ -203,6 +198,7 @@ func (x *execution) finish() {
 	} else {
 		x.log.Info("run finished", "status", string(end.Status), "title", x.run.Title)
 	}
+	x.eng.countEnd(end.Status)
 	x.tellParent()
 	x.endChildren()
 }

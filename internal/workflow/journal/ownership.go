@@ -102,7 +102,9 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 	}
 	again := x.m.Unfinished()
 	e.repeated(x, again)
-	defer e.opts.Resumed(r, x.m.Seq())
+	if x.m.Begun() {
+		defer e.opts.Resumed(r, x.m.Seq())
+	}
 	x.m.Wake(e.now())
 	if err := x.commit(); err != nil || x.over() {
 		return err
@@ -120,7 +122,7 @@ func (e *Engine) repeated(x *execution, work []interpreter.Work) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.counts.Repeated += uint64(len(work))
+	e.repeats += int64(len(work))
 }
 
 // lookAtChildren looks at the runs that nodes here wait for: who was to tell how
@@ -145,7 +147,6 @@ func (e *Engine) Lost() {
 	clear(e.live)
 	clear(e.broken)
 	clear(e.tenants)
-	clear(e.prepared)
 	for _, x := range live {
 		x.cancel()
 	}

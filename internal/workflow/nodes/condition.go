@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -85,7 +84,7 @@ func checkBranch(field string, branch Data) []Problem {
 			}
 		}
 		if pattern, ok := cond["rightValue"].(string); ok && op == "matches_regex" && !strings.Contains(pattern, "{{") {
-			if _, err := regexp.Compile(pattern); err != nil {
+			if err := expression.CheckPattern(pattern); err != nil {
 				return problem(field+".rightValue", "%v", err)
 			}
 		}
@@ -235,14 +234,9 @@ func empty(v any) bool {
 	return false
 }
 
-// matches uses Go's regular expressions, which take linear time.
-func matches(l, r any) (bool, error) {
-	re, err := regexp.Compile(text(r))
-	if err != nil {
-		return false, err
-	}
-	return re.MatchString(text(l)), nil
-}
+// matches uses Go's regular expressions, which take linear time, and bounds
+// both sides.
+func matches(l, r any) (bool, error) { return expression.Match(text(l), text(r)) }
 
 func truthy(v any) bool {
 	switch v := v.(type) {

@@ -7,48 +7,48 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"maps"
+	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/outbound"
 )
 
 // httpNode calls an HTTP service. Its settings:
 //
 //	url, method (GET), headers, body  body is sent as JSON unless it is text
-//	timeoutSeconds                    1 to 120 (30)
+//	timeoutSeconds                    1 to workflow.http.maxTimeout (30), for the whole answer
+//	maxBytes                          1 to workflow.http.maxBody (that), of the answer's body
 //	outputVariable                    where {status, headers, body} goes (httpResult)
-type httpNode struct{ client *http.Client }
+type httpNode struct {
+	client     *outbound.Client
+	maxBody    int64
+	maxTimeout time.Duration
+}
 
 const (
-	httpTimeout    = 30 * time.Second
-	maxHTTPTimeout = 120 // seconds
-	maxHTTPBody    = 1 << 20
-	maxRedirects   = 5
+	defaultHTTPTimeout = 30 * time.Second
+	defaultMaxBody     = 1 << 20
+	defaultMaxTimeout  = 120 * time.Second
 )
 
-func newHTTP(allowPrivate bool) httpNode {
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
-	if !allowPrivate {
-		dialer.Control = refusePrivate
+func newHTTP(o Options) httpNode {
+	n := httpNode{
+		client:     outbound.New(outbound.Options{AllowPrivate: o.AllowPrivate, Setting: "workflow.http.allowPrivate"}),
+		maxBody:    o.MaxHTTPBody,
+		maxTimeout: o.MaxHTTPTimeout,
 	}
-	return httpNode{&http.Client{
-		Transport: &http.Transport{
-			DialContext:           dialer.DialContext,
-			TLSHandshakeTimeout:   10 * time.Second,
-			ResponseHeaderTimeout: maxHTTPTimeout * time.Second,
-			MaxIdleConnsPerHost:   4,
-			IdleConnTimeout:       30 * time.Second,
-			ForceAttemptHTTP2:     true,
-		},
-		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
-			if len(via) > maxRedirects {
-				return fmt.Errorf("more than %d redirects", maxRedirects)
-			}
-			return nil
-		},
-	}}
+	if n.maxBody <= 0 {
+		n.maxBody = defaultMaxBody
+	}
+	if n.maxTimeout <= 0 {
+		n.maxTimeout = defaultMaxTimeout
+	}
+	return n
 }
 
 var httpMethods = map[string]bool{"": true, "GET": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "HEAD": true}
@@ -57,7 +57,7 @@ func (httpNode) Pure() bool { return false }
 
 func (httpNode) Handles(Data) []string { return single }
 
-func (httpNode) Check(d Data) []Problem {
+func (n httpNode) Check(d Data) []Problem {
 	switch {
 	case d.String("url") == "":
 		return problem("url", "is missing")
@@ -67,12 +67,25 @@ func (httpNode) Check(d Data) []Problem {
 		return problem("method", "%q is not one of GET, POST, PUT, PATCH, DELETE, HEAD", d.String("method"))
 	}
 	if v, given := d["timeoutSeconds"]; given {
-		if n, ok := toNumber(v); !ok || n < 1 || n > maxHTTPTimeout {
-			return problem("timeoutSeconds", "is not between 1 and %d", maxHTTPTimeout)
+		if s, ok := toNumber(v); !ok || s < 1 || s > n.maxTimeout.Seconds() {
+			return problem("timeoutSeconds", "is not between 1 and %v, which is workflow.http.maxTimeout", n.maxTimeout.Seconds())
 		}
 	}
-	if v, given := d["headers"]; given {
-		if _, ok := v.(map[string]any); !ok {
+	if v, given := d["maxBytes"]; given {
+		if b, ok := toNumber(v); !ok || b < 1 || b > float64(n.maxBody) || b != math.Trunc(b) {
+			return problem("maxBytes", "is not a whole number from 1 to %d, which is workflow.http.maxBody", n.maxBody)
+		}
+	}
+	switch headers := d["headers"].(type) {
+	case nil:
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(headers)) {
+			if err := outbound.CheckHeader(name); err != nil {
+				return problem("headers."+name, "%v", err)
+			}
+		}
+	default:
+		if !d.hasTemplate("headers") {
 			return problem("headers", "is not an object")
 		}
 	}
@@ -93,36 +106,36 @@ func checkURL(s string) error {
 }
 
 func (n httpNode) Run(ctx context.Context, call Call) (Result, error) {
-	timeout := httpTimeout
-	if s, ok := call.Data.Number("timeoutSeconds"); ok && s >= 1 && s <= maxHTTPTimeout {
-		timeout = time.Duration(s * float64(time.Second))
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	req, err := newRequest(ctx, call.Data)
+	req, err := newRequest(ctx, call)
 	if err != nil {
 		return Result{}, err
 	}
-	res, err := n.client.Do(req)
+	res, err := n.client.Do(req, n.limits(call.Data))
 	if err != nil {
-		return Result{}, requestError(err, timeout)
+		return Result{}, err
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxHTTPBody+1))
-	if err != nil {
-		return Result{}, requestError(err, timeout)
-	}
-	if len(body) > maxHTTPBody {
-		return Result{}, fmt.Errorf("the response is larger than %d bytes", maxHTTPBody)
-	}
-	output := map[string]any{"status": res.StatusCode, "headers": flatten(res.Header), "body": decodeBody(res.Header, body)}
-	if res.StatusCode >= 400 {
-		return Result{Output: output}, fmt.Errorf("%s answered %s", req.URL.Host, res.Status)
+	output := map[string]any{"status": res.Status, "headers": flatten(res.Header), "body": decodeBody(res.Header, res.Body)}
+	if res.Status >= 400 {
+		return Result{Output: output}, fmt.Errorf("%s answered %s", req.URL.Host, res.Reason)
 	}
 	return Result{Output: output}, nil
 }
 
-func newRequest(ctx context.Context, d Data) (*http.Request, error) {
+// limits are those of a node, which may be older than the configuration.
+func (n httpNode) limits(d Data) outbound.Limits {
+	l := outbound.Limits{Time: defaultHTTPTimeout, Body: n.maxBody}
+	if s, ok := d.Number("timeoutSeconds"); ok && s >= 1 {
+		l.Time = duration(s, time.Second, n.maxTimeout)
+	}
+	if b, ok := d.Number("maxBytes"); ok && b >= 1 {
+		l.Body = int64(min(b, float64(n.maxBody)))
+	}
+	l.Time = min(l.Time, n.maxTimeout)
+	return l
+}
+
+func newRequest(ctx context.Context, call Call) (*http.Request, error) {
+	d := call.Data
 	if err := checkURL(d.String("url")); err != nil {
 		return nil, fmt.Errorf("url %w", err)
 	}
@@ -153,27 +166,22 @@ func newRequest(ctx context.Context, d Data) (*http.Request, error) {
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
+	if repeatable(method) && call.Key != "" {
+		req.Header.Set("Idempotency-Key", call.Key)
+	}
 	headers, _ := d["headers"].(map[string]any)
 	for name, value := range headers {
+		if err := outbound.CheckHeader(name); err != nil {
+			return nil, fmt.Errorf("headers.%s %w", name, err)
+		}
 		req.Header.Set(name, text(value))
 	}
 	return req, nil
 }
 
-// requestError says what went wrong without the address, which may hold a
-// secret.
-func requestError(err error, timeout time.Duration) error {
-	var u *url.Error
-	switch {
-	case errors.Is(err, errPrivate):
-		return errPrivate
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no answer within %v", timeout)
-	case errors.As(err, &u):
-		return u.Err
-	}
-	return err
-}
+// repeatable reports whether a method may change something, so that the other
+// side should know a request that comes again from a new one.
+func repeatable(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
 func flatten(h http.Header) map[string]any {
 	flat := make(map[string]any, len(h))

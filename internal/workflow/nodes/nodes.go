@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/workflow/sandbox"
 )
 
 // A Type is what all nodes of one type have in common. Its methods may be
@@ -100,6 +102,17 @@ func problem(field, format string, args ...any) []Problem {
 type Options struct {
 	// AllowPrivate lets http nodes reach private addresses.
 	AllowPrivate bool
+	// MaxHTTPBody bounds the answers that http nodes read, in bytes. Default 1
+	// MiB.
+	MaxHTTPBody int64
+	// MaxHTTPTimeout bounds the time of their requests. Default 120 s.
+	MaxHTTPTimeout time.Duration
+	// Data is what dataQuery nodes ask; nil is nothing.
+	Data DataSources
+	// Assistant answers ai nodes; nil is nobody.
+	Assistant Assistant
+	// JavaScript are the limits of javascript nodes.
+	JavaScript sandbox.Options
 }
 
 // single is the one handle of most types.
@@ -117,7 +130,10 @@ func All(opts Options) Types {
 		"approval":       approval{},
 		"loop":           loop{},
 		"subWorkflow":    subWorkflow{},
-		"http":           newHTTP(opts.AllowPrivate),
+		"http":           newHTTP(opts),
+		"dataQuery":      dataQuery{opts.Data},
+		"ai":             ai{opts.Assistant},
+		"javascript":     javascript{sandbox.New(opts.JavaScript)},
 	}
 }
 
@@ -129,8 +145,14 @@ func DefaultVariable(typ string) string {
 		return "transformResult"
 	case "http":
 		return "httpResult"
+	case "dataQuery":
+		return "queryResult"
+	case "ai":
+		return "aiResult"
 	case "dataCollection":
 		return "collectedData"
+	case "javascript":
+		return "scriptResult"
 	case "approval":
 		return "approvalResult"
 	case "loop":

@@ -1,23 +1,21 @@
-package nodes
+package outbound
 
 import (
-	"errors"
 	"net/netip"
 	"syscall"
 )
 
-// errPrivate refuses an address by what it is, not by what it is called: it
-// is checked when the connection is made, after names have been resolved and
-// for every redirect.
-var errPrivate = errors.New("the address is private; who runs the server can allow it with workflow.http.allowPrivate")
-
-func refusePrivate(_, address string, _ syscall.RawConn) error {
+// refusePrivate refuses an address by what it is, not by what it is called. It
+// is asked when a connection is made, after names have been
+// resolved and for every redirect: nothing can change between the answer and
+// the connection.
+func (o Options) refusePrivate(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return err
 	}
 	if !public(ap.Addr()) {
-		return errPrivate
+		return &refusal{"the address is private; who runs the server can allow it with " + o.Setting}
 	}
 	return nil
 }

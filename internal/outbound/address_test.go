@@ -1,4 +1,4 @@
-package nodes
+package outbound
 
 import (
 	"net/netip"
