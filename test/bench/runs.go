@@ -161,7 +161,7 @@ func reportRuns(rows []runRow, results [][]bench.Result) string {
 const runsIntro = `
 ## Workflow runs
 
-Runs of three nodes on a real server, ` + "`roomcast serve`" + ` as it comes, measured by ` + "`roomcast bench runs`" + `. **pure**: start, a transform, end; it is stored in one transaction before anybody hears of it. **effect**: start, an http node that calls a server on this machine, end; that the call begins is stored before it is made, and its result after it. A widget adds a transaction: its run exists before it goes on.
+Runs of three nodes on a real server, ` + "`roomcast serve`" + ` as it comes, measured by ` + "`roomcast bench runs`" + `. **pure**: start, a transform, end; it is stored in one transaction before anybody hears of it. **effect**: start, an http node that calls a server on this machine, end; that the call begins is stored before it is made, and its result after it.
 
 A run counts when its client has seen all of it: each node and the end with the right output, once and in order; else the measurement fails. Latency is from when a client asks for a run, by ` + "`POST …/execute`" + ` and then joining it, or by ` + "`widget_workflow_connect`" + `, until it has the end of it: start to finish as users see it. At a rate, it is from when the client should have asked, and 64 clients take turns. Microseconds are processor time of the server for one run, with everything that its client gets, and KB are what it has had written to disks.
 
