@@ -69,9 +69,9 @@ type Header struct{ Name, Value string }
 
 // A Provider asks an endpoint. It may be used concurrently.
 type Provider struct {
-	opts      Options
-	transport *http.Transport
-	client    *openai.Client
+	opts   Options
+	door   *door
+	client *openai.Client
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -96,15 +96,16 @@ func New(o Options) (*Provider, error) {
 	config := openai.DefaultConfig(o.Key)
 	config.BaseURL, config.OrgID = o.URL, o.Organization
 	config.EmptyMessagesLimit = maxComments
-	config.HTTPClient = &door{
-		opts:   o,
-		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-	}
-	return &Provider{opts: o, transport: transport, client: openai.NewClientWithConfig(config)}, nil
+	d := &door{opts: o, client: &http.Client{Transport: transport, CheckRedirect: stay}}
+	config.HTTPClient = d
+	return &Provider{opts: o, door: d, client: openai.NewClientWithConfig(config)}, nil
 }
 
 // Close closes connections that are not in use.
-func (p *Provider) Close() { p.transport.CloseIdleConnections() }
+func (p *Provider) Close() { p.door.client.CloseIdleConnections() }
+
+// stay does not follow redirects: they would take the key along.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func (o Options) check() error {
 	// The address is not part of the errors: it may hold a secret.
