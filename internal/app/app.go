@@ -71,6 +71,7 @@ type App struct {
 	lock      *os.File
 	db        *store.DB
 	data      *datasource.Sources
+	models    *models
 	instances *instances.Service
 	auth      *auth.Authenticator
 	keys      *identity.Keys
@@ -137,6 +138,9 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	if a.data, err = newDataSources(a.opts.Config.DataSources, a.log); err != nil {
+		return err
+	}
+	if a.models, err = newModels(a.opts.Config.Chat.Models, a.log); err != nil {
 		return err
 	}
 	if err := a.newIdentity(ctx); err != nil {
@@ -297,6 +301,9 @@ func (a *App) release() {
 func (a *App) closeData() {
 	if a.data != nil {
 		a.data.Close()
+	}
+	if a.models != nil {
+		a.models.Close()
 	}
 	if a.db != nil {
 		a.db.Close()
