@@ -3,7 +3,7 @@
 GO ?= go
 ARGS ?=
 
-.PHONY: help run build test setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload
+.PHONY: help run build test setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload prove-reports
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,3 +60,6 @@ prove-redis: ## Redis is killed, paused and failed over under load, and nothing 
 
 prove-payload: ## 1 MiB published over HTTP arrives; 33 MiB are refused and harm nobody
 	@$(GO) test -count 1 -v -run LargePayloads ./test/faults -full
+
+prove-reports: ## an engine elsewhere reports 3,000 events while an instance is killed, and clients see each once, in order
+	@$(GO) test -count 1 -v -run ReportsSurviveKills ./test/faults -full

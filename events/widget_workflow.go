@@ -18,7 +18,8 @@ type WidgetWorkflowConnected struct {
 	InstanceID     string        `json:"instanceID"`
 	WorkflowID     string        `json:"workflowID"`
 	Mode           WidgetMode    `json:"mode"`
-	InitialContext JSON          `json:"initialContext"`
+	InitialContext JSON          `json:"initialContext"` // null if ContextRef is set
+	ContextRef     *ContextRef   `json:"contextRef,omitempty"`
 	WorkflowMeta   *WorkflowMeta `json:"workflowMeta"`
 	WorkflowStatus RunStatus     `json:"workflowStatus,omitempty"` // replay only
 }
@@ -44,23 +45,25 @@ func (WidgetContextUpdate) EventName() string { return "widget_context_update" }
 
 // ContextUpdate is the change that a node made to the context of a run.
 type ContextUpdate struct {
-	Type            string     `json:"type"` // NODE_COMPLETE
-	NodeID          string     `json:"nodeID"`
-	NodeType        string     `json:"nodeType,omitempty"`
-	OutputVariable  *string    `json:"outputVariable"`
-	Value           JSON       `json:"value"`
-	Status          NodeStatus `json:"status"`
-	ContextSnapshot JSON       `json:"contextSnapshot"`
-	ProcessedData   JSON       `json:"processedData"`
+	Type            string      `json:"type"` // NODE_COMPLETE
+	NodeID          string      `json:"nodeID"`
+	NodeType        string      `json:"nodeType,omitempty"`
+	OutputVariable  *string     `json:"outputVariable"`
+	Value           JSON        `json:"value"`
+	Status          NodeStatus  `json:"status"`
+	ContextSnapshot JSON        `json:"contextSnapshot"` // null if ContextRef is set, or in what is sent of the past
+	ContextRef      *ContextRef `json:"contextRef,omitempty"`
+	ProcessedData   JSON        `json:"processedData"`
 }
 
 // WidgetWorkflowStatus tells a widget that its run is over.
 type WidgetWorkflowStatus struct {
-	WidgetID     string    `json:"widgetID"`
-	InstanceID   string    `json:"instanceID"`
-	Status       RunStatus `json:"status"`
-	FinalContext JSON      `json:"finalContext"`
-	Timestamp    Time      `json:"timestamp"`
+	WidgetID     string      `json:"widgetID"`
+	InstanceID   string      `json:"instanceID"`
+	Status       RunStatus   `json:"status"`
+	FinalContext JSON        `json:"finalContext"` // null if ContextRef is set
+	ContextRef   *ContextRef `json:"contextRef,omitempty"`
+	Timestamp    Time        `json:"timestamp"`
 }
 
 // EventName implements [Payload].

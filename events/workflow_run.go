@@ -1,5 +1,10 @@
 package events
 
+import (
+	"fmt"
+	"net/url"
+)
+
 // NodeStatus is how a node ended.
 type NodeStatus string
 
@@ -40,15 +45,30 @@ func (WorkflowNodeUpdate) EventName() string { return "workflow_node_update" }
 
 // WorkflowStatusUpdate tells that a run is over.
 type WorkflowStatusUpdate struct {
-	InstanceID  string    `json:"instanceID"`
-	Status      RunStatus `json:"status"`
-	ContextData JSON      `json:"contextData"`
-	Output      JSON      `json:"output,omitempty"`
-	Error       string    `json:"error,omitempty"`
+	InstanceID  string      `json:"instanceID"`
+	Status      RunStatus   `json:"status"`
+	ContextData JSON        `json:"contextData"` // null if ContextRef is set
+	ContextRef  *ContextRef `json:"contextRef,omitempty"`
+	Output      JSON        `json:"output,omitempty"`
+	Error       string      `json:"error,omitempty"`
 }
 
 // EventName implements [Payload].
 func (WorkflowStatusUpdate) EventName() string { return "workflow_status_update" }
+
+// A ContextRef says where the variables of a run are, in an event that they
+// are too large for.
+type ContextRef struct {
+	Offset uint64 `json:"offset"` // of the entry that they were so after
+	Size   int    `json:"size"`   // about how many bytes they take as JSON
+	Href   string `json:"href"`   // the path of the HTTP API that has them
+}
+
+// NewContextRef returns the reference to the variables of a run after an entry.
+func NewContextRef(tenant, runID string, offset uint64, size int) *ContextRef {
+	href := fmt.Sprintf("/api/v1/tenants/%s/workflows/instances/%s/context?offset=%d", url.PathEscape(tenant), runID, offset)
+	return &ContextRef{Offset: offset, Size: size, Href: href}
+}
 
 // WorkflowDataCollectionRequest tells that a run waits for somebody's input.
 type WorkflowDataCollectionRequest struct {

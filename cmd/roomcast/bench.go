@@ -29,7 +29,7 @@ func benchCommand() *cobra.Command {
 	for _, w := range bench.Workloads() {
 		workloads = append(workloads, workloadCommand(w))
 	}
-	cmd := group("bench", "Put load on any Socket.IO server", append(workloads, jitterCommand())...)
+	cmd := group("bench", "Put load on any Socket.IO server", append(workloads, jitterCommand(), runsCommand())...)
 	cmd.Long = benchHelp
 	return cmd
 }
@@ -73,9 +73,14 @@ func runBench(cmd *cobra.Command, w bench.Workload, o benchOptions) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "\r%s: %d %s, %.0f s ", w.Name, done, what, time.Since(begun).Seconds())
 	}
 	r, err := w.Run(ctx, o.target, o.options)
+	return concludeBench(cmd, r, o.json, err)
+}
+
+// concludeBench prints a result and says whether it is one.
+func concludeBench(cmd *cobra.Command, r bench.Result, asJSON bool, err error) error {
 	fmt.Fprint(cmd.ErrOrStderr(), "\r"+strings.Repeat(" ", 60)+"\r")
 	if err == nil || r.Messages > 0 {
-		if err := printResult(cmd.OutOrStdout(), r, o.json); err != nil {
+		if err := printResult(cmd.OutOrStdout(), r, asJSON); err != nil {
 			return err
 		}
 	}
@@ -107,6 +112,9 @@ func printResult(w io.Writer, r bench.Result, asJSON bool) error {
 	}
 	if r.Memory > 0 {
 		line("memory", "%.1f KB a connection", r.Memory/1000)
+	}
+	if r.Written > 0 {
+		line("written", "%.1f KB a message", r.Written/1000)
 	}
 	line("lost", "%d", r.Lost)
 	line("out of order", "%d", r.Disordered)

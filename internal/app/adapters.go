@@ -119,32 +119,27 @@ type runs struct{ workflows *workflow.Service }
 
 var _ bridge.Runs = runs{}
 
-func (r runs) Executable(ctx context.Context, id *auth.Identity, workflowID string) (string, error) {
+func (r runs) Executable(ctx context.Context, id *auth.Identity, workflowID string) (bridge.Workflow, error) {
 	w, err := r.workflows.Get(ctx, id, auth.Execute, workflowID)
-	return w.Tenant, err
+	return bridge.Workflow{Tenant: w.Tenant, Handle: w}, err
 }
 
-func (r runs) Prepare(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) (bridge.Run, error) {
-	run, err := r.workflows.Prepare(ctx, id, workflowID, input)
+func (r runs) Draft(ctx context.Context, id *auth.Identity, w bridge.Workflow, input map[string]any) (bridge.Draft, error) {
+	d, err := r.workflows.Draft(ctx, id, w.Handle.(workflow.Workflow), input)
 	if err != nil {
-		return bridge.Run{}, err
+		return bridge.Draft{}, err
 	}
-	return r.convert(ctx, run)
+	return bridge.Draft{Run: widgetRun(d.Run), Through: d.Through(), Context: bridge.Context(d.Variables), Handle: d}, nil
 }
 
-// convert reads the input of a run from its first entry.
-func (r runs) convert(ctx context.Context, run workflow.Run) (bridge.Run, error) {
-	state, err := r.workflows.State(ctx, run)
-	input, _ := state.Context["input"].(map[string]any)
-	out := bridge.Run{ID: run.ID, WorkflowID: run.WorkflowID, Tenant: run.Tenant, Input: input, Handle: run}
-	if n := len(state.Log); n > 0 {
-		out.Through = state.Log[n-1].Seq
-	}
-	return out, err
+func (r runs) Launch(ctx context.Context, d bridge.Draft) error {
+	_, err := r.workflows.Launch(ctx, d.Handle.(workflow.Draft))
+	return err
 }
 
-func (r runs) Start(ctx context.Context, run bridge.Run) error {
-	return r.workflows.Start(ctx, run.Handle.(workflow.Run))
+// widgetRun is a run as widgets need it.
+func widgetRun(run workflow.Run) bridge.Run {
+	return bridge.Run{ID: run.ID, WorkflowID: run.WorkflowID, Tenant: run.Tenant, Handle: run}
 }
 
 func (r runs) Find(ctx context.Context, id *auth.Identity, runID string, answer bool) (bridge.Run, error) {
@@ -153,18 +148,18 @@ func (r runs) Find(ctx context.Context, id *auth.Identity, runID string, answer 
 		action = auth.AnswerRuns
 	}
 	run, err := r.workflows.Run(ctx, id, action, runID)
-	if err != nil {
-		return bridge.Run{}, err
-	}
-	return r.convert(ctx, run)
+	return widgetRun(run), err
 }
 
 func (r runs) Newest(ctx context.Context, id *auth.Identity, workflowID string) (bridge.Run, error) {
 	run, err := r.workflows.Newest(ctx, id, workflowID)
-	if err != nil {
-		return bridge.Run{}, err
-	}
-	return r.convert(ctx, run)
+	return widgetRun(run), err
+}
+
+func (r runs) Inputs(ctx context.Context, run bridge.Run) (map[string]any, error) {
+	state, err := r.workflows.State(ctx, run.Handle.(workflow.Run))
+	inputs, _ := state.Context["input"].(map[string]any)
+	return inputs, err
 }
 
 func (r runs) History(ctx context.Context, run bridge.Run, after uint64) (bridge.History, error) {
@@ -172,12 +167,11 @@ func (r runs) History(ctx context.Context, run bridge.Run, after uint64) (bridge
 	if err != nil {
 		return bridge.History{}, err
 	}
-	h := bridge.History{Through: all.Through, Status: all.Run.Status}
+	h := bridge.History{Through: all.Through, Status: all.Run.Status, Context: bridge.Context(all.Variables)}
 	for _, u := range all.Updates {
 		h.Updates = append(h.Updates, widgetUpdate(u))
 	}
-	h.Context, err = json.Marshal(all.Context)
-	return h, err
+	return h, nil
 }
 
 func (r runs) Input(ctx context.Context, id *auth.Identity, run bridge.Run, value map[string]any, form bool) error {
@@ -188,10 +182,7 @@ func (r runs) Input(ctx context.Context, id *auth.Identity, run bridge.Run, valu
 func widgetUpdate(u workflow.Update) bridge.Update {
 	b := bridge.Update{
 		RunID: u.Run.ID, Offset: u.Offset, Prev: u.Prev, Status: u.Status, At: u.Entry.At,
-		Payload: events.Numbered{Payload: u.Payload, Offset: u.Offset}, Size: u.Size(),
-	}
-	if u.Context != nil {
-		b.Context = u.Context.JSON()
+		Payload: events.Numbered{Payload: u.Payload, Offset: u.Offset}, Size: u.Size(), Context: bridge.Context(u.Variables),
 	}
 	if n := u.Node; n != nil {
 		b.Node = &bridge.Node{ID: n.ID, Type: n.Type, Status: n.Status, Variable: n.Variable, Value: n.Value}

@@ -34,9 +34,11 @@ import (
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/publish"
+	"github.com/roomcast/roomcast/internal/rest"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
 	"github.com/roomcast/roomcast/namespaces"
 	"github.com/roomcast/roomcast/namespaces/monitor"
@@ -78,6 +80,7 @@ type App struct {
 	sessions  *identity.Live
 	workflows *workflow.Service
 	journal   *journal.Engine
+	external  *external.Engine
 	feed      *workflow.Feed
 	chat      *chat.Service
 	bridge    *bridge.Service
@@ -90,6 +93,7 @@ type App struct {
 	peers     *peers.Service
 	canary    *canary.Canary      // nil if there is none
 	exchange  *logstream.Exchange // nil without a bus
+	rest      *rest.API
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -178,6 +182,7 @@ func (a *App) build(ctx context.Context) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	a.http.RegisterOnShutdown(a.rest.Stop)
 	return nil
 }
 
@@ -195,7 +200,7 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 
 func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config
-	a.newWorkflows(out)
+	a.newWorkflows(out, contract)
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})

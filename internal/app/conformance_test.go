@@ -263,6 +263,9 @@ func (c conformance) compareFields(at string, schema map[string]any, fields []fi
 		if f.required != slices.Contains(required, f.name) {
 			c.t.Errorf("%s.%s: the program requires it: %v, the document: %v", at, f.name, f.required, !f.required)
 		}
+		if !f.required && f.typ.Kind() == reflect.Pointer && c.doc.Resolve(property)["type"] == "object" {
+			f.typ = f.typ.Elem() // nil is left out
+		}
 		c.compare(at+"."+f.name, property, f.typ)
 	}
 	for name := range properties {

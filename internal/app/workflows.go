@@ -1,25 +1,32 @@
 package app
 
 import (
+	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
 // newWorkflows builds what keeps workflows and what carries their runs on.
-func (a *App) newWorkflows(out *publisher) {
+func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) {
 	c := a.opts.Config.Workflow
 	types := nodes.All(a.nodeOptions(c))
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
+	a.feed.LimitContexts(int(c.ContextLimit))
 	a.journal = journal.New(journal.Options{
 		Store: store, Feed: a.feed, Types: types, Logger: a.log,
 		Parallel: c.Parallel, ParallelPerTenant: c.ParallelPerTenant, RunsPerTenant: c.RunsPerTenant,
 		MaxDuration: c.MaxDuration, MaxResult: int(c.MaxResult),
 		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
 	})
+	a.external = external.New(external.Options{
+		Store: store, Feed: a.feed, Logger: a.log, MaxBatch: a.opts.Config.Publish.MaxBatch, MaxResult: int(c.MaxResult),
+		Check: func(event string, payload []byte) error { return contract.Publication("/", event, payload) },
+	})
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
-		Store: store, Engine: a.journal, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
+		Store: store, Engine: a.journal, Others: []workflow.Engine{a.external}, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
 	})
 	if a.peers != nil {
 		a.peers.Handle(journal.Method, a.journal.Serve)

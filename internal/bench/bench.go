@@ -45,6 +45,8 @@ type Result struct {
 	Max float64 `json:"maxMillis,omitempty"`
 	// Memory is what one connection occupies in the server, in bytes.
 	Memory float64 `json:"memoryBytes,omitempty"`
+	// Written is how many bytes the server wrote to disks for one message.
+	Written float64 `json:"writtenBytes,omitempty"`
 	// Lost and Disordered count messages. Either makes the run a failure.
 	Lost       int64 `json:"lost"`
 	Disordered int64 `json:"disordered"`

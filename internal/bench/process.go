@@ -50,3 +50,21 @@ func residentMemory(pid int) (int64, error) {
 	}
 	return 0, fmt.Errorf("memory of the server: process %d does not say", pid)
 }
+
+// bytesWritten returns how many bytes a process has had written to disks; 0
+// without a process.
+func bytesWritten(pid int) (int64, error) {
+	if pid == 0 {
+		return 0, nil
+	}
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0, fmt.Errorf("what the server writes: %w", err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "write_bytes:"); ok {
+			return strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("what the server writes: process %d does not say", pid)
+}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/pace"
 	"github.com/roomcast/roomcast/internal/rooms"
 )
@@ -158,54 +157,17 @@ func mayShow(id *auth.Identity, owner, tenant string) bool {
 	return owner == tenant && id.Can(auth.UseWidgets, tenant)
 }
 
-// execute starts a run for a widget. The widget is bound before the first node
-// can run, so it misses nothing.
-func (s *Service) execute(ctx context.Context, session Session, c Connect) (Connected, error) {
-	tenant, err := s.opts.Runs.Executable(ctx, session.Identity(), c.WorkflowID)
-	if err != nil {
-		return Connected{}, err
-	}
-	if err := s.admit(ctx, session.Identity(), c, tenant); err != nil {
-		return Connected{}, err
-	}
-	run, err := s.opts.Runs.Prepare(ctx, session.Identity(), c.WorkflowID, c.Input)
-	if err != nil {
-		return Connected{}, err
-	}
-	if once.Again(ctx) { // it may have been started, and may be over
-		if err := s.opts.Runs.Start(ctx, run); err != nil {
-			return Connected{}, err
-		}
-		return Connected{RunID: run.ID, Through: run.Through}, s.Rebind(ctx, session, c.WidgetID, run.ID)
-	}
-	b := s.bind(session, c.WidgetID, run)
-	b.start(run.Through, true)
-	s.table.Join(run.ID, b)
-	nothingYet := func(after, _ uint64) (uint64, error) { return after, nil }
-	if err := s.enter(b, run.Through, nothingYet); err != nil {
-		s.unbind(session, c.WidgetID)
-		return Connected{}, err
-	}
-	session.Emit(events.WidgetWorkflowConnected{
-		WidgetID: c.WidgetID, InstanceID: run.ID, WorkflowID: run.WorkflowID,
-		Mode: events.WidgetExecute, InitialContext: encode(map[string]any{"input": run.Input}),
-	})
-	if err := s.opts.Runs.Start(ctx, run); err != nil {
-		s.unbind(session, c.WidgetID)
-		return Connected{}, err
-	}
-	return Connected{RunID: run.ID, Through: run.Through}, nil
-}
-
 // Refresh runs a widget's workflow again, with its previous input unless a new
 // one is given.
-func (s *Service) Refresh(ctx context.Context, session Session, widgetID, tenantID string, input map[string]any) (Connected, error) {
+func (s *Service) Refresh(ctx context.Context, session Session, widgetID, tenantID string, input map[string]any) (_ Connected, err error) {
 	b := s.find(session, widgetID)
 	if b == nil {
 		return Connected{}, events.Errorf(events.CodeConflict, "Widget is not connected")
 	}
 	if input == nil {
-		input = b.run.Input
+		if input, err = s.opts.Runs.Inputs(ctx, b.run); err != nil {
+			return Connected{}, err
+		}
 	}
 	return s.execute(ctx, session, Connect{WidgetID: widgetID, WorkflowID: b.run.WorkflowID, TenantID: tenantID, Input: input})
 }
@@ -214,17 +176,21 @@ func (s *Service) Refresh(ctx context.Context, session Session, widgetID, tenant
 // another session: it is told of the run, and gets what has happened in it and
 // what will. One that shows the run is left alone.
 func (s *Service) Rebind(ctx context.Context, session Session, widgetID, runID string) error {
+	_, err := s.rebind(ctx, session, widgetID, runID)
+	return err
+}
+
+func (s *Service) rebind(ctx context.Context, session Session, widgetID, runID string) (Connected, error) {
 	if b := s.find(session, widgetID); b != nil && b.run.ID == runID {
-		return nil
+		return Connected{RunID: runID, Through: b.taken()}, nil
 	}
 	run, err := s.opts.Runs.Find(ctx, session.Identity(), runID, false)
 	if err != nil {
-		return err
+		return Connected{}, err
 	}
 	c := Connect{WidgetID: widgetID, Mode: events.WidgetExecute, Since: &events.Since{Epoch: s.opts.Epoch}}
 	if err := s.admit(ctx, session.Identity(), c, run.Tenant); err != nil {
-		return err
+		return Connected{}, err
 	}
-	_, err = s.subscribe(ctx, session, c, run)
-	return err
+	return s.subscribe(ctx, session, c, run)
 }

@@ -43,8 +43,10 @@ func (t *tab) EnterRun(runID string, since uint64, read func(after, until uint64
 	if t.refuse != nil {
 		return t.refuse
 	}
-	t.runs[runID]++
 	_, err := read(since, math.MaxUint64)
+	if err == nil {
+		t.runs[runID]++
+	}
 	return err
 }
 
@@ -91,27 +93,43 @@ type fakeRuns struct {
 	history map[string]History
 	started []string
 	broken  error
+	// launched is called while a run is being launched.
+	launched func(runID string)
 }
 
-func (f *fakeRuns) Executable(_ context.Context, _ *auth.Identity, workflowID string) (string, error) {
+// whole are variables that are not too large.
+func whole(raw string) Context {
+	return func() (events.JSON, *events.ContextRef) { return events.JSON(raw), nil }
+}
+
+func (f *fakeRuns) Executable(_ context.Context, _ *auth.Identity, workflowID string) (Workflow, error) {
 	if workflowID == "foreign" {
-		return "other", nil
+		return Workflow{Tenant: "other"}, nil
 	}
-	return "acme", nil
+	return Workflow{Tenant: "acme", Handle: workflowID}, nil
 }
 
-func (f *fakeRuns) Prepare(_ context.Context, _ *auth.Identity, workflowID string, input map[string]any) (Run, error) {
+func (f *fakeRuns) Draft(_ context.Context, _ *auth.Identity, w Workflow, input map[string]any) (Draft, error) {
 	f.n++
-	return Run{ID: fmt.Sprintf("r%d", f.n), WorkflowID: workflowID, Tenant: "acme", Input: input}, nil
+	variables, err := json.Marshal(map[string]any{"input": input})
+	run := Run{ID: fmt.Sprintf("r%d", f.n), WorkflowID: w.Handle.(string), Tenant: "acme", Handle: input}
+	return Draft{Run: run, Through: 1, Context: whole(string(variables))}, err
 }
 
-func (f *fakeRuns) Start(_ context.Context, r Run) error {
-	f.started = append(f.started, r.ID)
+func (f *fakeRuns) Launch(_ context.Context, d Draft) error {
+	f.started = append(f.started, d.Run.ID)
+	if f.launched != nil {
+		f.launched(d.Run.ID)
+	}
 	return f.broken
 }
 
+func (f *fakeRuns) Inputs(_ context.Context, r Run) (map[string]any, error) {
+	return r.Handle.(map[string]any), nil
+}
+
 func (f *fakeRuns) Find(_ context.Context, _ *auth.Identity, id string, _ bool) (Run, error) {
-	return Run{ID: id, WorkflowID: "w", Tenant: "acme", Input: map[string]any{"from": id}}, nil
+	return Run{ID: id, WorkflowID: "w", Tenant: "acme", Handle: map[string]any{"from": id}}, nil
 }
 
 func (f *fakeRuns) Newest(ctx context.Context, id *auth.Identity, _ string) (Run, error) {
@@ -146,7 +164,7 @@ func (o owners) ClaimWidget(_ context.Context, id, tenant, _ string) (string, er
 }
 
 func node(run, id string, offset uint64) Update {
-	return Update{RunID: run, Offset: offset, Node: &Node{ID: id}, Context: events.JSON(`{}`), Payload: events.WorkflowNodeUpdate{InstanceID: run}}
+	return Update{RunID: run, Offset: offset, Node: &Node{ID: id}, Context: whole(`{}`), Payload: events.WorkflowNodeUpdate{InstanceID: run}}
 }
 
 // past is node as a history has it.
@@ -157,7 +175,7 @@ func past(run, id string, offset uint64) Update {
 }
 
 func end(run string, offset uint64) Update {
-	return Update{RunID: run, Offset: offset, Status: events.RunCompleted, Context: events.JSON(`{}`)}
+	return Update{RunID: run, Offset: offset, Status: events.RunCompleted, Context: whole(`{}`)}
 }
 
 func expect(t *testing.T, s *tab, want ...string) {
@@ -177,9 +195,9 @@ func TestTabsDoNotShareAWidget(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.RunUpdated(node("r1", "n", 1))
-	s.RunUpdated(node("r2", "n", 1))
-	s.RunUpdated(end("r1", 2))
+	s.RunUpdated(node("r1", "n", 2))
+	s.RunUpdated(node("r2", "n", 2))
+	s.RunUpdated(end("r1", 3))
 	expect(t, a, `workflow_connected r1 execute{"input":{"n":1}}`, "context_update r1 n", "workflow_status r1 COMPLETED")
 	expect(t, b, `workflow_connected r2 execute{"input":{"n":1}}`, "context_update r2 n")
 	if !a.rooms["widget:x"] || a.runs["r1"] != 1 || a.runs["r2"] != 0 {
@@ -191,8 +209,8 @@ func TestTabsDoNotShareAWidget(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, a, `workflow_connected r3 execute{"input":{"n":1}}`)
-	s.RunUpdated(node("r1", "late", 3))
-	s.RunUpdated(node("r2", "m", 2))
+	s.RunUpdated(node("r1", "late", 4))
+	s.RunUpdated(node("r2", "m", 3))
 	expect(t, a)
 	expect(t, b, "context_update r2 m")
 	if a.runs["r1"] != 0 || a.runs["r3"] != 1 {
@@ -202,8 +220,8 @@ func TestTabsDoNotShareAWidget(t *testing.T) {
 	s.Forget(b)
 	s.Disconnect(a, "x")
 	s.Disconnect(a, "never was")
-	s.RunUpdated(node("r2", "o", 3))
-	s.RunUpdated(node("r3", "o", 1))
+	s.RunUpdated(node("r2", "o", 4))
+	s.RunUpdated(node("r3", "o", 2))
 	expect(t, a, "workflow_disconnected", "workflow_disconnected")
 	expect(t, b)
 	if len(s.sessions) != 0 || s.table.Len() != 0 || len(a.rooms)+len(a.runs) != 0 {
@@ -216,8 +234,8 @@ func TestTabsDoNotShareAWidget(t *testing.T) {
 
 func TestSubscribeAndReplay(t *testing.T) {
 	runs := &fakeRuns{history: map[string]History{
-		"live": {Updates: []Update{past("live", "a", 2)}, Through: 3, Status: events.RunRunning, Context: events.JSON(`{"a":1}`)},
-		"over": {Updates: []Update{past("over", "a", 2), end("over", 3)}, Through: 3, Status: events.RunCompleted, Context: events.JSON(`{"a":1}`)},
+		"live": {Updates: []Update{past("live", "a", 2)}, Through: 3, Status: events.RunRunning, Context: whole(`{"a":1}`)},
+		"over": {Updates: []Update{past("over", "a", 2), end("over", 3)}, Through: 3, Status: events.RunCompleted, Context: whole(`{"a":1}`)},
 	}}
 	s := NewService(Options{Runs: runs, Widgets: owners{}, AutoRegister: true})
 	a := newTab()
@@ -245,7 +263,7 @@ func TestSubscribeAndReplay(t *testing.T) {
 // is; and is told if what it has is not of this run.
 func TestSubscribeSince(t *testing.T) {
 	runs := &fakeRuns{history: map[string]History{"live": {
-		Updates: []Update{past("live", "a", 2), past("live", "b", 4)}, Through: 5, Status: events.RunRunning, Context: events.JSON(`{"a":1}`),
+		Updates: []Update{past("live", "a", 2), past("live", "b", 4)}, Through: 5, Status: events.RunRunning, Context: whole(`{"a":1}`),
 	}}}
 	const connected = `workflow_connected live subscribe{"a":1}`
 	for _, tt := range []struct {
@@ -304,12 +322,12 @@ func TestFailuresLeaveNothing(t *testing.T) {
 // A subscriber that falls behind while it reads gets the rest from the log:
 // every update once, and the latest with all variables.
 func TestSubscriberFallsBehind(t *testing.T) {
-	runs := &fakeRuns{history: map[string]History{"r": {Through: 1, Status: events.RunRunning, Context: events.JSON(`{"at":1}`)}}}
+	runs := &fakeRuns{history: map[string]History{"r": {Through: 1, Status: events.RunRunning, Context: whole(`{"at":1}`)}}}
 	s := NewService(Options{Runs: runs, Widgets: owners{}, AutoRegister: true})
 	a := newTab()
 	const n = 300
 	a.onConnected = func() {
-		h := History{Through: n, Status: events.RunRunning, Context: events.JSON(`{"at":300}`)}
+		h := History{Through: n, Status: events.RunRunning, Context: whole(`{"at":300}`)}
 		for i := uint64(2); i <= n; i++ {
 			s.RunUpdated(node("r", fmt.Sprint(i), i))
 			h.Updates = append(h.Updates, past("r", fmt.Sprint(i), i))

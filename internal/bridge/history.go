@@ -30,21 +30,41 @@ func (s *Service) subscribe(ctx context.Context, session Session, c Connect, run
 		since = &through
 	}
 	err = s.enter(b, *since, func(after, until uint64) (uint64, error) {
-		h, err := s.opts.Runs.History(ctx, run, after)
-		if err != nil {
-			return 0, err
-		}
-		for _, u := range h.Updates {
-			if u.Offset > until {
-				break
-			}
-			if err := out.Emit(u.Payload, u.Size); err != nil {
-				return 0, err
-			}
-		}
-		return h.Through, nil
+		return s.past(out, run, after, until)
 	})
 	return Connected{RunID: run.ID, Through: through, Gap: gap != nil}, err
+}
+
+// past sends what the room of a run got after an offset, up to another, and
+// returns the offset that it got to.
+func (s *Service) past(out *sender, run Run, after, until uint64) (through uint64, err error) {
+	h, err := s.opts.Runs.History(out.ctx, run, after)
+	if err != nil {
+		return 0, err
+	}
+	for _, u := range h.Updates {
+		if u.Offset > until {
+			break
+		}
+		if err := out.Emit(u.Payload, u.Size); err != nil {
+			return 0, err
+		}
+	}
+	return h.Through, nil
+}
+
+// bring sends a widget what has happened in its run after an offset, and
+// returns the offset that it got to.
+func (s *Service) bring(out *sender, b *binding, after uint64) (through uint64, err error) {
+	h, err := s.opts.Runs.History(out.ctx, b.run, after)
+	if err != nil {
+		return 0, err
+	}
+	if err := b.catchUp(out, h); err != nil {
+		return 0, err
+	}
+	s.started(b, h.Through, out.accepted())
+	return h.Through, nil
 }
 
 // resume returns the offset after which a widget gets the updates of a run,
@@ -80,7 +100,8 @@ func (s *Service) follow(ctx context.Context, b *binding, mode events.WidgetMode
 			return h.Through, b.catchUp(out, h)
 		}
 		connected, through = true, h.Through
-		out.Emit(b.connected(mode, h), len(h.Context))
+		told := b.connected(mode, h.Context, &events.WorkflowMeta{Status: h.Status})
+		out.Emit(told, len(told.InitialContext))
 		if gap != nil {
 			out.Emit(*gap, updateFrame)
 		}
@@ -114,18 +135,19 @@ func (s *Service) replay(ctx context.Context, session Session, widgetID string, 
 		return Connected{}, err
 	}
 	b := &binding{session: session, widgetID: widgetID, run: run}
-	connected := b.connected(events.WidgetReplay, h)
+	connected := b.connected(events.WidgetReplay, h.Context, &events.WorkflowMeta{Status: h.Status})
 	connected.WorkflowStatus = h.Status
 	out := newSender(ctx, session)
-	out.Emit(connected, len(h.Context))
+	out.Emit(connected, len(connected.InitialContext))
 	return Connected{RunID: run.ID, Through: h.Through}, b.catchUp(out, h)
 }
 
-// connected tells a widget about a run that has a history.
-func (b *binding) connected(mode events.WidgetMode, h History) events.WidgetWorkflowConnected {
+// connected tells a widget about its run.
+func (b *binding) connected(mode events.WidgetMode, now Context, meta *events.WorkflowMeta) events.WidgetWorkflowConnected {
+	variables, ref := now.variables()
 	return events.WidgetWorkflowConnected{
 		WidgetID: b.widgetID, InstanceID: b.run.ID, WorkflowID: b.run.WorkflowID, Mode: mode,
-		InitialContext: h.Context, WorkflowMeta: &events.WorkflowMeta{Status: h.Status},
+		InitialContext: variables, ContextRef: ref, WorkflowMeta: meta,
 	}
 }
 
@@ -133,12 +155,12 @@ func (b *binding) connected(mode events.WidgetMode, h History) events.WidgetWork
 // a long run grow with its square: only the latest comes with them, unless the
 // end of the run, which always does, follows.
 func (b *binding) catchUp(out *sender, h History) error {
-	shown := slices.DeleteFunc(slices.Clone(h.Updates), func(u Update) bool { return b.event(u) == nil })
+	shown := slices.DeleteFunc(slices.Clone(h.Updates), func(u Update) bool { return !u.shown() })
 	for i, u := range shown {
 		if i == len(shown)-1 && u.Context == nil {
 			u.Context = h.Context
 		}
-		if err := out.Emit(b.event(u), u.Size+len(u.Context)); err != nil {
+		if err := out.Emit(b.event(u), u.size()); err != nil {
 			return err
 		}
 		b.reach(u.Offset, out.accepted())

@@ -36,6 +36,13 @@ func (b *binding) has(offset uint64) bool {
 	return offset <= b.seen
 }
 
+// taken returns the offset up to which the session has taken what happened.
+func (b *binding) taken() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.got
+}
+
 // reach notes that a widget has been sent what happened up to an offset.
 func (b *binding) reach(offset uint64, accepted bool) {
 	b.mu.Lock()
@@ -63,12 +70,13 @@ func (b *binding) deliver(u Update) {
 // taken the latest event.
 type sender struct {
 	*pace.Sender
+	ctx     context.Context // of what is read for it
 	session *taking
 }
 
 func newSender(ctx context.Context, s Session) *sender {
 	t := &taking{Client: s}
-	return &sender{pace.To(ctx, t), t}
+	return &sender{pace.To(ctx, t), ctx, t}
 }
 
 func (s *sender) accepted() bool { return s.session.refused == nil }

@@ -12,15 +12,19 @@ import (
 // Runs are what a widget needs of workflows. Errors that are an *events.Error
 // are for the client.
 type Runs interface {
-	// Executable returns the tenant of a workflow that the user may execute.
-	Executable(ctx context.Context, id *auth.Identity, workflowID string) (tenant string, err error)
-	// Prepare stores a run without starting it.
-	Prepare(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) (Run, error)
-	Start(ctx context.Context, run Run) error
+	// Executable returns a workflow that the user may execute.
+	Executable(ctx context.Context, id *auth.Identity, workflowID string) (Workflow, error)
+	// Draft makes a run that is not stored yet. If the request is repeated, it
+	// is the run that was made for it before.
+	Draft(ctx context.Context, id *auth.Identity, w Workflow, input map[string]any) (Draft, error)
+	// Launch stores a run and lets it go; one that was launched goes on.
+	Launch(ctx context.Context, d Draft) error
 	// Find returns a run that the user may read, or with answer may give input.
 	Find(ctx context.Context, id *auth.Identity, runID string, answer bool) (Run, error)
 	// Newest returns the latest run of a workflow that the user may read.
 	Newest(ctx context.Context, id *auth.Identity, workflowID string) (Run, error)
+	// Inputs returns the values that a run began with.
+	Inputs(ctx context.Context, run Run) (map[string]any, error)
 	// History returns what has happened in a run after an offset, and the
 	// offset that it reaches to.
 	History(ctx context.Context, run Run, after uint64) (History, error)
@@ -33,20 +37,40 @@ type Run struct {
 	ID         string
 	WorkflowID string
 	Tenant     string
-	// Input are the values that the run began with.
-	Input map[string]any
-	// Through is the offset that the run had reached when it was read.
-	Through uint64
 	// Handle is for the implementation of Runs.
 	Handle any
 }
+
+// A Workflow is what runs are made of.
+type Workflow struct {
+	Tenant string
+	// Handle is for the implementation of Runs.
+	Handle any
+}
+
+// A Draft is a run that is not stored yet.
+type Draft struct {
+	Run Run
+	// Through is the offset that it will have when it has been stored and has
+	// done nothing yet, and Context the variables of then.
+	Through uint64
+	Context Context
+	// Handle is for the implementation of Runs.
+	Handle any
+}
+
+// A Context is the variables of a run at one moment as events carry them:
+// themselves, or null and where they are if they are too large. They are put
+// together when they are asked for, and once: most updates are of runs that no
+// widget shows. It may be called concurrently.
+type Context func() (events.JSON, *events.ContextRef)
 
 // History is what has happened in a run, all of it from one reading.
 type History struct {
 	Updates []Update // without their context, but for the end of the run
 	Through uint64   // the offset that it reaches to
 	Status  events.RunStatus
-	Context events.JSON
+	Context Context // at Through
 }
 
 // An Update tells that a node has ended, or the run, or that input is needed.
@@ -56,7 +80,7 @@ type Update struct {
 	Prev    uint64           // the offset of the update before it, 0 if there is none
 	Node    *Node            // of a node that has ended
 	Status  events.RunStatus // at the end of the run
-	Context events.JSON      // all variables; nil if they are not known
+	Context Context          // all variables; nil if they are not known
 	At      time.Time
 	Payload events.Payload // what the room of the run gets
 	Size    int            // about how many bytes that is

@@ -86,14 +86,6 @@ func (s *Service) restore(ctx context.Context, session Session, w Bound) error {
 	b.entered = true
 	s.mu.Unlock()
 	return s.table.Follow(run.ID, b, w.Offset, func(after uint64) (uint64, error) {
-		h, err := s.opts.Runs.History(ctx, run, after)
-		if err != nil {
-			return 0, err
-		}
-		if err := b.catchUp(out, h); err != nil {
-			return 0, err
-		}
-		s.started(b, h.Through, out.accepted())
-		return h.Through, nil
+		return s.bring(out, b, after)
 	})
 }

@@ -103,7 +103,7 @@ func (s *Service) advance(runID string) error {
 // withContext returns the updates of a history, the last with all variables.
 func (h History) withContext() []Update {
 	for i := len(h.Updates) - 1; i >= 0; i-- {
-		if u := &h.Updates[i]; u.Node != nil || u.Status != "" {
+		if u := &h.Updates[i]; u.shown() {
 			if u.Context == nil {
 				u.Context = h.Context
 			}

@@ -60,7 +60,7 @@ func (e *elsewhere) History(_ context.Context, _ Run, after uint64) (History, er
 		e.mu.Unlock()
 		return History{}, errors.New("the store is away")
 	}
-	h := History{Through: 1, Status: events.RunRunning, Context: events.JSON(fmt.Sprintf(`{"at":%d}`, len(e.updates)))}
+	h := History{Through: 1, Status: events.RunRunning, Context: whole(fmt.Sprintf(`{"at":%d}`, len(e.updates)))}
 	for _, u := range e.updates {
 		if h.Through = u.Offset; u.Offset > after {
 			h.Updates = append(h.Updates, u)

@@ -1,10 +1,6 @@
 package bridge
 
-import (
-	"encoding/json"
-
-	"github.com/roomcast/roomcast/events"
-)
+import "github.com/roomcast/roomcast/events"
 
 // RunUpdated takes an update of a run that goes on here to the widgets that
 // show it. The updates of one run must come one after the other. What widgets
@@ -16,25 +12,38 @@ func (b *binding) event(u Update) events.Payload {
 	at := events.Time{Time: u.At}
 	switch {
 	case u.Status != "":
-		return events.WidgetWorkflowStatus{WidgetID: b.widgetID, InstanceID: u.RunID, Status: u.Status, FinalContext: u.Context, Timestamp: at}
+		final, ref := u.Context.variables()
+		return events.WidgetWorkflowStatus{
+			WidgetID: b.widgetID, InstanceID: u.RunID, Status: u.Status, FinalContext: final, ContextRef: ref, Timestamp: at,
+		}
 	case u.Node == nil:
 		return nil
 	}
 	change := events.ContextUpdate{
 		Type: "NODE_COMPLETE", NodeID: u.Node.ID, NodeType: u.Node.Type, Value: u.Node.Value,
-		Status: u.Node.Status, ContextSnapshot: u.Context, ProcessedData: events.JSON("null"),
+		Status: u.Node.Status, ProcessedData: events.JSON("null"),
 	}
+	change.ContextSnapshot, change.ContextRef = u.Context.variables()
 	if u.Node.Variable != "" {
 		change.OutputVariable = &u.Node.Variable
 	}
 	return events.WidgetContextUpdate{WidgetID: b.widgetID, InstanceID: u.RunID, Update: change, Timestamp: at}
 }
 
-// encode writes a value that came from JSON.
-func encode(v any) events.JSON {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return events.JSON("null")
+// shown reports whether widgets know of an update.
+func (u Update) shown() bool { return u.Status != "" || u.Node != nil }
+
+// variables are those of a context as events carry them, null if they are not
+// known.
+func (c Context) variables() (events.JSON, *events.ContextRef) {
+	if c == nil {
+		return events.JSON("null"), nil
 	}
-	return b
+	return c()
+}
+
+// size is about how many bytes widgets get for an update.
+func (u Update) size() int {
+	variables, _ := u.Context.variables()
+	return u.Size + len(variables)
 }

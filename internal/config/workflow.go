@@ -9,6 +9,7 @@ type Workflow struct {
 	RunsPerTenant     int           `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
 	MaxDuration       time.Duration `mapstructure:"maxDuration" yaml:"maxDuration"`
 	MaxResult         Size          `mapstructure:"maxResult" yaml:"maxResult"`
+	ContextLimit      Size          `mapstructure:"contextLimit" yaml:"contextLimit"`
 	HTTP              WorkflowHTTP  `mapstructure:"http" yaml:"http"`
 	JavaScript        JavaScript    `mapstructure:"javascript" yaml:"javascript"`
 }
@@ -29,7 +30,7 @@ type JavaScript struct {
 
 func defaultWorkflow() Workflow {
 	return Workflow{
-		Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20,
+		Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20, ContextLimit: 64 << 10,
 		HTTP:       WorkflowHTTP{MaxBody: 1 << 20, MaxTimeout: 2 * time.Minute},
 		JavaScript: JavaScript{MaxTime: 30 * time.Second, MaxMemory: 64 << 20, Parallel: 4},
 	}
@@ -48,6 +49,9 @@ func (w Workflow) check(add func(key, format string, args ...any)) {
 		if n <= 0 {
 			add(key, "%d is not a positive number", n)
 		}
+	}
+	if w.ContextLimit < 0 {
+		add("workflow.contextLimit", "%d is negative: 0 lets no event carry variables", w.ContextLimit)
 	}
 	if d := w.JavaScript.MaxTime; d < time.Second {
 		add("workflow.javascript.maxTime", "%v is less than 1s", d)

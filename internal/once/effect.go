@@ -14,13 +14,15 @@ func fromContext(ctx context.Context) (Claim, bool) {
 }
 
 // ID returns the id of what a request makes: a UUID that is the same whenever
-// the request is taken up again, or a random one if ctx is of none that is to
-// happen once. A request makes at most one thing of a kind.
+// the request is taken up again, or a new one if ctx is of none that is to
+// happen once. New ones begin with the time: rows that are made together lie
+// together, and are written together. A request makes at most one thing of a
+// kind.
 func ID(ctx context.Context, kind string) string {
 	if key := Key(ctx, kind); key != "" {
 		return key
 	}
-	return uuid.NewString()
+	return uuid.Must(uuid.NewV7()).String()
 }
 
 // Key is [ID], but "" if ctx is of no request that is to happen once.

@@ -130,7 +130,7 @@ func (a *API) execute(r *request) (any, error) {
 	if err := r.decode(&body); err != nil {
 		return nil, err
 	}
-	run, err := a.opts.Workflows.Execute(r.Context(), r.id, w.ID, body.InputValues)
+	run, err := a.opts.Workflows.Begin(r.Context(), r.id, w, body.InputValues)
 	return created{map[string]any{"instanceID": run.ID}}, err
 }
 

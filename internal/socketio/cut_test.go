@@ -44,6 +44,13 @@ func (c cutting) handle(s namespaces.Session, event string, args []json.RawMessa
 		})
 		c.begun <- struct{}{}
 		return `"followed"`
+	case "read":
+		s.Follow(events.Room(name), 0, func(uint64) (uint64, error) {
+			s.Emit(named{"read", 1})
+			c.wait()
+			return 1, nil
+		})
+		return `"followed"`
 	case "flood":
 		for range 20 {
 			s.Emit(named{"said", strings.Repeat("x", 40<<10)})
@@ -100,6 +107,22 @@ func TestCutWhileFollowing(t *testing.T) {
 	f.say("x", "1")
 	back.wants("news", "1")
 	f.leaves(back)
+	f.until(func() bool { return f.srv.Stats().Rooms == 0 })
+}
+
+// Who was sent a part of what it asked for, and is not in the room, begins
+// anew: it asks again, and must not get that twice.
+func TestCutWhileReading(t *testing.T) {
+	f, c := newCut(t)
+	was, _ := f.travel(nil, "ann")
+	was.join("x")
+	was.send(`42["read","run"]`)
+	<-c.begun
+	f.leaves(was)
+	c.goOn <- struct{}{}
+	if _, recovered := f.travel(was, "ann"); recovered {
+		t.Error("recovered with a part of what it asks for again")
+	}
 	f.until(func() bool { return f.srv.Stats().Rooms == 0 })
 }
 

@@ -120,6 +120,7 @@ func (s *Session) run(t *engineio.Turn, e event) {
 
 func (s *Session) handle(t *engineio.Turn, e event) {
 	begun := time.Now()
+	s.before = s.emitted.Load()
 	reply := s.call(e.Event)
 	e.pace.took(time.Since(begun))
 	if e.WantsAck {

@@ -41,6 +41,10 @@ type Session struct {
 	held []string // rooms that are heard for a client that may come back
 
 	trail trail
+	// emitted counts events for this session alone, and before is how many there
+	// were when the event came that is being handled.
+	emitted atomic.Int64
+	before  int64
 
 	mu        sync.Mutex
 	state     sessionState
@@ -113,7 +117,10 @@ func (s *Session) join(room string) {
 	}
 }
 
-// Follow implements [namespaces.Session].
+// Follow implements [namespaces.Session]. A client that is cut before it is in
+// the room, but after it was sent something of it, begins anew: else it would
+// get that when it comes back, and all of it again when it repeats what was
+// never acknowledged.
 func (s *Session) Follow(room events.Room, since uint64, snapshot func(after uint64) (uint64, error)) error {
 	err := s.space.rooms.Follow(string(room), s, since, snapshot)
 	s.mu.Lock()
@@ -121,6 +128,9 @@ func (s *Session) Follow(room events.Room, since uint64, snapshot func(after uin
 	s.mu.Unlock()
 	if !ended {
 		return err
+	}
+	if s.emitted.Load() != s.before {
+		s.trail.stop()
 	}
 	if !departing { // else the rooms are being left, and their places kept
 		s.space.rooms.LeaveAll(s)

@@ -138,6 +138,7 @@ func (t *trail) confirm(before time.Time) {
 // emit sends an event to this client alone.
 func (s *Session) emit(event string, args []json.RawMessage, attachments [][]byte) error {
 	s.count()
+	s.emitted.Add(1)
 	packet := appendEvent(nil, s.namespace, event, args, len(attachments))
 	ended := s.is(stateEnded) // its mutex is never taken under that of the trail
 	t := &s.trail

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,5 +38,20 @@ func TestPlansAreBounded(t *testing.T) {
 	}
 	if _, err := p.decoded("bad", "{"); err == nil || p.find("bad") != nil {
 		t.Error("what cannot be read was kept")
+	}
+}
+
+func TestParts(t *testing.T) {
+	list := make([]int, 2*(2*maxPart+13))
+	for i := range list {
+		list[i] = i
+	}
+	var together, sizes []int
+	for part := range parts(list, 2) {
+		together = append(together, part...)
+		sizes = append(sizes, len(part)/2)
+	}
+	if !slices.Equal(together, list) || !slices.Equal(sizes, []int{maxPart, maxPart, 8, 4, 1}) {
+		t.Errorf("parts of %v rows, %v", sizes, together)
 	}
 }

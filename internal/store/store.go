@@ -30,9 +30,6 @@ type DB struct {
 	dialect     Dialect
 	closers     []func() error
 	plans       *plans
-	// fullLog is prepared because it is most of what a busy server writes, and
-	// to parse it would take a fifth of the time.
-	fullLog *sql.Stmt
 }
 
 // A Dialect is what differs between databases.
@@ -67,11 +64,6 @@ func Open(ctx context.Context, dialect Dialect, write, read *sql.DB) (*DB, error
 	if err := db.migrate(ctx); err != nil {
 		db.Close()
 		return nil, err
-	}
-	var err error
-	if db.fullLog, err = write.PrepareContext(ctx, dialect.Rebind(logRows(insertRows))); err != nil {
-		db.Close()
-		return nil, failure(err)
 	}
 	return db, nil
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -116,7 +117,7 @@ func (b *batch) those(are func(*pendingWrite) bool) (some []*pendingWrite) {
 
 // define stores definitions that are not known to be there.
 func (b *batch) define() error {
-	for part := range slices.Chunk(slices.Sorted(maps.Keys(b.definitions)), insertRows) {
+	for part := range parts(slices.Sorted(maps.Keys(b.definitions)), 1) {
 		var args []any
 		for _, hash := range part {
 			args = append(args, hash, b.definitions[hash].Text())
@@ -130,7 +131,7 @@ func (b *batch) define() error {
 
 // create stores new runs. Those that exist and are Repeated are added to.
 func (b *batch) create() error {
-	for part := range slices.Chunk(b.those(func(w *pendingWrite) bool { return w.Create != nil }), insertRows) {
+	for part := range parts(b.those(func(w *pendingWrite) bool { return w.Create != nil }), 1) {
 		var args []any
 		for _, w := range part {
 			args = append(args, runArgs(w.Write)...)
@@ -219,7 +220,7 @@ func (b *batch) repeat() error {
 // append says in the rows of runs what becomes of them, which fences off other
 // owners until the end of the transaction.
 func (b *batch) append() error {
-	for part := range slices.Chunk(b.those(func(w *pendingWrite) bool { return !w.created }), insertRows) {
+	for part := range parts(b.those(func(w *pendingWrite) bool { return !w.created }), 1) {
 		var args []any
 		for _, w := range part {
 			end := statusAfter(w.Entries)
@@ -268,14 +269,9 @@ const (
 	insertBytes = 4 << 20
 )
 
-// logRows is the statement that stores n entries.
-func logRows(n int) string {
-	return `INSERT INTO run_log (run_id, seq, type, node, iteration, data, at, request) VALUES ` + rows(`(?, ?, ?, ?, ?, ?, ?, ?)`, n)
-}
-
 // insertLog stores the entries.
 func (b *batch) insertLog() error {
-	args, size := make([]any, 0, logColumns*insertRows), 0
+	args, size := make([]any, 0, logColumns*maxPart), 0
 	for _, w := range b.pending {
 		for _, e := range w.Entries {
 			args = append(args, w.RunID, int64(e.Seq), string(e.Type), e.Node, e.Iteration, string(e.Data), micros(e.At), e.Request)
@@ -292,16 +288,33 @@ func (b *batch) insertLog() error {
 }
 
 func (b *batch) insertRows(args []any) error {
-	var err error
-	switch n := len(args) / logColumns; n {
-	case 0:
-	case insertRows:
-		_, err = b.tx.tx.StmtContext(b.tx.ctx, b.tx.db.fullLog).ExecContext(b.tx.ctx, args...) // they are storable
-		err = failure(err)
-	default:
-		_, err = b.tx.exec(logRows(n), args...)
+	for part := range parts(args, logColumns) {
+		if _, err := b.tx.exec(`INSERT INTO run_log (run_id, seq, type, node, iteration, data, at, request) VALUES `+rows(`(?, ?, ?, ?, ?, ?, ?, ?)`, len(part)/logColumns), part...); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
+}
+
+// maxPart is how many rows one statement writes at most.
+const maxPart = 64
+
+// parts divides a list of rows, of so many items each, into parts for one
+// statement each, the number of whose rows is a power of two: of what has to be
+// parsed only once there are few then.
+func parts[T any](list []T, items int) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for n := maxPart; len(list) > 0; {
+			switch {
+			case len(list) < n*items:
+				n /= 2
+			case !yield(list[: n*items : n*items]):
+				return
+			default:
+				list = list[n*items:]
+			}
+		}
+	}
 }
 
 // rows are the placeholders of n rows.

@@ -22,6 +22,7 @@ type Sources struct {
 	LogsLost  func() int64
 	// Credentials returns how many were let in and refused; nil where none are.
 	Credentials func() (verified, refused int64)
+	Runs        Runs
 	Cluster
 }
 
@@ -64,6 +65,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		ch <- d
 	}
 	c.describeCluster(ch)
+	c.describeRuns(ch)
 }
 
 // metrics are what a scrape gets.
@@ -97,5 +99,6 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		m.count(credentials, refused, "refused")
 	}
 	m.count(logsLost, c.LogsLost())
+	c.collectRuns(m)
 	c.collectCluster(m)
 }

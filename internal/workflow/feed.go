@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"log/slog"
+	"math"
 	"sync"
 
 	"github.com/roomcast/roomcast/events"
@@ -21,6 +22,8 @@ type Feed struct {
 	publisher Publisher
 	log       *slog.Logger
 	observers []func(Update)
+	// contextLimit bounds the variables in events.
+	contextLimit int
 
 	mu      sync.Mutex
 	waiting map[string]chan struct{} // by run; closed with its next update
@@ -28,7 +31,7 @@ type Feed struct {
 
 // NewFeed returns a Feed.
 func NewFeed(p Publisher, log *slog.Logger) *Feed {
-	return &Feed{publisher: p, log: log, waiting: map[string]chan struct{}{}}
+	return &Feed{publisher: p, log: log, contextLimit: math.MaxInt, waiting: map[string]chan struct{}{}}
 }
 
 // Observe calls fn with every update of every run, after it was published. It
@@ -38,13 +41,14 @@ func (f *Feed) Observe(fn func(Update)) { f.observers = append(f.observers, fn) 
 // Publish tells what has happened in a run.
 func (f *Feed) Publish(updates []Update) {
 	for _, u := range updates {
+		u = f.bound(u)
 		if err := f.publisher.Publish(events.RunRoom(u.Run.ID), u.Position(), u.Payload); err != nil {
 			f.log.Error("run update was not published", "run", u.Run.ID, "error", err)
 		}
 		for _, fn := range f.observers {
 			fn(u)
 		}
-		f.wake(u.Run.ID)
+		f.Wake(u.Run.ID)
 	}
 }
 
@@ -58,7 +62,8 @@ func (f *Feed) next(runID string) <-chan struct{} {
 	return f.waiting[runID]
 }
 
-func (f *Feed) wake(runID string) {
+// Wake has those look who wait for something to happen in a run.
+func (f *Feed) Wake(runID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c := f.waiting[runID]; c != nil {

@@ -51,8 +51,9 @@ type History struct {
 	// Updates are what clients have seen. They come without the variables,
 	// which would make a long run grow with its square.
 	Updates []Update
-	// Through is the offset that it reaches to.
-	Through uint64
+	// Through is the offset that it reaches to, and Variables are those of then.
+	Through   uint64
+	Variables Context
 }
 
 // History returns what has happened in a run after an offset. The caller has
@@ -70,10 +71,13 @@ func (s *Service) History(ctx context.Context, run Run, after uint64) (History, 
 			continue
 		}
 		if u, visible := update(run, m, e); visible {
-			updates = append(updates, u)
+			updates = append(updates, s.opts.Feed.bound(u))
 		}
 	}
-	return History{State: stateOf(run, m, log), Updates: updates, Through: m.Seq()}, nil
+	return History{
+		State: stateOf(run, m, log), Updates: updates,
+		Through: m.Seq(), Variables: s.opts.Feed.context(run, m.Seq(), m.Snapshot()),
+	}, nil
 }
 
 // encode writes a value that came from JSON.

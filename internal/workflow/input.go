@@ -20,7 +20,9 @@ type Input struct {
 }
 
 // RunOfRequest returns the run of a tenant that made a request for input and
-// waits, if the user may answer it.
+// waits, if the user may answer it. If ctx is of a request to the server that
+// may have been carried out before, the run need not wait any more: this may be
+// the answer that it took.
 func (s *Service) RunOfRequest(ctx context.Context, id *auth.Identity, tenant, requestID string) (Run, error) {
 	if !id.Can(auth.AnswerRuns, tenant) {
 		return Run{}, interpreter.NoRequest(requestID)
@@ -31,6 +33,9 @@ func (s *Service) RunOfRequest(ctx context.Context, id *auth.Identity, tenant, r
 	}
 	if err != nil {
 		return Run{}, fmt.Errorf("looking up request: %w", err)
+	}
+	if once.Again(ctx) {
+		return run, nil
 	}
 	state, err := s.State(ctx, run)
 	if err != nil {
@@ -71,5 +76,9 @@ func (s *Service) Cancel(ctx context.Context, id *auth.Identity, run Run) error 
 }
 
 func (s *Service) deliver(ctx context.Context, run Run, o interpreter.Order) error {
-	return s.opts.Engine.Deliver(ctx, run, order(run, o))
+	e, err := s.engine(run)
+	if err != nil {
+		return err
+	}
+	return e.Deliver(ctx, run, order(run, o))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/workflow/graph"
+	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
 // Prepare stores a run of a workflow without starting it, so that somebody
@@ -18,7 +19,18 @@ func (s *Service) Prepare(ctx context.Context, id *auth.Identity, workflowID str
 	if err != nil {
 		return Run{}, err
 	}
-	return s.create(ctx, id, newRun(w), values, false)
+	d, err := s.draft(ctx, id, newRun(w), values)
+	if err != nil {
+		return Run{}, err
+	}
+	made, err := s.again(ctx, d)
+	switch {
+	case err != nil:
+		return Run{}, err
+	case made != nil:
+		return *made, nil
+	}
+	return d.Run, s.opts.Engine.Prepare(ctx, d.Run, d.input)
 }
 
 func newRun(w Workflow) Run {
@@ -36,36 +48,85 @@ func (s *Service) Test(ctx context.Context, id *auth.Identity, tenant string, de
 	if err := s.Check(tenant, def); err != nil {
 		return Run{}, err
 	}
-	return s.create(ctx, id, Run{Tenant: tenant, Title: "test", Plan: graph.NewPlan(def)}, values, true)
-}
-
-// create stores a run, and lets it go at once if it is to start.
-func (s *Service) create(ctx context.Context, id *auth.Identity, r Run, values map[string]any, start bool) (Run, error) {
-	filled, err := r.Plan.Definition.Fill(values)
+	d, err := s.draft(ctx, id, Run{Tenant: tenant, Title: "test", Plan: graph.NewPlan(def)}, values)
 	if err != nil {
 		return Run{}, err
+	}
+	return s.Launch(ctx, d)
+}
+
+// A Draft is a run that nobody knows of yet: it is not stored.
+type Draft struct {
+	Run
+	// Variables are those that it begins with, after its first entry.
+	Variables Context
+	input     interpreter.Entry
+}
+
+// Draft makes a run of a workflow, so that somebody can be ready for what it
+// does before it is launched. The caller has asked whether the user may execute
+// the workflow.
+func (s *Service) Draft(ctx context.Context, id *auth.Identity, w Workflow, values map[string]any) (Draft, error) {
+	d, err := s.draft(ctx, id, newRun(w), values)
+	if err != nil {
+		return Draft{}, err
+	}
+	m := d.replay([]interpreter.Entry{d.input})
+	d.Variables = s.opts.Feed.context(d.Run, d.input.Seq, m.Snapshot())
+	return d, nil
+}
+
+// Through is the offset of the run when it has been stored and has done nothing
+// yet.
+func (d Draft) Through() uint64 { return d.input.Seq }
+
+func (s *Service) draft(ctx context.Context, id *auth.Identity, r Run, values map[string]any) (Draft, error) {
+	filled, err := r.Plan.Definition.Fill(values)
+	if err != nil {
+		return Draft{}, err
 	}
 	now := s.opts.Now().UTC()
 	r.ID, r.Status, r.StartedBy, r.StartedAt, r.Engine = once.ID(ctx, "run"), events.RunPending, id.User, now, s.opts.Engine.Name()
-	if once.Again(ctx) {
-		if made, err := s.opts.Store.Run(ctx, r.ID); err == nil && start {
-			return made, s.opts.Engine.Start(ctx, made)
-		} else if !errors.Is(err, ErrNotFound) {
-			return made, err
-		}
-	}
 	input, err := firstEntry(filled, now)
-	if err != nil {
+	return Draft{Run: r, input: input}, err
+}
+
+// Launch stores a run and lets it go. One that exists, because the request for
+// it is repeated, goes on.
+func (s *Service) Launch(ctx context.Context, d Draft) (Run, error) {
+	made, err := s.again(ctx, d)
+	switch {
+	case err != nil:
 		return Run{}, err
+	case made != nil:
+		return *made, s.opts.Engine.Start(ctx, *made)
 	}
-	if start {
-		return r, s.opts.Engine.Execute(ctx, r, input)
+	return d.Run, s.opts.Engine.Execute(ctx, d.Run, d.input)
+}
+
+// again returns the run that a request has made before, nil if it has not.
+func (s *Service) again(ctx context.Context, d Draft) (*Run, error) {
+	if !once.Again(ctx) {
+		return nil, nil
 	}
-	return r, s.opts.Engine.Prepare(ctx, r, input)
+	made, err := s.opts.Store.Run(ctx, d.ID)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading run: %w", err)
+	}
+	return &made, nil
 }
 
 // Start lets a prepared run go. Starting one that has begun does nothing.
-func (s *Service) Start(ctx context.Context, r Run) error { return s.opts.Engine.Start(ctx, r) }
+func (s *Service) Start(ctx context.Context, r Run) error {
+	e, err := s.engine(r)
+	if err != nil {
+		return err
+	}
+	return e.Start(ctx, r)
+}
 
 // CheckInput reports whether a workflow could be executed with these values.
 func (s *Service) CheckInput(ctx context.Context, id *auth.Identity, workflowID string, values map[string]any) error {
@@ -83,7 +144,16 @@ func (s *Service) Execute(ctx context.Context, id *auth.Identity, workflowID str
 	if err != nil {
 		return Run{}, err
 	}
-	return s.create(ctx, id, newRun(w), values, true)
+	return s.Begin(ctx, id, w, values)
+}
+
+// Begin runs a workflow. The caller has asked whether the user may execute it.
+func (s *Service) Begin(ctx context.Context, id *auth.Identity, w Workflow, values map[string]any) (Run, error) {
+	d, err := s.draft(ctx, id, newRun(w), values)
+	if err != nil {
+		return Run{}, err
+	}
+	return s.Launch(ctx, d)
 }
 
 // Run returns a run that the user may do something with.

@@ -22,7 +22,10 @@ type Update struct {
 	// Context are the variables after the entry; nil if they are not known. In a
 	// [History] only the end of the run has them.
 	Context *interpreter.Snapshot
-	Entry   interpreter.Entry
+	// Variables are Context as events carry it, nil if that is nil. A [Feed]
+	// sets them, and a [History] has them.
+	Variables Context
+	Entry     interpreter.Entry
 }
 
 // Position is where the update stands in its room, without the epoch.
@@ -30,13 +33,13 @@ func (u Update) Position() cluster.Position {
 	return cluster.Position{Offset: u.Offset, Prev: u.Prev}
 }
 
-// Size is about how many bytes clients get for the update.
+// Size is about how many bytes the Payload has.
 func (u Update) Size() int {
-	size := len(u.Entry.Data) + updateFrame
-	if u.Context != nil && u.Status != "" {
-		size += u.Context.Size() // the end of a run has all variables
+	n := len(u.Entry.Data) + updateFrame
+	if end, ok := u.Payload.(events.WorkflowStatusUpdate); ok {
+		n += len(end.ContextData)
 	}
-	return size
+	return n
 }
 
 // updateFrame is about what surrounds the data of an entry in an event.
@@ -115,7 +118,7 @@ func update(run Run, m *interpreter.Machine, e interpreter.Entry) (Update, bool)
 		final := m.Snapshot()
 		u.Context = &final
 		u.Payload = events.WorkflowStatusUpdate{
-			InstanceID: run.ID, Status: end.Status, ContextData: final.JSON(), Error: end.Error, Output: events.JSON(end.Output),
+			InstanceID: run.ID, Status: end.Status, Error: end.Error, Output: events.JSON(end.Output),
 		}
 	}
 	return u, true

@@ -23,7 +23,7 @@ func (still) Find(_ context.Context, _ *auth.Identity, id string, _ bool) (bridg
 }
 
 func (still) History(context.Context, bridge.Run, uint64) (bridge.History, error) {
-	return bridge.History{Through: 3, Status: events.RunRunning, Context: events.JSON(`{}`)}, nil
+	return bridge.History{Through: 3, Status: events.RunRunning}, nil
 }
 
 func (m *member) Join(room events.Room) { m.hall.table.Join(string(room), m) }

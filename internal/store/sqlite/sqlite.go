@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite" // the driver
 
 	"github.com/roomcast/roomcast/internal/store"
 )
@@ -103,9 +103,9 @@ func warm(ctx context.Context, pool *sql.DB) error {
 }
 
 func open(path, options string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(5000)&"+options)
+	c, err := sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)&" + options)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	return db, nil
+	return sql.OpenDB(connector{c}), nil
 }

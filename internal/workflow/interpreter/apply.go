@@ -102,7 +102,12 @@ func (m *Machine) set(name string, raw json.RawMessage) {
 	if len(raw) == 0 {
 		raw = json.RawMessage("null")
 	}
-	m.vars[name], m.raw[name] = value(raw), raw
+	m.assign(name, value(raw), raw)
+}
+
+func (m *Machine) assign(name string, v any, raw json.RawMessage) {
+	m.visible.note(name, raw, m.raw)
+	m.vars[name], m.raw[name] = v, raw
 }
 
 // store keeps the output of a node where later ones find it.
@@ -110,7 +115,7 @@ func (m *Machine) store(n *node, variable string, output json.RawMessage) {
 	own := hidden + "node_" + n.ID
 	m.set(own, output)
 	if variable != "" {
-		m.vars[variable], m.raw[variable] = m.vars[own], m.raw[own]
+		m.assign(variable, m.vars[own], m.raw[own])
 	}
 }
 
@@ -140,7 +145,7 @@ func (m *Machine) kill(edge int) {
 	}
 	n := &m.nodes[e.Target]
 	m.touch(e.Target)
-	if n.status != waiting || slices.ContainsFunc(n.In, func(i int) bool { return m.edges[i] != dead }) {
+	if n.status != waiting || n.Type == startType || slices.ContainsFunc(n.In, func(i int) bool { return m.edges[i] != dead }) {
 		return
 	}
 	n.status = skipped

@@ -13,6 +13,7 @@ type loop struct {
 	Loop
 	index   int // of the item that its body runs for; -1 before the first
 	results []json.RawMessage
+	size    int             // of the results, in bytes
 	last    json.RawMessage // of the item: the output of the latest node
 	back    json.RawMessage // and of the node that led back to the loop
 	skipped bool            // the item has no result
@@ -128,6 +129,7 @@ func (m *Machine) conclude(n *node) {
 			result = json.RawMessage("null")
 		}
 		l.results = append(l.results, result)
+		l.size += len(result) + 1
 	}
 	l.over = true
 	n.until = time.Time{}

@@ -29,14 +29,16 @@ type Machine struct {
 	edges []edgeState // as in the plan
 	extra map[string]*node
 
-	vars  map[string]any
-	raw   map[string]json.RawMessage // the same as they are written
-	seq   uint64
-	shown uint64 // the latest entry that clients see, and prev the one before
-	prev  uint64
-	at    time.Time // of the latest entry
-	begun bool      // something has happened besides the input
-	ended *Ending
+	vars map[string]any
+	raw  map[string]json.RawMessage // the same as they are written
+	// visible are those that clients may see.
+	visible assignments
+	seq     uint64
+	shown   uint64 // the latest entry that clients see, and prev the one before
+	prev    uint64
+	at      time.Time // of the latest entry
+	begun   bool      // something has happened besides the input
+	ended   *Ending
 	// failed is the first failure that nothing handled.
 	failed string
 
@@ -98,7 +100,21 @@ func New(plan *graph.Plan, opts Options) *Machine {
 			m.touch(i)
 		}
 	}
+	m.cutOff()
 	return m
+}
+
+// cutOff marks the nodes that nothing leads to, and what lies behind them:
+// nobody is to wait for those.
+func (m *Machine) cutOff() {
+	for i := range m.nodes {
+		if n := &m.nodes[i]; len(n.In) == 0 && n.Type != startType {
+			n.status = skipped
+			for _, out := range n.Out {
+				m.kill(out)
+			}
+		}
+	}
 }
 
 const (

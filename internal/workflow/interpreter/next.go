@@ -2,6 +2,7 @@ package interpreter
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -101,6 +102,9 @@ func (m *Machine) advanceLoops(now time.Time) bool {
 			m.conclude(n)
 		}
 		switch next := n.loop.index + 1; {
+		case m.opts.MaxResult > 0 && n.loop.size > m.opts.MaxResult: // another attempt would not help
+			m.failFinally(n, nil, fmt.Sprintf("its results of %d items are larger than workflow.maxResult, which is %d bytes", len(n.loop.results), m.opts.MaxResult), now)
+			advanced = true
 		case next >= len(n.loop.Items), m.skipping(n):
 			m.mustAdd(NodeCompleted, n, Completion{Output: m.results(n.loop), Variable: n.Variable, Handle: graph.CompletedHandle}, now)
 			advanced = true

@@ -85,6 +85,12 @@ func (m *Machine) fail(n *node, output json.RawMessage, message string, now time
 		m.mustAdd(NodeRetry, n, Retry{Error: message, Attempt: n.attempt + 1, Until: now.Add(wait).UTC()}, now)
 		return
 	}
+	m.failFinally(n, output, message, now)
+}
+
+// failFinally is fail without another attempt.
+func (m *Machine) failFinally(n *node, output json.RawMessage, message string, now time.Time) {
+	handling := n.Data.String("errorHandling")
 	f := Failure{Error: message, Output: output, Variable: n.Variable}
 	switch {
 	case handling == graph.ContinueRun || handling == graph.RetryThenContinue:

@@ -119,7 +119,10 @@ func (m *Machine) Idle() bool {
 	asking := false
 	for i := range m.nodes {
 		n := &m.nodes[i]
-		if !n.status.active() || n.status == looping {
+		switch {
+		case m.enabled(n), n.status == looping && (n.loop.over || m.quiet(n)):
+			return false
+		case !n.status.active() || n.status == looping:
 			continue
 		}
 		if n.status != suspended || n.suspended.Config == nil {

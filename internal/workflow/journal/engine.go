@@ -62,15 +62,8 @@ type Engine struct {
 	tenants map[string]int  // how many of live are of a tenant
 	broken  map[string]bool // runs that were live until the store failed
 	closing bool
-	counts  Counts
-}
-
-// Counts are what an engine has done since it began.
-type Counts struct {
-	Live int // runs that go on here now
-	// Repeated are nodes that were begun again because nothing says how far
-	// they had got when their process ended.
-	Repeated uint64
+	ended   map[events.RunStatus]int64
+	repeats int64 // nodes that were begun again
 }
 
 var _ workflow.Engine = (*Engine)(nil)
@@ -99,20 +92,12 @@ func New(opts Options) *Engine {
 	return &Engine{
 		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), journal: &flusher{store: opts.Store},
 		live: map[string]*execution{}, tenants: map[string]int{}, broken: map[string]bool{},
+		ended: map[events.RunStatus]int64{},
 	}
 }
 
 // Name implements [workflow.Engine].
 func (e *Engine) Name() workflow.EngineName { return workflow.Embedded }
-
-// Counts returns what the engine has done.
-func (e *Engine) Counts() Counts {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	c := e.counts
-	c.Live = len(e.live)
-	return c
-}
 
 func (e *Engine) now() time.Time { return e.opts.Now().UTC() }
 

@@ -20,6 +20,8 @@ type flusher struct {
 	mu      sync.Mutex
 	line    []*write
 	writing bool
+	writes  int64
+	batches int64
 	working sync.WaitGroup
 }
 
@@ -47,18 +49,26 @@ func (f *flusher) run() {
 	for {
 		f.mu.Lock()
 		batch := f.line
-		if len(batch) > maxBatch {
-			batch = batch[:maxBatch:maxBatch]
-		}
-		f.line = f.line[len(batch):]
 		if len(batch) == 0 {
 			f.line, f.writing = nil, false
 			f.mu.Unlock()
 			return
 		}
+		if len(batch) > maxBatch {
+			batch = batch[:maxBatch:maxBatch]
+		}
+		f.line = f.line[len(batch):]
+		f.writes += int64(len(batch))
+		f.batches++
 		f.mu.Unlock()
 		f.flush(batch)
 	}
+}
+
+func (f *flusher) counts() (writes, batches int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.writes, f.batches
 }
 
 // flush stores a batch, and if that fails each of it alone: one that cannot be

@@ -20,6 +20,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/eventually"
+	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/internal/workflow"
@@ -161,11 +162,7 @@ func (f *fixture) run(d graph.Definition, input map[string]any) workflow.Run {
 // finish waits for the end of a run and returns its events.
 func (f *fixture) finish(run workflow.Run) []string {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 10*time.Second)
-	defer cancel()
-	if err := f.svc.Wait(ctx, run.ID); err != nil {
-		f.t.Fatal(err)
-	}
+	f.await(`workflow_status_update {"instanceID":"` + run.ID)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var mine []string
@@ -392,6 +389,41 @@ func TestDataCollection(t *testing.T) {
 	}
 }
 
+// The answer of a request that was carried out, and whose server died before it
+// could say so, is confirmed when the request comes again.
+func TestAnswerThatComesAgain(t *testing.T) {
+	f := newFixture(t)
+	run := f.run(linear(t, startNode, form, transform("ctx.answer.ok", "r")), nil)
+	f.await("workflow_data_collection_request")
+	state, err := f.svc.State(t.Context(), run)
+	if err != nil || len(state.Pending) != 1 {
+		t.Fatalf("%+v %v", state, err)
+	}
+	id := state.Pending[0].CollectionRequestID
+	died := errors.New("it died")
+	requests := once.New(once.Options{Store: f.db.Once()})
+	send := func(key string, after error) error {
+		_, _, err := requests.Do(t.Context(), once.Name{User: "bob", Event: "submit", ID: key}, "hash", func(ctx context.Context) ([]byte, error) {
+			run, err := f.svc.RunOfRequest(ctx, member, "acme", id)
+			if err == nil {
+				err = f.svc.Submit(ctx, member, run, workflow.Input{RequestID: id, Data: map[string]any{"ok": true}})
+			}
+			return []byte("{}"), errors.Join(err, after)
+		})
+		return err
+	}
+	if err := send("first", died); !errors.Is(err, died) || code(err) != "" {
+		t.Fatal(err)
+	}
+	f.finish(run)
+	if err := send("first", nil); err != nil {
+		t.Errorf("the answer that counts: %v", err)
+	}
+	if err := send("second", nil); code(err) != events.CodeNotFound {
+		t.Errorf("another answer: %v", err)
+	}
+}
+
 func TestWidgetInput(t *testing.T) {
 	f := newFixture(t)
 	run := f.run(linear(t, startNode, form, transform("ctx.__widgetInput.inputType", "kind")), nil)
@@ -550,5 +582,31 @@ func TestHTTPNode(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "private") && !strings.Contains(err.Error(), "no such host") && !strings.Contains(err.Error(), "lookup") {
 			t.Errorf("%s: %v", host, err)
 		}
+	}
+}
+
+// Whoever starts a run does not wait for the nodes of others: the run is stored
+// at once, and computed when it is its turn.
+func TestStartingWaitsForNobody(t *testing.T) {
+	f := newFixture(t)
+	release := make(chan struct{})
+	busy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer busy.Close()
+	f.close()
+	f.open()
+	f.build(f.db.Workflows(), journal.Options{Parallel: 1})
+	first := f.run(linear(t, startNode, `{"type":"http","data":{"url":"`+busy.URL+`"}}`), nil)
+	eventually.True(t, func() bool {
+		state, err := f.svc.State(t.Context(), first)
+		return err == nil && state.Log[len(state.Log)-1].Type == interpreter.NodeDispatched
+	})
+	second := f.run(linear(t, startNode, transform("1", "r")), nil) // returns
+	if err := f.svc.Stop(t.Context(), member, f.run(linear(t, startNode, transform("1", "r")), nil)); err != nil {
+		t.Error(err)
+	}
+	close(release)
+	f.finish(first)
+	if got := f.finish(second); !strings.Contains(got[len(got)-1], "COMPLETED") {
+		t.Errorf("%v", got)
 	}
 }

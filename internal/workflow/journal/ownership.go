@@ -120,7 +120,7 @@ func (e *Engine) repeated(x *execution, work []interpreter.Work) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.counts.Repeated += uint64(len(work))
+	e.repeats += int64(len(work))
 }
 
 // lookAtChildren looks at the runs that nodes here wait for: who was to tell how

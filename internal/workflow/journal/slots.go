@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -14,7 +15,7 @@ type slots struct {
 	mu      sync.Mutex
 	taken   int
 	tenants map[string]*tenant
-	turns   []*tenant // those that have somebody in line
+	turns   []*tenant // those that have somebody in line, each once
 }
 
 type tenant struct {
@@ -61,18 +62,37 @@ func (s *slots) acquire(ctx context.Context, name string) bool {
 	}
 }
 
+// tryAcquire takes a slot if one is free and nobody of the tenant waits.
+func (s *slots) tryAcquire(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tenants[name]
+	if s.taken >= s.limit || t != nil && (t.taken >= s.perTenant || len(t.line) > 0) {
+		return false
+	}
+	if t == nil {
+		t = &tenant{name: name}
+		s.tenants[name] = t
+	}
+	s.taken++
+	t.taken++
+	return true
+}
+
 // leave takes somebody out of the line, or gives back the slot that came at the
 // same moment.
 func (s *slots) leave(t *tenant, turn chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, c := range t.line {
-		if c == turn {
-			t.line = append(t.line[:i:i], t.line[i+1:]...)
-			return
-		}
+	i := slices.Index(t.line, turn)
+	if i < 0 {
+		s.giveBack(t)
+		return
 	}
-	s.giveBack(t)
+	if t.line = slices.Delete(t.line, i, i+1); len(t.line) == 0 {
+		s.turns = slices.DeleteFunc(s.turns, func(o *tenant) bool { return o == t })
+		s.forget(t)
+	}
 }
 
 // release gives a slot back.
@@ -86,7 +106,12 @@ func (s *slots) giveBack(t *tenant) {
 	s.taken--
 	t.taken--
 	s.admit()
-	if t.taken == 0 && len(t.line) == 0 && s.tenants[t.name] == t {
+	s.forget(t)
+}
+
+// forget leaves nothing behind of a tenant that has nothing to do.
+func (s *slots) forget(t *tenant) {
+	if t.taken == 0 && len(t.line) == 0 {
 		delete(s.tenants, t.name)
 	}
 }
@@ -96,9 +121,6 @@ func (s *slots) admit() {
 	for passed := 0; s.taken < s.limit && passed < len(s.turns); {
 		t := s.turns[0]
 		s.turns = s.turns[1:]
-		if len(t.line) == 0 {
-			continue // they have left
-		}
 		if t.taken >= s.perTenant {
 			s.turns = append(s.turns, t)
 			passed++

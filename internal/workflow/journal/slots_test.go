@@ -1,0 +1,63 @@
+package journal
+
+import (
+	"context"
+	"sync"
+	"testing"
+)
+
+// A tenant whose runs come and go while it waits has no more turns than others,
+// and leaves nothing behind.
+func TestTurns(t *testing.T) {
+	s := newSlots(1, 1)
+	s.acquire(t.Context(), "busy")
+	for range 50 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var leaving sync.WaitGroup
+		leaving.Go(func() { s.acquire(ctx, "pushy") })
+		s.awaitLine(t, "pushy", 1)
+		cancel()
+		leaving.Wait()
+	}
+	if len(s.turns) != 0 || len(s.tenants) != 1 {
+		t.Errorf("%d turns and %d tenants are left", len(s.turns), len(s.tenants))
+	}
+
+	var mu sync.Mutex
+	var order []string
+	var waiting sync.WaitGroup
+	for _, name := range []string{"pushy", "modest"} {
+		for n := range 10 {
+			waiting.Go(func() {
+				s.acquire(t.Context(), name)
+				mu.Lock()
+				order = append(order, name)
+				mu.Unlock()
+				s.release(name)
+			})
+			s.awaitLine(t, name, n+1)
+		}
+	}
+	s.release("busy")
+	waiting.Wait()
+	for i := range order {
+		if want := []string{"pushy", "modest"}[i%2]; order[i] != want {
+			t.Fatalf("turns are taken by %v", order)
+		}
+	}
+	if len(s.tenants) != 0 || s.taken != 0 {
+		t.Errorf("%d slots are taken, of %d tenants", s.taken, len(s.tenants))
+	}
+}
+
+// awaitLine returns when so many of a tenant are in line.
+func (s *slots) awaitLine(t *testing.T, name string, n int) {
+	for t.Context().Err() == nil {
+		s.mu.Lock()
+		there := s.tenants[name] != nil && len(s.tenants[name].line) == n
+		s.mu.Unlock()
+		if there {
+			return
+		}
+	}
+}
