@@ -17,7 +17,7 @@ const empty = "(empty)"
 // translate writes a request as the library wants it.
 func translate(r provider.Request) openai.ChatCompletionRequest {
 	req := openai.ChatCompletionRequest{
-		Model: r.Model, MaxTokens: r.MaxTokens, User: r.User,
+		Model: r.Model, User: r.User,
 		StreamOptions: &openai.StreamOptions{IncludeUsage: true},
 	}
 	if r.System != "" {
@@ -39,12 +39,20 @@ func translate(r provider.Request) openai.ChatCompletionRequest {
 		// The library leaves out a 0, which would be the default of the model.
 		req.Temperature = max(float32(*t), math.SmallestNonzeroFloat32)
 	}
-	// The library knows which models want the limit under its new name, which
-	// many other servers do not know.
-	if errors.Is(openai.NewReasoningValidator().Validate(req), openai.ErrReasoningModelMaxTokensDeprecated) {
-		req.MaxTokens, req.MaxCompletionTokens = 0, req.MaxTokens
+	return limit(req, r.MaxTokens)
+}
+
+// limit sets the limit of tokens under its old name, the one that servers know,
+// unless the model wants the new one. The library knows those models.
+func limit(req openai.ChatCompletionRequest, tokens int) openai.ChatCompletionRequest {
+	limited := req
+	//lint:ignore SA1019 most servers that are not OpenAI's know only this
+	limited.MaxTokens = tokens
+	if errors.Is(openai.NewReasoningValidator().Validate(limited), openai.ErrReasoningModelMaxTokensDeprecated) {
+		req.MaxCompletionTokens = tokens
+		return req
 	}
-	return req
+	return limited
 }
 
 func translateMessage(m provider.Message) openai.ChatCompletionMessage {

@@ -52,8 +52,11 @@ func (p *Provider) wait(f *failure, retry int) time.Duration {
 	return most/2 + rand.N(most/2+1)
 }
 
-// pause waits, unless ctx ends before.
+// pause waits, unless ctx ends before; if that is known, it does not begin.
 func pause(ctx context.Context, d time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
+		return false
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
