@@ -102,7 +102,9 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 	}
 	again := x.m.Unfinished()
 	e.repeated(x, again)
-	defer e.opts.Resumed(r, x.m.Seq())
+	if x.m.Begun() {
+		defer e.opts.Resumed(r, x.m.Seq())
+	}
 	x.m.Wake(e.now())
 	if err := x.commit(); err != nil || x.over() {
 		return err
