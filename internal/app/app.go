@@ -73,6 +73,7 @@ type App struct {
 	lock      *os.File
 	db        *store.DB
 	data      *datasource.Sources
+	models    *models
 	instances *instances.Service
 	auth      *auth.Authenticator
 	keys      *identity.Keys
@@ -142,6 +143,9 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	if a.data, err = newDataSources(a.opts.Config.DataSources, a.log); err != nil {
+		return err
+	}
+	if a.models, err = newModels(a.opts.Config.Chat.Models, a.log); err != nil {
 		return err
 	}
 	if err := a.newIdentity(ctx); err != nil {
@@ -308,6 +312,9 @@ func (a *App) release() {
 func (a *App) closeData() {
 	if a.data != nil {
 		a.data.Close()
+	}
+	if a.models != nil {
+		a.models.Close()
 	}
 	if a.db != nil {
 		a.db.Close()

@@ -50,6 +50,10 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/app internal/telemetry", module + "internal/workflow/temporal", "only the application chooses what carries runs on"},
 	{"internal/workflow/interpreter", "", module + "internal/workflow$", "what follows from a log does not depend on who keeps it"},
 	{"", "internal/app internal/store namespaces/root internal/chat", module + "internal/chat", "services do not know each other"},
+	{"", "internal/chat/provider/openai", "github.com/sashabaranov/", "the protocol of language models has one door"},
+	{"internal/chat/provider", "", module + "internal/chat$", "what answers knows nothing of rooms and turns"},
+	{"internal/chat/provider", "", module + "auth", "what answers knows users as hashes"},
+	{"", "internal/app internal/chat/provider test", module + "internal/chat/provider/", "only the application chooses who answers"},
 	{"", "internal/app internal/rest", module + "internal/workflow/external", "who reports does so over HTTP; others know runs, whatever carries them on"},
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/bridge", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/listener", "services do not know each other"},
@@ -76,7 +80,8 @@ var bans = []struct{ from, except, banned, why string }{
 
 // allowed is what a package may know although a ban covers it.
 var allowed = []exception{
-	{"internal/once", module + "internal/every"}, // when it forgets is its business
+	{"internal/once", module + "internal/every"},                         // when it forgets is its business
+	{"test/modelserver", module + "internal/chat/provider/providertest"}, // it is that package as a program
 }
 
 type exception struct{ pkg, path string }

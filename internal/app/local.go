@@ -28,6 +28,7 @@ type Local struct {
 
 	engine *journal.Engine
 	data   *datasource.Sources
+	models *models
 	db     *store.DB
 	lock   *os.File
 }
@@ -38,7 +39,7 @@ type quiet struct{}
 func (quiet) Publish(events.Room, cluster.Position, events.Payload) error { return nil }
 
 // NewLocal opens the database and builds what runs workflows, with the limits
-// and data sources of a configuration. [Local.Close] must follow.
+// data sources and models of a configuration. [Local.Close] must follow.
 func NewLocal(ctx context.Context, c config.Config, logs io.Writer) (*Local, error) {
 	l := &Local{}
 	log := slog.New(logHandler(logs, c.Log))
@@ -47,7 +48,7 @@ func NewLocal(ctx context.Context, c config.Config, logs io.Writer) (*Local, err
 		return nil, err
 	}
 	w := c.Workflow
-	types := nodeTypes(w, l.data)
+	types := nodeTypes(w, l.data, l.models)
 	l.Feed = workflow.NewFeed(quiet{}, log)
 	l.engine = journal.New(journal.Options{
 		Store: l.db.Workflows(), Feed: l.Feed, Types: types, Logger: log,
@@ -67,7 +68,10 @@ func (l *Local) open(ctx context.Context, c config.Config, log *slog.Logger) (er
 	if l.db, err = sqlite.Open(ctx, filepath.Join(c.Server.Data, databaseFile)); err != nil {
 		return err
 	}
-	l.data, err = newDataSources(c.DataSources, log)
+	if l.data, err = newDataSources(c.DataSources, log); err != nil {
+		return err
+	}
+	l.models, err = newModels(c.Chat.Models, log)
 	return err
 }
 
@@ -89,6 +93,9 @@ func (l *Local) release() {
 	if l.data != nil {
 		l.data.Close()
 	}
+	if l.models != nil {
+		l.models.Close()
+	}
 	if l.db != nil {
 		l.db.Close()
 	}
@@ -104,5 +111,10 @@ func Definitions(c config.Config) (checks *workflow.Service, done func(), err er
 	if err != nil {
 		return nil, nil, err
 	}
-	return workflow.NewService(workflow.ServiceOptions{Types: nodeTypes(c.Workflow, data), MaxDuration: c.Workflow.MaxDuration}), func() { data.Close() }, nil
+	m, err := newModels(c.Chat.Models, slog.New(slog.DiscardHandler))
+	if err != nil {
+		data.Close()
+		return nil, nil, err
+	}
+	return workflow.NewService(workflow.ServiceOptions{Types: nodeTypes(c.Workflow, data, m), MaxDuration: c.Workflow.MaxDuration}), func() { data.Close() }, nil
 }

@@ -10,7 +10,7 @@ import (
 // newWorkflows builds what keeps workflows and what carries their runs on.
 func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config.Workflow
-	types := nodeTypes(c, a.data)
+	types := nodeTypes(c, a.data, a.models)
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
 	a.feed.LimitContexts(int(c.ContextLimit))
