@@ -80,6 +80,7 @@ type App struct {
 	workflows *workflow.Service
 	journal   *journal.Engine
 	external  *external.Engine
+	temporal  clusterEngine // nil unless new runs go there
 	feed      *workflow.Feed
 	chat      *chat.Service
 	bridge    *bridge.Service
@@ -154,7 +155,9 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.newInstances()
-	a.newServices(out, contract)
+	if err := a.newServices(out, contract); err != nil {
+		return err
+	}
 	a.newSocket(contract)
 	out.server = a.socket
 	a.hearInstances()
@@ -194,9 +197,11 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 	return asyncapi.NewContract(doc, mode, a.log)
 }
 
-func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
+func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config
-	a.newWorkflows(out, contract)
+	if err := a.newWorkflows(out, contract); err != nil {
+		return err
+	}
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
@@ -222,6 +227,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 		MaxBatch: c.Publish.MaxBatch, Wait: c.Socket.HandlerTimeout,
 	})
 	a.listeners = listener.NewService(a.db.Listeners(), a.history)
+	return nil
 }
 
 func (a *App) newSocket(contract *asyncapi.Contract) {

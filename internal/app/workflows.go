@@ -5,13 +5,12 @@ import (
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
-	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
 // newWorkflows builds what keeps workflows and what carries their runs on.
-func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) {
+func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config.Workflow
-	types := nodes.All(a.nodeOptions(c))
+	types := nodeTypes(c, a.data)
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
 	a.feed.LimitContexts(int(c.ContextLimit))
@@ -25,10 +24,15 @@ func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) {
 		Store: store, Feed: a.feed, Logger: a.log, MaxBatch: a.opts.Config.Publish.MaxBatch, MaxResult: int(c.MaxResult),
 		Check: func(event string, payload []byte) error { return contract.Publication("/", event, payload) },
 	})
+	if err := a.newTemporal(types); err != nil {
+		return err
+	}
+	engine, others := a.engines()
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
-		Store: store, Engine: a.journal, Others: []workflow.Engine{a.external}, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
+		Store: store, Engine: engine, Others: others, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
 	})
 	if a.peers != nil {
 		a.peers.Handle(journal.Method, a.journal.Serve)
 	}
+	return nil
 }

@@ -229,6 +229,7 @@ var statuses = map[events.Code]int{
 	events.CodeTooManyFailures:  http.StatusTooManyRequests,
 	events.CodeTooManyRuns:      http.StatusTooManyRequests,
 	events.CodeAuthUnavailable:  http.StatusServiceUnavailable,
+	events.CodeTemporal:         http.StatusServiceUnavailable,
 }
 
 // fail answers with an error, and logs it as one of the caller's tenant if id

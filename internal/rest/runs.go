@@ -17,6 +17,8 @@ func (a *API) runRoutes() {
 	const base = "/api/v1/tenants/{tenant}/workflows"
 	a.handle("GET "+base+"/instances", a.listRuns)
 	a.handle("GET "+base+"/instances/{id}", a.getRun)
+	a.handle("GET "+base+"/instances/{id}/logs", a.getLog)
+	a.handle("GET "+base+"/instances/{id}/definition", a.getRunDefinition)
 	a.handle("GET "+base+"/instances/{id}/context", a.runContext)
 	a.handle("DELETE "+base+"/instances/{id}/stop", a.stopRun)
 	a.handle("POST "+base+"/instances/{id}/cancel", a.cancelRun)

@@ -29,6 +29,16 @@ func (s *Service) State(ctx context.Context, run Run) (State, error) {
 	return stateOf(run, run.replay(log), log), nil
 }
 
+// Log returns the entries of a run after a number, in order. The caller has
+// asked whether the user may.
+func (s *Service) Log(ctx context.Context, run Run, after uint64) ([]interpreter.Entry, error) {
+	log, err := s.opts.Store.Log(ctx, run.ID, after)
+	if err != nil {
+		return nil, fmt.Errorf("reading log: %w", err)
+	}
+	return log, nil
+}
+
 // stateOf returns what a log says. The status is that of the log too: that of
 // the run was read at another time.
 func stateOf(run Run, m *interpreter.Machine, log []interpreter.Entry) State {

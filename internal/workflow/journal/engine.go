@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -52,10 +53,13 @@ type Options struct {
 // An Engine carries runs on in this process. Its methods may be called
 // concurrently.
 type Engine struct {
-	opts    Options
-	slots   *slots
-	journal *flusher
-	working sync.WaitGroup // goroutines of nodes and children
+	opts  Options
+	slots *slots // of nodes that do something
+	// computing are the slots of those that only compute, which would otherwise
+	// wait for requests of others to be answered.
+	computing *slots
+	journal   *flusher
+	working   sync.WaitGroup // goroutines of nodes and children
 
 	mu      sync.Mutex
 	live    map[string]*execution
@@ -89,8 +93,9 @@ func New(opts Options) *Engine {
 	if opts.Resumed == nil {
 		opts.Resumed = func(workflow.Run, uint64) {}
 	}
+	processors := runtime.GOMAXPROCS(0)
 	return &Engine{
-		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), journal: &flusher{store: opts.Store},
+		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), computing: newSlots(2*processors, processors), journal: &flusher{store: opts.Store},
 		live: map[string]*execution{}, tenants: map[string]int{}, broken: map[string]bool{},
 		ended: map[events.RunStatus]int64{},
 	}
@@ -159,24 +164,10 @@ func (e *Engine) Start(ctx context.Context, r workflow.Run) error {
 	if r.Owner == "" { // as it was before it was prepared here; if not here, the store knows better
 		r.Owner = e.opts.Owner()
 	}
-	switch {
-	case r.Status.Terminal():
-		return nil
-	case r.Owner != e.opts.Owner():
-		return e.startElsewhere(ctx, r)
+	if r.Status.Terminal() || r.Owner != e.opts.Owner() {
+		return nil // it was started where it was made, or whoever takes it over goes on with it
 	}
-	x, err := e.begin(r)
-	if x == nil {
-		return err
-	}
-	defer x.mu.Unlock()
-	if err := x.load(ctx); err != nil {
-		return err
-	}
-	if x.m.Begun() { // whoever has just taken it over could not begin it meanwhile
-		return x.takeUp()
-	}
-	return x.commit()
+	return e.resume(ctx, r) // it may have begun, and go on nowhere: whoever took it over met the attempt to create it
 }
 
 // begin makes a run live and locks it, before its log is read: of two that

@@ -27,7 +27,6 @@ type execution struct {
 	entries  []interpreter.Entry // made and not stored yet
 	updates  *workflow.Updates
 	rest     []interpreter.Work // pure, and put off
-	inLine   bool               // goOn is about to do it
 	timer    *time.Timer
 	children map[string]bool // runs of nodes that were started, or are being
 	broken   bool            // the store has failed, or has another owner; nothing goes on here
@@ -79,13 +78,10 @@ func (x *execution) over() bool { return x.broken || x.m.Ended() != nil }
 
 // commit goes on after something has happened: it computes what follows, stores
 // and publishes it, and begins what is to be done. The mutex is held.
-func (x *execution) commit() error { return x.advance(false) }
-
-// advance is commit for who may have a slot to compute in.
-func (x *execution) advance(slot bool) error {
+func (x *execution) commit() error {
 	var effects []interpreter.Work
 	if !x.paused {
-		effects = x.compute(slot)
+		effects = x.compute()
 	}
 	if err := x.flush(); err != nil {
 		return err
@@ -102,8 +98,7 @@ func (x *execution) advance(slot bool) error {
 	}
 	x.startChildren()
 	x.arm()
-	if len(x.rest) > 0 && !x.inLine {
-		x.inLine = true
+	if len(x.rest) > 0 {
 		x.eng.working.Go(x.goOn)
 	}
 	return nil
@@ -116,12 +111,15 @@ const (
 )
 
 // compute evaluates the nodes that only compute, for a while, and returns the
-// others. Without a slot, and if none is free, they are put off: whoever has
-// told the run something does not wait for the runs of others.
-func (x *execution) compute(slot bool) (effects []interpreter.Work) {
+// others.
+func (x *execution) compute() (effects []interpreter.Work) {
 	began := time.Now()
 	work := append(x.rest, x.m.Next(x.eng.now())...)
 	x.rest = nil
+	if len(work) == 0 || !x.eng.computing.acquire(x.ctx, x.run.Tenant) {
+		return nil // nothing to do, or interrupted
+	}
+	defer x.eng.computing.release(x.run.Tenant)
 	for len(work) > 0 {
 		w := work[0]
 		work = work[1:]
@@ -129,11 +127,7 @@ func (x *execution) compute(slot bool) (effects []interpreter.Work) {
 			effects = append(effects, w)
 			continue
 		}
-		if !slot && x.eng.slots.tryAcquire(x.run.Tenant) {
-			slot = true
-			defer x.eng.slots.release(x.run.Tenant)
-		}
-		if !slot || len(x.entries) >= maxEntries || time.Since(began) > maxTime {
+		if len(x.entries) >= maxEntries || time.Since(began) > maxTime {
 			x.rest = append(x.rest, w)
 			continue
 		}
@@ -149,17 +143,12 @@ func (x *execution) compute(slot bool) (effects []interpreter.Work) {
 	return effects
 }
 
-// goOn computes what was put off, when it is its turn.
+// goOn computes what was put off.
 func (x *execution) goOn() {
-	slot := x.eng.slots.acquire(x.ctx, x.run.Tenant)
-	if slot {
-		defer x.eng.slots.release(x.run.Tenant)
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.inLine = false
-	if slot && !x.over() && x.ctx.Err() == nil {
-		x.advance(true) // it has told what went wrong
+	if !x.over() && x.ctx.Err() == nil {
+		x.commit() // it has told what went wrong
 	}
 }
 

@@ -96,19 +96,16 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 		e.mu.Unlock()
 		return err
 	}
-	return x.takeUp()
-}
-
-// takeUp goes on from what the log says. The mutex is held.
-func (x *execution) takeUp() error {
 	if x.over() {
 		x.withdraw()
 		return nil
 	}
 	again := x.m.Unfinished()
-	x.eng.repeated(x, again)
-	defer x.eng.opts.Resumed(x.run, x.m.Seq())
-	x.m.Wake(x.eng.now())
+	e.repeated(x, again)
+	if x.m.Begun() {
+		defer e.opts.Resumed(r, x.m.Seq())
+	}
+	x.m.Wake(e.now())
 	if err := x.commit(); err != nil || x.over() {
 		return err
 	}

@@ -62,23 +62,6 @@ func (s *slots) acquire(ctx context.Context, name string) bool {
 	}
 }
 
-// tryAcquire takes a slot if one is free and nobody of the tenant waits.
-func (s *slots) tryAcquire(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.tenants[name]
-	if s.taken >= s.limit || t != nil && (t.taken >= s.perTenant || len(t.line) > 0) {
-		return false
-	}
-	if t == nil {
-		t = &tenant{name: name}
-		s.tenants[name] = t
-	}
-	s.taken++
-	t.taken++
-	return true
-}
-
 // leave takes somebody out of the line, or gives back the slot that came at the
 // same moment.
 func (s *slots) leave(t *tenant, turn chan struct{}) {
