@@ -41,22 +41,17 @@ func (e *Engine) Deliver(ctx context.Context, run workflow.Run, o interpreter.Or
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	o.RunID = run.ID
-	return e.insist(ctx, run.ID, func() (bool, error) { return e.attempt(ctx, run, &o) })
-}
-
-// insist tries until something is done for a run, or ctx ends.
-func (e *Engine) insist(ctx context.Context, runID string, try func() (done bool, err error)) error {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		done, err := try()
+		done, err := e.attempt(ctx, run, &o)
 		if done {
 			return err
 		}
 		if err != nil {
-			e.opts.Logger.Warn("order for a run did not reach it", "run", runID, "error", err)
+			e.opts.Logger.Warn("order for a run did not reach it", "run", run.ID, "error", err)
 		}
 		select {
 		case <-ctx.Done():
-			return events.Errorf(events.CodeTimeout, "the instance in which run %s goes on does not answer: look at the run, and try again in a moment", runID)
+			return events.Errorf(events.CodeTimeout, "the instance in which run %s goes on does not answer: look at the run, and try again in a moment", run.ID)
 		case <-time.After(pause):
 		}
 	}
@@ -183,13 +178,10 @@ func (e *Engine) send(ctx context.Context, instance string, o *interpreter.Order
 }
 
 // Serve carries out what another instance has sent.
-func (e *Engine) Serve(ctx context.Context, payload []byte) ([]byte, error) {
+func (e *Engine) Serve(_ context.Context, payload []byte) ([]byte, error) {
 	var o interpreter.Order
 	if err := json.Unmarshal(payload, &o); err != nil {
 		return nil, fmt.Errorf("decoding order: %w", err)
-	}
-	if o.Do == startRun {
-		return e.serveStart(ctx, o.RunID)
 	}
 	var a answer
 	x := e.find(o.RunID)

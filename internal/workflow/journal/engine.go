@@ -168,11 +168,8 @@ func (e *Engine) Start(ctx context.Context, r workflow.Run) error {
 	if r.Owner == "" { // as it was before it was prepared here; if not here, the store knows better
 		r.Owner = e.opts.Owner()
 	}
-	switch {
-	case r.Status.Terminal():
-		return nil
-	case r.Owner != e.opts.Owner():
-		return e.startElsewhere(ctx, r)
+	if r.Status.Terminal() || r.Owner != e.opts.Owner() {
+		return nil // it was started where it was made, or whoever takes it over goes on with it
 	}
 	return e.resume(ctx, r) // it may have begun, and go on nowhere: whoever took it over met the attempt to create it
 }

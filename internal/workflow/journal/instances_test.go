@@ -329,40 +329,6 @@ func TestInputTakesOver(t *testing.T) {
 	}
 }
 
-// A run that was prepared by an instance, and not started as its client was cut
-// off, is started when the client asks another, whether the first lives or not.
-func TestStartOfARunPreparedElsewhere(t *testing.T) {
-	for name, prepare := range map[string]func(*instance){
-		"it lives":   func(*instance) {},
-		"it is gone": (*instance).die,
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := newGroup(t)
-			a, b := g.join(), g.join()
-			w, err := a.svc.Create(t.Context(), admin, "acme", "W", linear(t, startNode, transform("1 + 1", "r")))
-			if err != nil {
-				t.Fatal(err)
-			}
-			run, err := a.svc.Prepare(t.Context(), member, w.ID, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if run, err = b.svc.Run(t.Context(), member, auth.ReadRuns, run.ID); err != nil {
-				t.Fatal(err)
-			}
-			prepare(a)
-			for range 2 {
-				if err := b.svc.Start(t.Context(), run); err != nil {
-					t.Error(err)
-				}
-			}
-			if r := b.ended(run); r.Status != events.RunCompleted || b.completions(run, "n1") != 1 {
-				t.Errorf("%+v", r)
-			}
-		})
-	}
-}
-
 // A run that was taken over while somebody here was about to create it again, as
 // a parent does that was taken over before, goes on.
 func TestStartOfARunThatWasTakenOver(t *testing.T) {

@@ -114,11 +114,6 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 		e.giveUp(r.ID)
 		return err
 	}
-	return x.takeUp()
-}
-
-// takeUp goes on from what the log says. The mutex is held.
-func (x *execution) takeUp() error {
 	if x.over() {
 		x.withdraw()
 		return nil
