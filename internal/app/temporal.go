@@ -20,12 +20,16 @@ type clusterEngine interface {
 }
 
 // newTemporal builds the engine on Temporal, if it is to be used.
-func (a *App) newTemporal(types nodes.Types) (err error) {
+func (a *App) newTemporal(types nodes.Types, epoch string) (err error) {
 	if a.opts.Config.Workflow.Engine == config.EngineTemporal {
-		a.temporal, err = a.openTemporal(types)
+		a.temporal, err = a.openTemporal(types, taskQueue(a.opts.Config.Workflow.Temporal.TaskQueue, epoch))
 	}
 	return err
 }
+
+// taskQueue is where the runs of one database wait: a server with another, which
+// would not find them, never takes one.
+func taskQueue(name, epoch string) string { return name + "-" + epoch[:min(8, len(epoch))] }
 
 // engines returns what carries on new runs, and what those that have begun
 // otherwise.

@@ -24,7 +24,7 @@ func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
 		Store: store, Feed: a.feed, Logger: a.log, MaxBatch: a.opts.Config.Publish.MaxBatch, MaxResult: int(c.MaxResult),
 		Check: func(event string, payload []byte) error { return contract.Publication("/", event, payload) },
 	})
-	if err := a.newTemporal(types); err != nil {
+	if err := a.newTemporal(types, out.epoch); err != nil {
 		return err
 	}
 	engine, others := a.engines()

@@ -20,7 +20,7 @@ type Server struct {
 	Address   string // host:port
 	Namespace string
 	// TaskQueue is what runs wait in. Servers with the same store share one;
-	// those with another need another.
+	// those with another must have another: what they do not find is lost.
 	TaskQueue string
 	// APIKey, if set, is sent with every request.
 	APIKey string
