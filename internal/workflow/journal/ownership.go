@@ -7,7 +7,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
@@ -58,7 +60,30 @@ func (e *Engine) takeOver(ctx context.Context, r workflow.Run, owner string) (bo
 		return false, nil
 	}
 	r.Owner = owner
+	if r.Plan == nil {
+		return true, e.endUnreadable(ctx, r)
+	}
 	return true, e.resume(ctx, r)
+}
+
+// endUnreadable ends a run whose definition cannot be read.
+func (e *Engine) endUnreadable(ctx context.Context, r workflow.Run) error {
+	r.Plan = graph.NewPlan(graph.Definition{})
+	x, err := e.begin(r)
+	if x == nil {
+		return err
+	}
+	defer x.mu.Unlock()
+	if err := x.load(ctx); err != nil {
+		return err
+	}
+	end, err := interpreter.NewEntry(interpreter.RunEnded, "", "", interpreter.Ending{Status: events.RunFailed, Error: "its definition cannot be read"})
+	if err != nil {
+		return err
+	}
+	x.log.Error("run cannot go on: its definition cannot be read")
+	x.m.Add(end, e.now())
+	return x.commit()
 }
 
 // maxFailures is how many runs may fail to be taken up again before the rest has
@@ -97,10 +122,26 @@ func (e *Engine) repairRun(ctx context.Context, id, owner string) error {
 		return nil // it could not even be created
 	case err != nil:
 		return fmt.Errorf("reading run %s, which was given up: %w", id, err)
-	case r.Owner != owner || r.Status.Terminal():
+	case r.Owner != owner:
 		return nil
+	case r.Status.Terminal():
+		return e.finishLate(ctx, r)
 	}
 	return e.resume(ctx, r)
+}
+
+// finishLate does what was not done when a run ended, because the store had
+// stored that and then failed to say so.
+func (e *Engine) finishLate(ctx context.Context, r workflow.Run) error {
+	x := newExecution(e, r)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.load(ctx); err != nil || x.m.Ended() == nil {
+		return err
+	}
+	e.opts.Resumed(r, x.m.Seq())
+	x.finish()
+	return nil
 }
 
 // resume takes up a run that is this instance's and goes on nowhere.
