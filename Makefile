@@ -2,8 +2,9 @@
 
 GO ?= go
 ARGS ?=
+TAGS ?=
 
-.PHONY: help run build test setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload
+.PHONY: help run build release test test-temporal setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload prove-reports prove-workflow
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -11,24 +12,34 @@ help: ## list the targets
 run: build ## build and start a server for development: ARGS="--addr 127.0.0.1:8080"
 	@bin/roomcast serve --dev $(ARGS)
 
-build: ## build bin/roomcast
-	@$(GO) build -trimpath -o bin/roomcast ./cmd/roomcast
+build: ## build bin/roomcast (TAGS=temporal adds the engine for Temporal)
+	@$(GO) build -trimpath -tags "$(TAGS)" -o bin/roomcast ./cmd/roomcast
+
+release: ## build bin/roomcast with everything in it, small
+	@$(GO) build -trimpath -tags temporal -ldflags "-s -w" -o bin/roomcast ./cmd/roomcast
 
 test: setup build lint ## everything that must hold before a change lands
 	@test/run
+
+test-temporal: ## the engine for Temporal against a development server, which takes minutes to build the first time
+	@test/temporal/build
+	@$(GO) test -race -count 1 -timeout 15m -tags temporal,devserver ./internal/workflow/temporal -server $(CURDIR)/test/temporal/bin/temporal
+	@$(GO) test -race -count 1 -tags temporal,devserver -run Temporal ./internal/app -server $(CURDIR)/test/temporal/bin/temporal
 
 setup: ## install what the tests need: Debian packages as root, npm packages
 	@test/setup
 
 lint: ## vet, staticcheck and formatting
 	@$(GO) vet ./...
+	@$(GO) vet -tags temporal,devserver ./...
 	@$(GO) tool staticcheck ./...
+	@$(GO) tool staticcheck -tags temporal,devserver ./internal/workflow/temporal/... ./internal/app/...
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted, run make format:"; echo "$$unformatted"; exit 1; }
 
 format: ## format the Go code
 	@$(GO) tool gofumpt -w .
 
-bench: ## compare with socket.io from npm and write docs/benchmarks.md (ROUNDS=3)
+bench: ## compare with socket.io from npm, measure workflow runs, and write docs/benchmarks.md (ROUNDS=3)
 	@$(GO) run ./test/bench -rounds $(or $(ROUNDS),3) -out docs/benchmarks.md
 
 bench-layers: ## compare our WebSocket layer with libraries, as a Markdown table
@@ -60,3 +71,9 @@ prove-redis: ## Redis is killed, paused and failed over under load, and nothing 
 
 prove-payload: ## 1 MiB published over HTTP arrives; 33 MiB are refused and harm nobody
 	@$(GO) test -count 1 -v -run LargePayloads ./test/faults -full
+
+prove-reports: ## an engine elsewhere reports 3,000 events while an instance is killed, and clients see each once, in order
+	@$(GO) test -count 1 -v -run ReportsSurviveKills ./test/faults -full
+
+prove-workflow: ## servers are killed 200 times under a load of runs, and every run ends as if they had not been (KILLS=200 SEED=1)
+	@$(GO) test -count 1 -v -timeout 30m ./test/durability -full -kills $(or $(KILLS),200) -seed $(or $(SEED),1)

@@ -13,6 +13,7 @@ const (
 	ReadRuns       Action = "run:read"
 	AnswerRuns     Action = "run:answer" // give a run the input that it waits for
 	StopRuns       Action = "run:stop"
+	ReportRuns     Action = "run:report" // carry runs on from elsewhere
 	Chat           Action = "chat:use"
 	UseWidgets     Action = "widget:use"
 	JoinTenant     Action = "tenant:join"
@@ -39,6 +40,7 @@ var policy = []struct {
 	{ReadRuns, []Role{Member, Admin}, "see and follow runs"},
 	{AnswerRuns, []Role{Member, Admin}, "give runs the input that they wait for"},
 	{StopRuns, []Role{Admin}, "stop runs"},
+	{ReportRuns, []Role{Publisher, Admin}, "carry runs on from elsewhere: announce them, report what happens, and read what people did in them"},
 	{Chat, []Role{Member, Admin}, "talk to the assistant, in conversations of one's own"},
 	{UseWidgets, []Role{Member, Admin}, "show widgets of the tenant"},
 	{JoinTenant, []Role{Member, Admin}, "hear what is published to the tenant"},

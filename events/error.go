@@ -36,6 +36,7 @@ const (
 	CodeOrigin            Code = "NOT_ALLOWED_BY_CORS"           // the page's origin is not on the list
 	CodeHost              Code = "HOST_NOT_ALLOWED"              // the Host header is not on the list
 	CodeTooLarge          Code = "PAYLOAD_TOO_LARGE"             // a request body beyond the limit
+	CodeTemporal          Code = "TEMPORAL_NOT_RUNNING"          // runs are executed by Temporal, which is away
 	CodeTooManyRuns       Code = "TOO_MANY_RUNS"                 // of one tenant at once: wait
 )
 

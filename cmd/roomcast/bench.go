@@ -20,6 +20,7 @@ const benchHelp = `Put load on any Socket.IO server and count what comes back.
 The server answers three events in the default namespace: bench:echo {id, seq, …},
 acknowledged with {…, seq}; bench:join with a room's name; and bench:publish
 {room, count, event, payload}. Our own ` + "`go run ./test/protocol -load`" + ` does.
+jitter and runs need other servers, see there.
 
 With --pid the processor time and memory of the server are measured too. The
 exit status is 1 if a message was lost or came out of order.`

@@ -34,6 +34,9 @@ func configCheckCommand() *cobra.Command {
 				if err := app.CheckDataSources(c.DataSources); err != nil {
 					problems = append(problems, err.Error())
 				}
+				if err := app.CheckModels(c.Chat.Models); err != nil {
+					problems = append(problems, err.Error())
+				}
 			}
 			if !c.Auth.HasKey() {
 				fmt.Fprintln(cmd.OutOrStdout(), "note: auth: neither issuers nor apiKeys are set, so `roomcast serve` needs --dev or a key of `roomcast keys create`")

@@ -20,8 +20,33 @@ func main() {
 		if !errors.Is(err, errSilent) {
 			fmt.Fprintln(os.Stderr, "roomcast: "+err.Error())
 		}
-		os.Exit(1)
+		os.Exit(statusOf(err))
 	}
+}
+
+// statusOf is the exit status for an error: 1 unless it says otherwise.
+func statusOf(err error) int {
+	var e exitError
+	if errors.As(err, &e) {
+		return e.status
+	}
+	return 1
+}
+
+// exitError ends the program with a status of its own.
+type exitError struct {
+	error
+	status int
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
+// usage is the error of a call that makes no sense.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitError{err, 2}
 }
 
 // errSilent ends the program with status 1 when everything has been said.
@@ -35,7 +60,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), configCommand(), tokenCommand(), keysCommand(), benchCommand())
+	cmd.AddCommand(serveCommand(), configCommand(), tokenCommand(), keysCommand(), workflowCommand(), benchCommand())
 	return cmd
 }
 

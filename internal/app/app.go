@@ -34,9 +34,11 @@ import (
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/publish"
+	"github.com/roomcast/roomcast/internal/rest"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
 	"github.com/roomcast/roomcast/namespaces"
 	"github.com/roomcast/roomcast/namespaces/monitor"
@@ -71,12 +73,15 @@ type App struct {
 	lock      *os.File
 	db        *store.DB
 	data      *datasource.Sources
+	models    *models
 	instances *instances.Service
 	auth      *auth.Authenticator
 	keys      *identity.Keys
 	sessions  *identity.Live
 	workflows *workflow.Service
 	journal   *journal.Engine
+	external  *external.Engine
+	temporal  clusterEngine // nil unless new runs go there
 	feed      *workflow.Feed
 	chat      *chat.Service
 	bridge    *bridge.Service
@@ -89,6 +94,7 @@ type App struct {
 	peers     *peers.Service
 	canary    *canary.Canary      // nil if there is none
 	exchange  *logstream.Exchange // nil without a bus
+	rest      *rest.API
 	http      *http.Server
 	addrs     []net.Listener
 
@@ -139,6 +145,9 @@ func (a *App) build(ctx context.Context) error {
 	if a.data, err = newDataSources(a.opts.Config.DataSources, a.log); err != nil {
 		return err
 	}
+	if a.models, err = newModels(a.opts.Config.Chat.Models, a.log); err != nil {
+		return err
+	}
 	if err := a.newIdentity(ctx); err != nil {
 		return err
 	}
@@ -150,7 +159,9 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.newInstances()
-	a.newServices(out, contract)
+	if err := a.newServices(out, contract); err != nil {
+		return err
+	}
 	a.newSocket(contract)
 	out.server = a.socket
 	a.hearInstances()
@@ -174,6 +185,7 @@ func (a *App) build(ctx context.Context) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	a.http.RegisterOnShutdown(a.rest.Stop)
 	return nil
 }
 
@@ -189,9 +201,11 @@ func (a *App) newContract() (*asyncapi.Contract, error) {
 	return asyncapi.NewContract(doc, mode, a.log)
 }
 
-func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
+func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config
-	a.newWorkflows(out)
+	if err := a.newWorkflows(out, contract); err != nil {
+		return err
+	}
 	a.bridge = bridge.NewService(bridge.Options{
 		Runs: runs{a.workflows}, Widgets: a.db.Widgets(), AutoRegister: c.Widgets.AutoRegister, Epoch: out.epoch, Logger: a.log,
 	})
@@ -217,6 +231,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) {
 		MaxBatch: c.Publish.MaxBatch, Wait: c.Socket.HandlerTimeout,
 	})
 	a.listeners = listener.NewService(a.db.Listeners(), a.history)
+	return nil
 }
 
 func (a *App) newSocket(contract *asyncapi.Contract) {
@@ -297,6 +312,9 @@ func (a *App) release() {
 func (a *App) closeData() {
 	if a.data != nil {
 		a.data.Close()
+	}
+	if a.models != nil {
+		a.models.Close()
 	}
 	if a.db != nil {
 		a.db.Close()

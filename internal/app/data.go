@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/datasource"
 	"github.com/roomcast/roomcast/internal/workflow/nodes"
@@ -64,18 +63,4 @@ func (d dataSources) Check(q nodes.DataQuery) []nodes.Problem {
 
 func (d dataSources) Query(ctx context.Context, q nodes.DataQuery) (any, error) {
 	return d.sources.Query(ctx, datasource.Request(q))
-}
-
-// completions is the built-in assistant as ai nodes need it.
-type completions struct{}
-
-var _ nodes.Assistant = completions{}
-
-func (completions) Complete(_ context.Context, p nodes.Prompt) (nodes.Completion, error) {
-	text, complete, err := builtin.Complete(p.Model, p.Text, p.MaxTokens)
-	reason := "stop"
-	if !complete {
-		reason = "length"
-	}
-	return nodes.Completion{Text: text, Model: builtin.Model, FinishReason: reason}, err
 }

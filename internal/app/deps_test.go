@@ -25,8 +25,14 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "namespaces", "github.com/segmentio/encoding", "one decoder is enough, where it is worth it"},
 	{"", "internal/config", "github.com/spf13/viper", "viper has one door"},
 	{"", "internal/redis", "github.com/redis/", "go-redis has one door"},
+	{"", "internal/workflow/temporal", "go.temporal.io/", "Temporal has one door, which the lean binary leaves out"},
 	{"", "internal/store/sqlite internal/datasource/sqlite", "modernc.org/", "each database has one door to what is ours and one to the data of others, which has other rights and limits"},
 	{"", "internal/store/postgres internal/datasource/postgres", "github.com/jackc/", "each database has one door to what is ours and one to the data of others, which has other rights and limits"},
+	{"", "internal/runview", "golang.org/x/sys", "what a terminal is has one door"},
+	{"", "cmd", module + "internal/runview", "only people at terminals look at runs this way"},
+	{"", "cmd", module + "internal/remote", "a server has no need of servers"},
+	{"", "internal/remote internal/bench", module + "internal/link", "it is for clients"},
+	{"", "internal/workflow/enginetest", module + "internal/workflow/enginetest", "it is for tests"},
 	{"", "internal/workflow/sandbox", "github.com/fastschema/qjs", "scripts run in one place, within its limits"},
 	{"", "internal/workflow/sandbox", "github.com/tetratelabs/", "scripts run in one place, within its limits"},
 	{"internal/workflow/sandbox", "", module, "what runs code of strangers knows nothing of the server"},
@@ -41,8 +47,14 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "cmd internal/app internal/servertest", module + "internal/config", "packages take their own options, never the whole configuration"},
 	{"", "internal/app internal/store internal/rest namespaces/root internal/workflow cmd", module + "internal/workflow$", "services do not know each other; adapters in app join them"},
 	{"", "internal/app internal/telemetry cmd", module + "internal/workflow/journal", "only the application chooses what carries runs on"},
+	{"", "internal/app internal/telemetry", module + "internal/workflow/temporal", "only the application chooses what carries runs on"},
 	{"internal/workflow/interpreter", "", module + "internal/workflow$", "what follows from a log does not depend on who keeps it"},
 	{"", "internal/app internal/store namespaces/root internal/chat", module + "internal/chat", "services do not know each other"},
+	{"", "internal/chat/provider/openai", "github.com/sashabaranov/", "the protocol of language models has one door"},
+	{"internal/chat/provider", "", module + "internal/chat$", "what answers knows nothing of rooms and turns"},
+	{"internal/chat/provider", "", module + "auth", "what answers knows users as hashes"},
+	{"", "internal/app internal/chat/provider test", module + "internal/chat/provider/", "only the application chooses who answers"},
+	{"", "internal/app internal/rest", module + "internal/workflow/external", "who reports does so over HTTP; others know runs, whatever carries them on"},
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/bridge", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/listener", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest namespaces/renewal cmd", module + "internal/identity", "services do not know each other"},
@@ -55,7 +67,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/app", module + "namespaces/root", "transports get namespaces handed to them"},
 	{"", "internal/app", module + "namespaces/monitor", "transports get namespaces handed to them"},
 	{"", "internal/app internal/telemetry test", module + "internal/socketio", "a transport is at the top: only the application knows it"},
-	{"", "test internal/redis/redistest internal/store/postgres/postgrestest", module + "internal/eventually", "only tests wait by asking again"},
+	{"", "test internal/redis/redistest internal/store/postgres/postgrestest internal/workflow/temporal/temporaltest internal/workflow/enginetest", module + "internal/eventually", "only tests wait by asking again"},
 	{"internal/engineio", "", module + "internal/socketio", "the engine knows nothing of what its messages mean"},
 	{"internal/websocket", "", module, "the WebSocket layer stands alone"},
 	{"internal/every", "", module, "everybody may know it, so it knows nobody"},
@@ -68,7 +80,8 @@ var bans = []struct{ from, except, banned, why string }{
 
 // allowed is what a package may know although a ban covers it.
 var allowed = []exception{
-	{"internal/once", module + "internal/every"}, // when it forgets is its business
+	{"internal/once", module + "internal/every"},                         // when it forgets is its business
+	{"test/modelserver", module + "internal/chat/provider/providertest"}, // it is that package as a program
 }
 
 type exception struct{ pkg, path string }

@@ -23,14 +23,14 @@ func (a *App) live(w http.ResponseWriter, _ *http.Request) {
 }
 
 // readiness says whether the server can do its work. One whose bus is down
-// serves its own clients and says so.
+// serves its own clients and says so; without Temporal it does all but runs.
 func (a *App) readiness(w http.ResponseWriter, r *http.Request) {
 	checks := a.checks(r.Context())
 	status, word := http.StatusOK, "ready"
 	for name, c := range checks {
 		switch {
 		case c.OK:
-		case name == "bus" && !a.opts.Config.Health.RequireBus:
+		case name == "bus" && !a.opts.Config.Health.RequireBus, name == "temporal":
 			if status == http.StatusOK {
 				word = "degraded"
 			}
@@ -64,6 +64,9 @@ func (a *App) checks(ctx context.Context) map[string]check {
 			c.Why = s.Error
 		}
 		checks["bus"] = c
+	}
+	if a.temporal != nil {
+		checks["temporal"] = temporalCheck(a.temporal.Status())
 	}
 	return checks
 }

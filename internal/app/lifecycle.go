@@ -39,6 +39,9 @@ func (a *App) Run(ctx context.Context) error {
 		running.Go(func() { a.watchBus(background) })
 		running.Go(func() { a.exchange.Run(background) })
 	}
+	if a.temporal != nil {
+		running.Go(func() { a.temporal.Run(background) })
+	}
 	running.Go(func() { a.socket.Run(background) })
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
@@ -115,7 +118,7 @@ func (a *App) stop() error {
 	if a.peers != nil {
 		a.peers.Close(ctx)
 	}
-	errs = append(errs, a.chat.Close(ctx), a.journal.Close(ctx))
+	errs = append(errs, a.chat.Close(ctx), a.journal.Close(ctx), a.closeTemporal(ctx))
 	a.bridge.Close()
 	a.history.Close()
 	if err := errors.Join(errs...); err != nil {

@@ -21,12 +21,13 @@ func (a *App) routes() (http.Handler, error) {
 		return nil, err
 	}
 	guard := a.guard()
-	mux.Handle("/api/v1/", guard.cors(rest.New(rest.Options{
-		Authenticate: a.auth.Authenticate, Workflows: a.workflows, Listeners: a.listeners, Widgets: a.db.Widgets(),
+	a.rest = rest.New(rest.Options{
+		Authenticate: a.auth.Authenticate, Workflows: a.workflows, External: a.external, Listeners: a.listeners, Widgets: a.db.Widgets(),
 		Keys: a.keys, Revocations: a.revocations,
 		Logger: a.log, MaxBody: int64(a.opts.Config.Server.MaxBody),
 		Publish: a.publish, MaxPublish: int64(a.opts.Config.Publish.MaxBody), Once: a.once, Timeout: a.opts.Config.Socket.HandlerTimeout,
-	})))
+	})
+	mux.Handle("/api/v1/", guard.cors(a.rest))
 	mux.Handle("GET /metrics", a.metrics())
 	mux.HandleFunc("GET /health/live", a.live)
 	mux.HandleFunc("GET /health/ready", a.readiness)

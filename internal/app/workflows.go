@@ -1,15 +1,16 @@
 package app
 
 import (
+	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
-	"github.com/roomcast/roomcast/internal/workflow/nodes"
 )
 
 // newWorkflows builds what keeps workflows and what carries their runs on.
-func (a *App) newWorkflows(out *publisher) {
+func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config.Workflow
-	types := nodes.All(a.nodeOptions(c))
+	types := nodeTypes(c, a.data, a.models)
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
 	a.feed.LimitContexts(int(c.ContextLimit))
@@ -19,10 +20,19 @@ func (a *App) newWorkflows(out *publisher) {
 		MaxDuration: c.MaxDuration, MaxResult: int(c.MaxResult),
 		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
 	})
+	a.external = external.New(external.Options{
+		Store: store, Feed: a.feed, Logger: a.log, MaxBatch: a.opts.Config.Publish.MaxBatch, MaxResult: int(c.MaxResult),
+		Check: func(event string, payload []byte) error { return contract.Publication("/", event, payload) },
+	})
+	if err := a.newTemporal(types, out.epoch); err != nil {
+		return err
+	}
+	engine, others := a.engines()
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
-		Store: store, Engine: a.journal, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
+		Store: store, Engine: engine, Others: others, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
 	})
 	if a.peers != nil {
 		a.peers.Handle(journal.Method, a.journal.Serve)
 	}
+	return nil
 }

@@ -9,6 +9,8 @@
 //	bench:publish  {room, count, event, payload}: count publications back to
 //	               back, acknowledged
 //
+// [Runs] is for this server alone: it has runs of workflows carried on.
+//
 // The figure to compare is the processor time of the server for one message:
 // it comes from the server process itself, so the generator's own appetite on
 // the same machine does not blur it. Rates and latencies do share the machine

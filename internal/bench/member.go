@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/link"
 )
 
 // A member is a client of the room whose connection is cut again and again.
@@ -19,7 +21,7 @@ type member struct {
 	url     int // of the next connection, an index
 	rng     *rand.Rand
 	backoff backoff
-	link    link
+	link    link.Link
 	unwatch func() bool // lets link outlive the run's context
 	stale   func()      // ends the link before, which the server may believe in
 	nextCut time.Time   // zero until members are cut
@@ -89,7 +91,7 @@ func (m *member) leave(cut bool) {
 		m.stale()
 		m.stale = nil
 	}
-	end, unwatch := m.link.cut, m.unwatch
+	end, unwatch := m.link.Cut, m.unwatch
 	if cut && !m.polling && m.rng.Float64() < m.run.o.SilentShare {
 		m.stale = func() { unwatch(); end() }
 	} else {
@@ -139,23 +141,23 @@ func (m *member) comeBack(ctx context.Context, cut bool) error {
 func (m *member) open(ctx context.Context) error {
 	url := m.run.o.URLs[m.url%len(m.run.o.URLs)]
 	m.url++
-	l, err := dial(ctx, url, m.polling)
+	l, err := link.Dial(ctx, url, m.polling)
 	if err != nil {
 		return err
 	}
-	m.link, m.unwatch = l, context.AfterFunc(ctx, l.cut)
+	m.link, m.unwatch = l, context.AfterFunc(ctx, l.Cut)
 	m.entered, m.joined, m.early = false, false, nil
 	if err := m.enter(); err != nil {
 		m.unwatch()
-		l.cut()
+		l.Cut()
 		return fmt.Errorf("%s: %w", url, err)
 	}
 	return nil
 }
 
 func (m *member) enter() error {
-	m.link.until(time.Now().Add(dialTimeout))
-	first, err := m.link.next()
+	m.link.Until(time.Now().Add(link.DialTimeout))
+	first, err := m.link.Next()
 	if err != nil {
 		return fmt.Errorf("waiting for the handshake: %w", err)
 	}
@@ -166,7 +168,7 @@ func (m *member) enter() error {
 	m.backoff.reset()
 	m.heartbeat = time.Duration(hello.PingInterval+hello.PingTimeout) * time.Millisecond
 	m.schedule()
-	if err := m.link.send(m.connectPacket()); err != nil {
+	if err := m.link.Send(m.connectPacket()); err != nil {
 		return err
 	}
 	return m.read(func() bool { return m.joined })
@@ -188,9 +190,9 @@ func (m *member) wait() {
 		m.nextCut = time.Time{}
 	}
 	if m.nextCut.IsZero() || m.alive.Before(m.nextCut) {
-		m.link.until(m.alive)
+		m.link.Until(m.alive)
 	} else {
-		m.link.until(m.nextCut)
+		m.link.Until(m.nextCut)
 	}
 }
 
@@ -218,7 +220,7 @@ func (m *member) connectPacket() []byte {
 // read handles what comes until done, or until the connection is lost.
 func (m *member) read(done func() bool) error {
 	for !done() {
-		b, err := m.link.next()
+		b, err := m.link.Next()
 		if err != nil {
 			return err
 		}
@@ -239,7 +241,7 @@ func (m *member) packet(b []byte) error {
 	case len(b) == 1 && b[0] == '2':
 		m.alive = time.Now().Add(m.heartbeat)
 		m.wait()
-		return m.link.send([]byte("3"))
+		return m.link.Send([]byte("3"))
 	case len(b) == 1 && b[0] == '1':
 		return errClosed
 	case len(b) < 2 || b[0] != '4':
@@ -293,7 +295,7 @@ func (m *member) connected(body []byte) error {
 	}
 	m.calls++
 	packet := append([]byte("42"), strconv.Itoa(m.calls)...)
-	return m.link.send(append(packet, m.joinEvent()...))
+	return m.link.Send(append(packet, m.joinEvent()...))
 }
 
 // joinEvent is the event that joins the room. It asks for what was missed if

@@ -14,7 +14,7 @@ type script struct {
 	sent []string
 }
 
-func (s *script) next() ([]byte, error) {
+func (s *script) Next() ([]byte, error) {
 	if len(s.says) == 0 {
 		return nil, io.EOF
 	}
@@ -23,13 +23,13 @@ func (s *script) next() ([]byte, error) {
 	return []byte(packet), nil
 }
 
-func (s *script) send(packet []byte) error {
+func (s *script) Send(packet []byte) error {
 	s.sent = append(s.sent, string(packet))
 	return nil
 }
 
-func (s *script) until(time.Time) {}
-func (s *script) cut()            {}
+func (s *script) Until(time.Time) {}
+func (s *script) Cut()            {}
 
 const hello = `0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`
 

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/link"
 )
 
 // PublishOptions say how a publication reaches the server: as an event of a
@@ -72,7 +74,7 @@ func newJitterPublisher(ctx context.Context, o JitterOptions) (*jitterPublisher,
 // sender returns what sends a body and waits until the server has taken it.
 func (p *jitterPublisher) sender(ctx context.Context, o JitterOptions) (func(context.Context, int, json.RawMessage) error, error) {
 	if len(o.Publish.URLs) > 0 {
-		h := &httpPublisher{o: o.Publish, run: rand.Text(), client: &http.Client{Timeout: dialTimeout}}
+		h := &httpPublisher{o: o.Publish, run: rand.Text(), client: &http.Client{Timeout: link.DialTimeout}}
 		p.close = h.client.CloseIdleConnections
 		return h.publish, nil
 	}

@@ -101,6 +101,7 @@ func (c Config) Check() (problems []string) {
 		"log.level":         {c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		"log.format":        {c.Log.Format, []string{"text", "json"}},
 		"redis.adapter":     {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
+		"workflow.engine":   {c.Workflow.Engine, []string{EngineEmbedded, EngineTemporal}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))
@@ -111,6 +112,7 @@ func (c Config) Check() (problems []string) {
 	slices.Sort(problems)
 	problems = append(problems, c.Store.check()...)
 	problems = append(problems, c.Instance.check()...)
+	problems = append(problems, c.Chat.check()...)
 	return append(problems, c.Auth.check()...)
 }
 

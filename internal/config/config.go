@@ -96,12 +96,6 @@ type Monitor struct {
 	StatsInterval time.Duration `mapstructure:"statsInterval" yaml:"statsInterval"`
 }
 
-// Chat is how messages are answered.
-type Chat struct {
-	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
-	Waiting int           `mapstructure:"waiting" yaml:"waiting"`
-}
-
 // Widgets is who owns widgets.
 type Widgets struct {
 	AutoRegister bool `mapstructure:"autoRegister" yaml:"autoRegister"`
@@ -154,7 +148,7 @@ func Default() Config {
 		Monitor:     Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
 		Workflow:    defaultWorkflow(),
 		DataSources: []DataSource{},
-		Chat:        Chat{Timeout: 30 * time.Second, Waiting: 32},
+		Chat:        Chat{Timeout: 30 * time.Second, Waiting: 32, Models: []ChatModel{}},
 		Widgets:     Widgets{AutoRegister: true},
 		History:     History{Count: 1000, Age: 24 * time.Hour},
 		Once:        Once{Keep: 24 * time.Hour},

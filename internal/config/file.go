@@ -127,6 +127,7 @@ func (c *checker) value(key string, n *yaml.Node) {
 var itemKeys = map[string]reflect.Type{
 	"auth.issuers": reflect.TypeFor[Issuer](),
 	"auth.apiKeys": reflect.TypeFor[APIKey](),
+	"chat.models":  reflect.TypeFor[ChatModel](),
 	"dataSources":  reflect.TypeFor[DataSource](),
 }
 

@@ -116,6 +116,8 @@ func (v itemVariable) set(c *Config) error {
 		list = reflect.ValueOf(c.Auth.Issuers)
 	case "auth.apiKeys":
 		list = reflect.ValueOf(c.Auth.APIKeys)
+	case "chat.models":
+		list = reflect.ValueOf(c.Chat.Models)
 	case "dataSources":
 		list = reflect.ValueOf(c.DataSources)
 	}

@@ -4,14 +4,16 @@ import "time"
 
 // Workflow is how runs are executed.
 type Workflow struct {
-	Parallel          int           `mapstructure:"parallel" yaml:"parallel"`
-	ParallelPerTenant int           `mapstructure:"parallelPerTenant" yaml:"parallelPerTenant"`
-	RunsPerTenant     int           `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
-	MaxDuration       time.Duration `mapstructure:"maxDuration" yaml:"maxDuration"`
-	MaxResult         Size          `mapstructure:"maxResult" yaml:"maxResult"`
-	ContextLimit      Size          `mapstructure:"contextLimit" yaml:"contextLimit"`
-	HTTP              WorkflowHTTP  `mapstructure:"http" yaml:"http"`
-	JavaScript        JavaScript    `mapstructure:"javascript" yaml:"javascript"`
+	Parallel          int              `mapstructure:"parallel" yaml:"parallel"`
+	ParallelPerTenant int              `mapstructure:"parallelPerTenant" yaml:"parallelPerTenant"`
+	RunsPerTenant     int              `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
+	MaxDuration       time.Duration    `mapstructure:"maxDuration" yaml:"maxDuration"`
+	MaxResult         Size             `mapstructure:"maxResult" yaml:"maxResult"`
+	ContextLimit      Size             `mapstructure:"contextLimit" yaml:"contextLimit"`
+	HTTP              WorkflowHTTP     `mapstructure:"http" yaml:"http"`
+	JavaScript        JavaScript       `mapstructure:"javascript" yaml:"javascript"`
+	Engine            string           `mapstructure:"engine" yaml:"engine"`
+	Temporal          WorkflowTemporal `mapstructure:"temporal" yaml:"temporal"`
 }
 
 // WorkflowHTTP is what http nodes may do.
@@ -33,6 +35,7 @@ func defaultWorkflow() Workflow {
 		Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20, ContextLimit: 64 << 10,
 		HTTP:       WorkflowHTTP{MaxBody: 1 << 20, MaxTimeout: 2 * time.Minute},
 		JavaScript: JavaScript{MaxTime: 30 * time.Second, MaxMemory: 64 << 20, Parallel: 4},
+		Engine:     EngineEmbedded, Temporal: defaultTemporal(),
 	}
 }
 
@@ -62,4 +65,5 @@ func (w Workflow) check(add func(key, format string, args ...any)) {
 	if w.RunsPerTenant < 0 {
 		add("workflow.runsPerTenant", "%d is negative: 0 is no limit", w.RunsPerTenant)
 	}
+	w.Temporal.check(add)
 }

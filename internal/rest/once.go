@@ -41,12 +41,14 @@ func answerOf(out any) (answer, error) {
 // secret are the requests whose answer may not be kept.
 var secret = map[string]bool{"POST " + apiKeys: true}
 
-// perform calls a handler, once if the request has a key. Publishing looks after
-// that itself, message by message. Publishing looks after
-// that itself, message by message.
+// ownWay are the requests that look after that themselves: messages have ids,
+// and reports have sequences.
+var ownWay = map[string]bool{publishPattern: true, reportPattern: true}
+
+// perform calls a handler, once if the request has a key.
 func (a *API) perform(pattern string, r *request, fn func(r *request) (any, error)) (answer, error) {
 	key := r.Header.Get(keyHeader)
-	if key == "" || r.Method != http.MethodPost || pattern == publishPattern {
+	if key == "" || r.Method != http.MethodPost || ownWay[pattern] {
 		out, err := fn(r)
 		if err != nil {
 			return answer{}, err

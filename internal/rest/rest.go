@@ -25,6 +25,7 @@ import (
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/graph"
 )
 
@@ -32,11 +33,13 @@ import (
 type Options struct {
 	Authenticate func(ctx context.Context, c auth.Credential) (*auth.Identity, error)
 	Workflows    *workflow.Service
-	Listeners    *listener.Service
-	Widgets      bridge.Widgets
-	Keys         *identity.Keys
-	Revocations  *identity.Revocations
-	Logger       *slog.Logger
+	// External takes reports of runs that go on elsewhere.
+	External    *external.Engine
+	Listeners   *listener.Service
+	Widgets     bridge.Widgets
+	Keys        *identity.Keys
+	Revocations *identity.Revocations
+	Logger      *slog.Logger
 	// Once does requests that have a key.
 	Once *once.Service
 	// Timeout bounds those, and waiting for one that is being done. Default
@@ -50,8 +53,10 @@ type Options struct {
 
 // An API is the http.Handler of everything below /api/v1/.
 type API struct {
-	opts Options
-	mux  *http.ServeMux
+	opts     Options
+	mux      *http.ServeMux
+	stopping context.Context // ends when nobody may wait any more
+	stop     context.CancelFunc
 }
 
 // New returns the API.
@@ -60,9 +65,11 @@ func New(opts Options) *API {
 		opts.Timeout = 10 * time.Second
 	}
 	a := &API{opts: opts, mux: http.NewServeMux()}
+	a.stopping, a.stop = context.WithCancel(context.Background())
 	a.handle("GET /api/v1/me", a.me)
 	a.workflowRoutes()
 	a.runRoutes()
+	a.externalRoutes()
 	a.listenerRoutes()
 	a.identityRoutes()
 	a.handle(publishPattern, a.publish)
@@ -222,6 +229,7 @@ var statuses = map[events.Code]int{
 	events.CodeTooManyFailures:  http.StatusTooManyRequests,
 	events.CodeTooManyRuns:      http.StatusTooManyRequests,
 	events.CodeAuthUnavailable:  http.StatusServiceUnavailable,
+	events.CodeTemporal:         http.StatusServiceUnavailable,
 }
 
 // fail answers with an error, and logs it as one of the caller's tenant if id
@@ -247,14 +255,16 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, id *auth.Identity, er
 		defer discard(rc, r)
 		w.Header().Set("Connection", "close")
 	}
-	send(w, status, map[string]any{"error": problem{e, graph.AllProblems(err)}})
+	send(w, status, map[string]any{"error": problem{e, graph.AllProblems(err), expected(err)}})
 }
 
 // problem is an error as it is sent. Problems are all that is wrong with a
-// definition; the error is about the first.
+// definition; the error is about the first. Expected is the sequence that a
+// report must go on with.
 type problem struct {
 	*events.Error
 	Problems graph.Problems `json:"problems,omitempty"`
+	Expected uint64         `json:"expected,omitempty"`
 }
 
 // What is read of a body that is too large after it was refused.

@@ -2,12 +2,14 @@ package rest_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/servertest"
 )
 
@@ -159,5 +161,48 @@ func TestRefusals(t *testing.T) {
 	}
 	if a.Error.Code != "CONFLICT" {
 		t.Errorf("stopping what is over: %+v", a.Error)
+	}
+}
+
+// Who keeps up with a run reads what is new in it, and the definition that it
+// began with.
+func TestLogsOfARun(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	admin, foreign := s.Token("ada", "acme", auth.Admin), s.Token("eve", "other", auth.Admin)
+	const base = "/api/v1/tenants/acme/workflows"
+	var w struct{ WorkflowID string }
+	s.Do(admin, "POST", base, `{"title":"T","definition":`+definition+`}`, &w)
+	var run struct{ InstanceID string }
+	s.Do(admin, "POST", base+"/"+w.WorkflowID+"/execute", `{"inputValues":{"n":1}}`, &run)
+	s.Do(admin, "DELETE", base+"/"+w.WorkflowID, nil, nil)
+	at := base + "/instances/" + run.InstanceID
+	var all, rest struct {
+		Logs []struct {
+			Seq  uint64
+			Type string
+		}
+	}
+	eventually.True(t, func() bool {
+		s.Do(admin, "GET", at+"/logs", nil, &all)
+		return len(all.Logs) == 4
+	})
+	s.Do(admin, "GET", at+"/logs?after=2", nil, &rest)
+	if !slices.Equal(rest.Logs, all.Logs[2:]) || rest.Logs[1].Type != "RUN_ENDED" {
+		t.Errorf("%+v of %+v", rest.Logs, all.Logs)
+	}
+	var began struct {
+		Title      string
+		Definition struct{ Nodes []struct{ ID string } }
+	}
+	if s.Do(admin, "GET", at+"/definition", nil, &began); began.Title != "T" || len(began.Definition.Nodes) != 2 {
+		t.Errorf("%+v", began)
+	}
+	for _, path := range []string{at + "/logs", at + "/definition"} {
+		if status := s.Do(foreign, "GET", path, nil, nil); status != 404 {
+			t.Errorf("%s answers a stranger with %d", path, status)
+		}
+	}
+	if status := s.Do(admin, "GET", at+"/logs?after=x", nil, nil); status != 400 {
+		t.Errorf("after=x: %d", status)
 	}
 }

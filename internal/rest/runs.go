@@ -17,6 +17,8 @@ func (a *API) runRoutes() {
 	const base = "/api/v1/tenants/{tenant}/workflows"
 	a.handle("GET "+base+"/instances", a.listRuns)
 	a.handle("GET "+base+"/instances/{id}", a.getRun)
+	a.handle("GET "+base+"/instances/{id}/logs", a.getLog)
+	a.handle("GET "+base+"/instances/{id}/definition", a.getRunDefinition)
 	a.handle("GET "+base+"/instances/{id}/context", a.runContext)
 	a.handle("DELETE "+base+"/instances/{id}/stop", a.stopRun)
 	a.handle("POST "+base+"/instances/{id}/cancel", a.cancelRun)
@@ -39,7 +41,7 @@ type runBody struct {
 
 func newRunBody(r workflow.Run) runBody {
 	b := runBody{
-		InstanceID: r.ID, WorkflowID: r.WorkflowID, WorkflowTitle: r.Title, Status: r.Status, IsTest: r.WorkflowID == "",
+		InstanceID: r.ID, WorkflowID: r.WorkflowID, WorkflowTitle: r.Title, Status: r.Status, IsTest: r.WorkflowID == "" && r.Engine != workflow.External,
 		StartedBy: r.StartedBy, StartedAt: r.StartedAt, Error: r.Error,
 	}
 	if !r.EndedAt.IsZero() {

@@ -4,7 +4,10 @@ package rooms
 // the room's publishing mutex.
 type sequence[M comparable] struct {
 	seen uint64 // the last that was published here
-	base uint64 // what the first member had, if nothing was published before
+	// base is what every member has, if nothing was published here yet; known
+	// tells that somebody said so.
+	base  uint64
+	known bool
 	// first is what comes before the first that was published, if that came
 	// before any member had something.
 	first uint64
@@ -19,6 +22,9 @@ const maxUnfetched = 1024
 
 // through is the number up to which every member has been served.
 func (q *sequence[M]) through() uint64 { return max(q.seen, q.base) }
+
+// begun reports whether through means anything.
+func (q *sequence[M]) begun() bool { return q.known || q.seen > 0 }
 
 // Publish gives a publication to every member of a room, in the order of
 // Publish calls. A numbered one that has been published is dropped; when one
@@ -51,7 +57,7 @@ func (t *Table[M]) take(r *room[M], p Publication[M]) bool {
 		q.waiting = append(q.waiting, p)
 	case q.fetching:
 	case p.Position.Offset > 0 && p.Position.Offset <= q.seen:
-	case t.opts.Missed != nil && p.misses(q.through()):
+	case t.opts.Missed != nil && q.begun() && p.misses(q.through()):
 		q.fetching = true
 		q.waiting = append(q.waiting, p)
 		go t.fetch(r, q.through(), p.Position.Prev)
@@ -64,7 +70,7 @@ func (t *Table[M]) take(r *room[M], p Publication[M]) bool {
 // misses reports whether something that was published after an offset comes
 // before p.
 func (p Publication[M]) misses(through uint64) bool {
-	return through > 0 && p.Position.Prev > through && p.Position.Prev < p.Position.Offset
+	return p.Position.Prev > through && p.Position.Prev < p.Position.Offset
 }
 
 // begin returns p as members get it.
@@ -84,7 +90,7 @@ func (t *Table[M]) deliver(r *room[M], p Publication[M]) bool {
 		return false
 	}
 	q := &r.sequence
-	if q.through() == 0 {
+	if !q.begun() {
 		q.first = p.Position.Prev
 	}
 	q.seen = max(q.seen, begun.offset)
@@ -156,8 +162,8 @@ func (t *Table[M]) Heads() map[string]uint64 {
 	heads := make(map[string]uint64)
 	for _, r := range all {
 		r.publishing.Lock()
-		if n := r.sequence.through(); n > 0 && !r.sequence.fetching {
-			heads[r.name] = n
+		if q := &r.sequence; q.begun() && !q.fetching {
+			heads[r.name] = q.through()
 		}
 		r.publishing.Unlock()
 	}
@@ -175,21 +181,22 @@ func (t *Table[M]) Refetch(name string, until uint64) {
 	}
 	r.publishing.Lock()
 	defer r.publishing.Unlock()
-	if q := &r.sequence; !q.fetching && q.through() > 0 && q.through() < until {
+	if q := &r.sequence; !q.fetching && q.begun() && q.through() < until {
 		q.fetching = true
 		go t.fetch(r, q.through(), until)
 	}
 }
 
-// begin notes what the first member of a room has, unless something was
-// published already, and returns the number that a member must have for
-// nothing to be missing before that. Later members say nothing: who joined
-// before them may still be waiting for what they have read.
+// begin notes what a member of a room has, unless something was published
+// already, and returns the number that a member must have for nothing to be
+// missing before that. What counts is who has least: a log may hold what was
+// never published, as its writer died in between, and who read it before
+// still waits for that.
 func (r *room[M]) begin(through uint64) (first uint64) {
 	r.publishing.Lock()
 	defer r.publishing.Unlock()
-	if r.sequence.through() == 0 {
-		r.sequence.base = through
+	if q := &r.sequence; q.seen == 0 && (!q.known || through < q.base) {
+		q.base, q.known = through, true
 	}
 	return r.sequence.first
 }

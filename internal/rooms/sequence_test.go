@@ -122,3 +122,30 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("fetches %v", got)
 	}
 }
+
+// A log may hold what was never published, as its writer died in between. Who
+// reads it there must not keep it from those who have read it before.
+func TestReadAndNeverPublished(t *testing.T) {
+	for _, had := range []uint64{0, 2} {
+		tab := New(Options[*inbox]{Missed: func(_ string, after, until uint64) (missed []Publication[*inbox]) {
+			for n := after + 1; n <= until; n++ {
+				missed = append(missed, numbered(n, n-1))
+			}
+			return missed
+		}})
+		early, late := &inbox{}, &inbox{}
+		tab.Follow("run", early, had, func(uint64) (uint64, error) { // while it reads, another reads more
+			return had, tab.Follow("run", late, 0, to(4))
+		})
+		tab.Publish("run", numbered(5, 4))
+		early.await(5 - int(had))
+		late.await(1)
+		if got := late.all(); !slices.Equal(got, []uint64{5}) {
+			t.Errorf("who has read it got %v", got)
+		}
+		want := []uint64{1, 2, 3, 4, 5}[had:]
+		if got := early.all(); !slices.Equal(got, want) {
+			t.Errorf("who had %d got %v", had, got)
+		}
+	}
+}

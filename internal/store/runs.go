@@ -56,6 +56,27 @@ func (s Workflows) withPlans(ctx context.Context, rows []runRow) ([]workflow.Run
 	return runs, nil
 }
 
+// withReadable is withPlans for many runs of which some may have no plan: those
+// are returned without.
+func (s Workflows) withReadable(ctx context.Context, rows []runRow) ([]workflow.Run, error) {
+	runs, err := s.withPlans(ctx, rows)
+	if err == nil {
+		return runs, nil
+	}
+	for _, r := range rows { // one by one, as one spoils it for all
+		one, unreadable := s.withPlans(ctx, []runRow{r})
+		switch {
+		case unreadable == nil:
+			runs = append(runs, one[0])
+		case s.db.Ping(ctx) != nil:
+			return nil, err // it is the database
+		default:
+			runs = append(runs, r.run)
+		}
+	}
+	return runs, nil
+}
+
 // runs returns those that a condition selects.
 func (s Workflows) runs(ctx context.Context, where string, args ...any) ([]workflow.Run, error) {
 	rows, err := list(ctx, s.db, scanRun, runColumns+where, args...)
@@ -101,8 +122,12 @@ func (s Workflows) ChildRuns(ctx context.Context, parent string) ([]workflow.Run
 
 // AbandonedRuns implements [workflow.Store].
 func (s Workflows) AbandonedRuns(ctx context.Context, limit int) ([]workflow.Run, error) {
-	return s.runs(ctx, `WHERE engine = ? AND status IN ('PENDING', 'RUNNING') AND `+s.db.ownerGone("runs")+` ORDER BY started_at, id LIMIT ?`,
+	rows, err := list(ctx, s.db, scanRun, runColumns+`WHERE engine = ? AND status IN ('PENDING', 'RUNNING') AND `+s.db.ownerGone("runs")+` ORDER BY started_at, id LIMIT ?`,
 		string(workflow.Embedded), limit)
+	if err != nil {
+		return nil, err
+	}
+	return s.withReadable(ctx, rows)
 }
 
 // TakeRun implements [workflow.Store].

@@ -271,7 +271,11 @@ const (
 
 // insertLog stores the entries.
 func (b *batch) insertLog() error {
-	args, size := make([]any, 0, logColumns*maxPart), 0
+	entries := 0
+	for _, w := range b.pending {
+		entries += len(w.Entries)
+	}
+	args, size := make([]any, 0, logColumns*min(entries, maxPart)), 0
 	for _, w := range b.pending {
 		for _, e := range w.Entries {
 			args = append(args, w.RunID, int64(e.Seq), string(e.Type), e.Node, e.Iteration, string(e.Data), micros(e.At), e.Request)

@@ -23,6 +23,7 @@ type Sources struct {
 	// Credentials returns how many were let in and refused; nil where none are.
 	Credentials func() (verified, refused int64)
 	Runs        Runs
+	Temporal    Temporal
 	Cluster
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomcast/roomcast/internal/workflow/journal"
+	"github.com/roomcast/roomcast/internal/workflow/temporal"
 )
 
 var (
@@ -12,10 +13,11 @@ var (
 	nodesRepeated  = desc("nodes_repeated_total", "Nodes that were begun again because their server ended before their result was stored.")
 	journalWrites  = desc("journal_writes_total", "What was written to the logs of runs.")
 	journalBatches = desc("journal_batches_total", "Transactions that it was written in.")
+	temporalUp     = desc("temporal_up", "Whether Temporal, which executes the runs, answers.")
 )
 
 func (c collector) describeRuns(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runsLive, runsEnded, nodesRepeated, journalWrites, journalBatches} {
+	for _, d := range []*prometheus.Desc{runsLive, runsEnded, nodesRepeated, journalWrites, journalBatches, temporalUp} {
 		ch <- d
 	}
 }
@@ -25,6 +27,14 @@ func (c collector) collectRuns(m metrics) {
 		return
 	}
 	s := c.Runs()
+	if c.Temporal != nil {
+		state, more := c.Temporal()
+		m.gauge(temporalUp, number(state.Up))
+		s.Repeated += more.Repeated
+		for status, n := range more.Ended {
+			s.Ended[status] += n
+		}
+	}
 	m.gauge(runsLive, s.Live)
 	m.count(nodesRepeated, s.Repeated)
 	m.count(journalWrites, s.Writes)
@@ -36,3 +46,7 @@ func (c collector) collectRuns(m metrics) {
 
 // Runs is who is asked about workflow runs; nil where there are none.
 type Runs func() journal.Counts
+
+// Temporal is who is asked about runs that Temporal executes; nil where it does
+// not.
+type Temporal func() (temporal.Status, temporal.Counts)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -21,7 +22,7 @@ type Client struct {
 	buf []byte
 }
 
-// Dial connects to a ws:// or http:// address. A Host in header is the name
+// Dial connects to a ws://, wss://, http:// or https:// address. A Host in header is the name
 // that the server is asked for. A refusal of the server is
 // returned as an error together with its response, whose body can be read.
 func Dial(ctx context.Context, address string, header http.Header) (*Client, *http.Response, error) {
@@ -29,8 +30,7 @@ func Dial(ctx context.Context, address string, header http.Header) (*Client, *ht
 	if err != nil {
 		return nil, nil, err
 	}
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, "tcp", u.Host)
+	nc, err := connect(ctx, u)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -54,6 +54,26 @@ func Dial(ctx context.Context, address string, header http.Header) (*Client, *ht
 		return nil, res, err
 	}
 	return c, res, nil
+}
+
+// connect connects to the host of an address, with TLS if its scheme says so.
+func connect(ctx context.Context, u *url.URL) (net.Conn, error) {
+	secure := u.Scheme == "wss" || u.Scheme == "https"
+	port := u.Port()
+	switch {
+	case port != "":
+	case secure:
+		port = "443"
+	default:
+		port = "80"
+	}
+	address := net.JoinHostPort(u.Hostname(), port)
+	if secure {
+		d := tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12}}
+		return d.DialContext(ctx, "tcp", address)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", address)
 }
 
 func (c *Client) handshake(req *http.Request) (*http.Response, error) {

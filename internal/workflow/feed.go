@@ -26,12 +26,18 @@ type Feed struct {
 	contextLimit int
 
 	mu      sync.Mutex
-	waiting map[string]chan struct{} // by run; closed with its next update
+	waiting map[string]*waiters // by run
+}
+
+// waiters are those who wait for the next update of a run.
+type waiters struct {
+	n    int
+	next chan struct{} // closed with it
 }
 
 // NewFeed returns a Feed.
 func NewFeed(p Publisher, log *slog.Logger) *Feed {
-	return &Feed{publisher: p, log: log, contextLimit: math.MaxInt, waiting: map[string]chan struct{}{}}
+	return &Feed{publisher: p, log: log, contextLimit: math.MaxInt, waiting: map[string]*waiters{}}
 }
 
 // Observe calls fn with every update of every run, after it was published. It
@@ -48,25 +54,38 @@ func (f *Feed) Publish(updates []Update) {
 		for _, fn := range f.observers {
 			fn(u)
 		}
-		f.wake(u.Run.ID)
+		f.Wake(u.Run.ID)
 	}
 }
 
-// next returns a channel that is closed with the next update of a run here.
-func (f *Feed) next(runID string) <-chan struct{} {
+// next returns a channel that is closed with the next update of a run here, and
+// what is to be called by who does not wait for it any more.
+func (f *Feed) next(runID string) (next <-chan struct{}, leave func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.waiting[runID] == nil {
-		f.waiting[runID] = make(chan struct{})
+	w := f.waiting[runID]
+	if w == nil {
+		w = &waiters{next: make(chan struct{})}
+		f.waiting[runID] = w
 	}
-	return f.waiting[runID]
+	w.n++
+	return w.next, func() { f.leave(runID, w) }
 }
 
-func (f *Feed) wake(runID string) {
+func (f *Feed) leave(runID string, w *waiters) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if c := f.waiting[runID]; c != nil {
-		close(c)
+	if w.n--; w.n == 0 && f.waiting[runID] == w {
+		delete(f.waiting, runID)
+	}
+}
+
+// Wake has those look who wait for something to happen in a run.
+func (f *Feed) Wake(runID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w := f.waiting[runID]; w != nil {
+		close(w.next)
 		delete(f.waiting, runID)
 	}
 }

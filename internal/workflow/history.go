@@ -16,7 +16,6 @@ type State struct {
 	Log     []interpreter.Entry
 	// Pending are the inputs that the run waits for, oldest first.
 	Pending []events.WorkflowDataCollectionRequest
-	machine *interpreter.Machine
 }
 
 // State returns what a run has come to. The caller has asked whether the user
@@ -29,10 +28,20 @@ func (s *Service) State(ctx context.Context, run Run) (State, error) {
 	return stateOf(run, run.replay(log), log), nil
 }
 
+// Log returns the entries of a run after a number, in order. The caller has
+// asked whether the user may.
+func (s *Service) Log(ctx context.Context, run Run, after uint64) ([]interpreter.Entry, error) {
+	log, err := s.opts.Store.Log(ctx, run.ID, after)
+	if err != nil {
+		return nil, fmt.Errorf("reading log: %w", err)
+	}
+	return log, nil
+}
+
 // stateOf returns what a log says. The status is that of the log too: that of
 // the run was read at another time.
 func stateOf(run Run, m *interpreter.Machine, log []interpreter.Entry) State {
-	st := State{Run: run, Context: m.Context(), Log: log, Pending: m.Pending(), machine: m}
+	st := State{Run: run, Context: m.Context(), Log: log, Pending: m.Pending()}
 	switch end := m.Ended(); {
 	case end != nil:
 		st.Run.Status, st.Run.Error, st.Run.EndedAt = end.Status, end.Error, log[len(log)-1].At

@@ -76,5 +76,9 @@ func (s *Service) Cancel(ctx context.Context, id *auth.Identity, run Run) error 
 }
 
 func (s *Service) deliver(ctx context.Context, run Run, o interpreter.Order) error {
-	return s.opts.Engine.Deliver(ctx, run, order(run, o))
+	e, err := s.engine(run)
+	if err != nil {
+		return err
+	}
+	return e.Deliver(ctx, run, order(run, o))
 }

@@ -120,7 +120,13 @@ func (s *Service) again(ctx context.Context, d Draft) (*Run, error) {
 }
 
 // Start lets a prepared run go. Starting one that has begun does nothing.
-func (s *Service) Start(ctx context.Context, r Run) error { return s.opts.Engine.Start(ctx, r) }
+func (s *Service) Start(ctx context.Context, r Run) error {
+	e, err := s.engine(r)
+	if err != nil {
+		return err
+	}
+	return e.Start(ctx, r)
+}
 
 // CheckInput reports whether a workflow could be executed with these values.
 func (s *Service) CheckInput(ctx context.Context, id *auth.Identity, workflowID string, values map[string]any) error {

@@ -15,8 +15,11 @@ import (
 
 // ServiceOptions configure a [Service].
 type ServiceOptions struct {
-	Store  Store
+	Store Store
+	// Engine carries on the runs that begin here. Others do so for runs that
+	// began otherwise, which are delivered to the one of their name.
 	Engine Engine
+	Others []Engine
 	Feed   *Feed
 	Types  nodes.Types
 	// MaxDuration bounds how long a run may take; 0 is no bound.
@@ -35,6 +38,19 @@ func NewService(opts ServiceOptions) *Service {
 		opts.Now = time.Now
 	}
 	return &Service{opts}
+}
+
+// engine returns what carries a run on.
+func (s *Service) engine(run Run) (Engine, error) {
+	if run.Engine == s.opts.Engine.Name() {
+		return s.opts.Engine, nil
+	}
+	for _, e := range s.opts.Others {
+		if run.Engine == e.Name() {
+			return e, nil
+		}
+	}
+	return nil, events.Errorf(events.CodeConflict, "run %s is carried on by the engine %q, which this server does not have", run.ID, run.Engine)
 }
 
 // List returns the workflows of a tenant.

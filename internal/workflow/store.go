@@ -65,7 +65,8 @@ type Store interface {
 	// oldest first.
 	ChildRuns(ctx context.Context, parent string) ([]Run, error)
 	// AbandonedRuns returns runs of the embedded engine, of all tenants, that
-	// have not ended and whose owner is not there any more, at most limit.
+	// have not ended and whose owner is not there any more, at most limit. Those
+	// whose definition cannot be read have no plan.
 	AbandonedRuns(ctx context.Context, limit int) ([]Run, error)
 	// TakeRun gives a run that has not ended to another owner, if the one
 	// before is not there any more, or "". Of many who try, one succeeds.

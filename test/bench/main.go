@@ -1,7 +1,7 @@
-// Command bench compares this server with socket.io from npm on this machine
-// and writes docs/benchmarks.md. The two take turns, in several rounds, each
-// in a fresh process; what is reported are medians, and the median of the
-// ratios of each round.
+// Command bench compares this server with socket.io from npm on this machine,
+// measures how it carries on runs of workflows, and writes docs/benchmarks.md.
+// The two take turns, in several rounds, each in a fresh process; what is
+// reported are medians, and the median of the ratios of each round.
 //
 //	go run ./test/bench -rounds 3 -out docs/benchmarks.md
 package main
@@ -114,6 +114,11 @@ func run(ctx context.Context, rounds int, out, only string) error {
 	if err != nil {
 		return err
 	}
+	runs, err := measureRuns(ctx, rounds, only)
+	if err != nil {
+		return err
+	}
+	text += runs
 	if out == "" {
 		fmt.Print(text)
 		return nil

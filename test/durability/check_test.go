@@ -3,8 +3,10 @@ package durability
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -13,8 +15,7 @@ type report struct {
 	Runs, Children, Entries int
 	Effects, Repeated       int // calls that were needed, and calls besides
 	Answers                 int
-	Updates, WidgetUpdates  int // that clients had to get
-	Going                   []int
+	Updates, WidgetUpdates  int         // that clients had to get
 	moments                 []time.Time // of entries
 }
 
@@ -22,36 +23,87 @@ type report struct {
 func (s *stage) check(expected map[string][]string) report {
 	var rep report
 	seen := map[string]bool{} // keys of effects that a log accounts for
+	ours := map[string]bool{} // keys of runs
+	logs := s.readAll()
 	for _, r := range s.runs {
 		rep.Runs++
-		in, err := s.client.read(s.ctx, r.instance())
-		if err != nil {
-			s.fail("read", "run %s of %v: %v", r.instance(), r.kind, err)
+		ours[r.key] = true
+		in, read := logs[r.instance()]
+		if !read {
 			continue
 		}
 		if got, want := in.outcome(), expected[r.kind.name][r.n]; got != want {
 			s.fail("outcome", "run %s of %v ended with\n%s\nand not with\n%s", r.instance(), r.kind, got, want)
 		}
-		s.checkLog(&rep, r, in.Logs, seen)
+		s.checkLog(&rep, r, in.Logs, logs, seen)
 		s.checkFollows(&rep, r, in.Logs)
 	}
+	s.checkStarts(logs)
 	for _, key := range s.recorder.keys() {
-		if run, _, _ := strings.Cut(key, "|"); s.owns(run) && !seen[key] {
+		if i := strings.IndexAny(key, "|/"); i > 0 && ours[key[:i]] && !seen[key] {
 			s.fail("unrecorded", "the effect %s is in no log", key)
 		}
 	}
 	return rep
 }
 
-// owns reports whether a key of the recorder is of a run here, or of a child of
-// one.
-func (s *stage) owns(key string) bool {
-	key, _, _ = strings.Cut(key, "/")
-	return slices.ContainsFunc(s.runs, func(r *run) bool { return r.key == key })
+// checkStarts makes sure that nothing was started that nobody asked for, as by
+// a request that came again.
+func (s *stage) checkStarts(known map[string]instance) {
+	for i, id := range s.ids {
+		var list struct{ Instances []struct{ InstanceID string } }
+		if _, err := s.client.call(s.ctx, http.MethodGet, "/instances?limit=500&workflowID="+id, "", nil, &list); err != nil {
+			s.fail("read", "runs of %v: %v", s.kinds[i], err)
+		}
+		for _, in := range list.Instances {
+			if _, ok := known[in.InstanceID]; !ok {
+				s.fail("started twice", "run %s of %v was started by nobody", in.InstanceID, s.kinds[i])
+			}
+		}
+	}
+}
+
+// readers is how many runs are read at once.
+const readers = 8
+
+// readAll reads all runs, and those that they have waited for.
+func (s *stage) readAll() map[string]instance {
+	var mu sync.Mutex
+	all := map[string]instance{}
+	line := make(chan *run)
+	var reading sync.WaitGroup
+	read := func(id string) (in instance) {
+		in, err := s.client.read(s.ctx, id)
+		if err != nil {
+			s.fail("read", "run %q: %v", id, err)
+			return instance{}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all[id] = in
+		return in
+	}
+	for range readers {
+		reading.Go(func() {
+			for r := range line {
+				for _, e := range read(r.instance()).Logs {
+					if e.Data.Child != nil {
+						read(e.Data.Child.RunID)
+					}
+				}
+			}
+		})
+	}
+	for _, r := range s.runs {
+		line <- r
+	}
+	close(line)
+	reading.Wait()
+	return all
 }
 
 // checkLog looks at the log of a run, and of those that it has waited for.
-func (s *stage) checkLog(rep *report, r *run, log []entry, seen map[string]bool) {
+func (s *stage) checkLog(rep *report, r *run, log []entry, logs map[string]instance, seen map[string]bool) {
 	s.checkEntries(rep, r.instance(), r.key, r.kind.typeOf(), log, seen)
 	children := map[string]int{}
 	for _, e := range log {
@@ -63,17 +115,15 @@ func (s *stage) checkLog(rep *report, r *run, log []entry, seen map[string]bool)
 			s.fail("child twice", "run %s has waited for %s twice", r.instance(), c.RunID)
 		}
 		rep.Children++
-		in, err := s.client.read(s.ctx, c.RunID)
-		if err != nil {
-			s.fail("read", "run %s, a child of %s: %v", c.RunID, r.instance(), err)
-			continue
-		}
-		s.checkEntries(rep, c.RunID, r.key+"/"+e.NodeID+e.Iteration, s.childKind().typeOf(), in.Logs, seen)
+		s.checkEntries(rep, c.RunID, r.key+"/"+e.NodeID+e.Iteration, s.childKind().typeOf(), logs[c.RunID].Logs, seen)
 	}
 	s.checkAnswers(rep, r, log)
 }
 
 func (s *stage) childKind() kind { return s.kinds[slices.Index(s.ids, s.child)] }
+
+// recorded are the types of nodes that are recorded before they begin.
+var recorded = map[string]bool{"http": true, "javascript": true}
 
 // execution is what a log says of one execution of a node.
 type execution struct {
@@ -112,7 +162,7 @@ func (s *stage) checkEntries(rep *report, id, key string, types map[string]strin
 		case e.ends():
 			x.results = append(x.results, e.At)
 		}
-		if effect := types[e.NodeID] == "http"; effect && e.Type != "NODE_DISPATCHED" && len(x.dispatched) < x.retries+len(x.results) {
+		if recorded[types[e.NodeID]] && e.Type != "NODE_DISPATCHED" && len(x.dispatched) < x.retries+len(x.results) {
 			s.fail("no record", "node %s %q of run %s has a result that it was not recorded to begin for", e.NodeID, e.Iteration, id)
 		}
 	}
@@ -218,7 +268,7 @@ func (s *stage) checkFollows(rep *report, r *run, log []entry) {
 	}
 	for _, f := range r.follows {
 		rep.Updates += len(want)
-		s.compare(fmt.Sprintf("run %s of %v", r.instance(), r.kind), f.got, want)
+		s.compare(fmt.Sprintf("run %s of %v, widget %q", r.instance(), r.kind, f.widgetID), f.got, want)
 		if f.widgetID != "" {
 			rep.WidgetUpdates += len(shown)
 			if !slices.Equal(f.shown, shown) {

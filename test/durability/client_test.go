@@ -36,7 +36,7 @@ func (c *client) call(ctx context.Context, method, path, key string, body, into 
 	}
 	for {
 		status, answer, err := c.once(ctx, method, path, key, raw)
-		if err == nil && status < 500 && status != http.StatusTooManyRequests && status != http.StatusConflict {
+		if err == nil && final(status, answer) {
 			if into != nil && status < 300 {
 				err = json.Unmarshal(answer, into)
 			}
@@ -51,6 +51,15 @@ func (c *client) call(ctx context.Context, method, path, key string, body, into 
 		case <-time.After(time.Duration(5+rand.IntN(20)) * time.Millisecond):
 		}
 	}
+}
+
+// final reports whether an answer will not be another in a moment. A conflict
+// will, unless the run is over.
+func final(status int, answer []byte) bool {
+	if status == http.StatusConflict {
+		return bytes.Contains(answer, []byte("takes no input"))
+	}
+	return status < 500 && status != http.StatusTooManyRequests
 }
 
 // refusal is an answer that says no.

@@ -211,15 +211,15 @@ func (s *stage) asked(runID, request string) {
 			body := map[string]any{"collectionRequestID": request, "submittedData": data}
 			status, err := s.client.call(s.ctx, http.MethodPost, "/data-collection", key, body, nil)
 			a.taken[sender] = status == http.StatusOK
-			if err != nil && status != http.StatusNotFound && s.ctx.Err() == nil {
+			if err != nil && status != http.StatusNotFound && status != http.StatusConflict && s.ctx.Err() == nil {
 				s.fail("answer", "%v", err)
 			}
 		})
 	}
 }
 
-// load keeps so many runs going until ctx ends. What it starts is the same for a
-// seed.
+// load keeps so many runs going until ctx ends. What it starts is about the same
+// for a seed.
 func (s *stage) load(ctx context.Context, live int, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var choice []int
@@ -229,6 +229,7 @@ func (s *stage) load(ctx context.Context, live int, seed uint64) {
 		}
 	}
 	slots := make(chan struct{}, live)
+	going := make([]atomic.Int32, len(s.kinds))
 	for {
 		select {
 		case slots <- struct{}{}:
@@ -236,6 +237,10 @@ func (s *stage) load(ctx context.Context, live int, seed uint64) {
 			return
 		}
 		k := choice[rng.IntN(len(choice))]
+		for most := s.kinds[k].most; most > 0 && int(going[k].Load()) >= most; most = s.kinds[k].most {
+			k = choice[rng.IntN(len(choice))]
+		}
+		going[k].Add(1)
 		n, own := rng.IntN(s.kinds[k].variants), rand.New(rand.NewPCG(rng.Uint64(), 0))
 		s.living.Go(func() {
 			r := s.start(k, n, own)
@@ -243,6 +248,7 @@ func (s *stage) load(ctx context.Context, live int, seed uint64) {
 			case <-r.over:
 			case <-s.ctx.Done():
 			}
+			going[k].Add(-1)
 			<-slots
 		})
 	}

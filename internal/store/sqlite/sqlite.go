@@ -22,6 +22,11 @@ import (
 // readers is how many queries run at once.
 const readers = 4
 
+// checkpoint is after how many pages of 4 KB the write-ahead log is brought into
+// the database: whoever commits then waits for the disk, so it should not be
+// often, and pages that many transactions have changed are written once.
+const checkpoint = "8000"
+
 // Transactions that write begin as such, so one waits for the other.
 var dialect = store.Dialect{
 	Migrations: goose.DialectSQLite3,
@@ -58,7 +63,7 @@ func Open(ctx context.Context, path string, opts ...Option) (*store.DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	write, err := open(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous("+string(o.synchronous)+")")
+	write, err := open(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint("+checkpoint+")&_pragma=synchronous("+string(o.synchronous)+")")
 	if err != nil {
 		return nil, err
 	}

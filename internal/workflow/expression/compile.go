@@ -3,6 +3,7 @@ package expression
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -39,7 +40,7 @@ func compile(source string) (compiled, error) {
 		return compiled{}, err
 	}
 	b := bounder{depths: map[*ast.PredicateNode]int{}}
-	program, err := expr.Compile(source, append(options, expr.Env(map[string]any{}), expr.AllowUndefinedVariables(), expr.Patch(&b))...)
+	program, err := expr.Compile(source, append(slices.Clip(options), expr.Env(map[string]any{}), expr.AllowUndefinedVariables(), expr.Patch(&b))...)
 	if err == nil && b.tooDeep {
 		err = fmt.Errorf("functions with a condition, such as all and map, are nested more than %d deep", maxDepth)
 	}

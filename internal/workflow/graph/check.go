@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/nearest"
@@ -29,7 +30,7 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: node %q: %s", p.Field, p.Node, p.Message)
 }
 
-// Problems are all that is wrong with a definition. As an error they are that
+// Problems are what is wrong with a definition: all, or the first hundred. As an error they are that
 // of the first for clients.
 type Problems []Problem
 
@@ -63,8 +64,14 @@ func AllProblems(err error) Problems {
 	return p
 }
 
-// maxNodes bounds a definition.
-const maxNodes = 1000
+// What bounds a definition, and what is told of it.
+const (
+	maxNodes    = 1000
+	maxEdges    = 5000
+	maxIDBytes  = 200 // of a node: it stands in every entry of a log
+	maxProblems = 100
+	maxNesting  = 10 // of loops in each other
+)
 
 // What a node does about its own failure.
 const (
@@ -94,6 +101,9 @@ type check struct {
 }
 
 func (c *check) report(node, field, format string, args ...any) {
+	if len(c.problems) == maxProblems {
+		return
+	}
 	c.problems = append(c.problems, Problem{Node: node, Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -107,6 +117,9 @@ func (d Definition) Check(types nodes.Types, tenant string) error {
 		return c.problems
 	case len(d.Nodes) > maxNodes:
 		c.report("", "nodes", "has more than %d nodes", maxNodes)
+		return c.problems
+	case len(d.Edges) > maxEdges:
+		c.report("", "edges", "has more than %d edges", maxEdges)
 		return c.problems
 	}
 	c.checkNodes()
@@ -123,6 +136,9 @@ func (c *check) checkNodes() {
 		at := fmt.Sprintf("nodes[%d]", i)
 		if n.ID == "" {
 			c.report("", at+".id", "is missing")
+		} else if len(n.ID) > maxIDBytes || strings.ContainsFunc(n.ID, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			c.report("", at+".id", "has more than %d bytes, or characters that cannot be seen", maxIDBytes)
+			c.index[n.ID] = i
 		} else if _, twice := c.index[n.ID]; twice {
 			c.report("", at+".id", "%q is used twice", n.ID)
 		} else {
@@ -219,6 +235,9 @@ func (c *check) checkShape() {
 	for i, n := range c.Nodes {
 		if n.Data.String("errorHandling") == SkipItem && p.Nodes[i].Loop < 0 {
 			c.report(n.ID, fmt.Sprintf("nodes[%d].data.errorHandling", i), "skip_item is for nodes in the body of a loop")
+		}
+		if n.Type == LoopType && p.nesting(i) == maxNesting {
+			c.report(n.ID, fmt.Sprintf("nodes[%d]", i), "is in %d loops already, which is as deep as loops may be nested", maxNesting)
 		}
 	}
 	if node, found := p.cycle(); found {

@@ -78,6 +78,14 @@ func (p *Plan) reached(loop int) map[int]bool {
 	return seen
 }
 
+// nesting is how many loops a node is in the bodies of.
+func (p *Plan) nesting(node int) (loops int) {
+	for l := p.Nodes[node].Loop; l >= 0; l = p.Nodes[l].Loop {
+		loops++
+	}
+	return loops
+}
+
 // setBody notes what a loop consists of, and which edges break into its body.
 func (p *Plan) setBody(loop int, body map[int]bool) {
 	l := &p.Nodes[loop]
@@ -111,6 +119,9 @@ func (p *Plan) setBody(loop int, body map[int]bool) {
 }
 
 func (p *Plan) stray(node, edge int, format string, args ...any) {
+	if len(p.shape.strays) == maxProblems {
+		return
+	}
 	p.shape.strays = append(p.shape.strays, stray{node, edge, fmt.Sprintf(format, args...)})
 }
 

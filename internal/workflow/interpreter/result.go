@@ -17,12 +17,16 @@ import (
 // retryAfter is how long to wait before each further attempt.
 var retryAfter = []time.Duration{time.Second, 2 * time.Second}
 
-// Call returns what a node is called with. The variables are a copy.
+// Call returns what a node is called with. The variables are a copy, except for
+// pure work, which is over before anything else happens in the run.
 func (m *Machine) Call(w Work, now time.Time) (typ string, call nodes.Call) {
-	n := m.find(w.Node)
+	n, vars := m.find(w.Node), m.vars
+	if !w.Pure {
+		vars = maps.Clone(vars)
+	}
 	return n.Type, nodes.Call{
 		RunID: m.opts.RunID, NodeID: w.Node, Tenant: m.opts.Tenant, User: m.opts.User, Key: m.key(w.Node, w.Iteration).String(),
-		Source: n.Data, Vars: maps.Clone(m.vars), Now: now,
+		Source: n.Data, Vars: vars, Now: now,
 	}
 }
 

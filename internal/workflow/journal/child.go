@@ -12,10 +12,18 @@ import (
 
 // startChildren starts the runs that nodes wait for. The mutex is held.
 func (x *execution) startChildren() {
+	waited := map[string]bool{}
 	for _, c := range x.m.Children() {
+		waited[c.RunID] = true
 		if !x.children[c.RunID] {
 			x.children[c.RunID] = true
 			x.eng.working.Go(func() { x.startChild(c) })
+		}
+	}
+	for id, wanted := range x.children {
+		if wanted && !waited[id] {
+			x.children[id] = false
+			x.cancelChild(id)
 		}
 	}
 }
@@ -33,6 +41,12 @@ func (x *execution) startChild(c interpreter.Child) {
 	if err == nil {
 		err = x.eng.Execute(ctx, child, input)
 	}
+	if e, meant := events.Public(err); meant && e.Code == events.CodeTooManyRuns {
+		if _, err = x.eng.opts.Store.Run(ctx, c.RunID); errors.Is(err, workflow.ErrNotFound) {
+			x.childEnded(c.RunID, interpreter.Ending{Status: events.RunFailed, Error: e.Message})
+			return
+		}
+	}
 	if err == nil {
 		err = x.lookAtChild(ctx, c.RunID)
 	}
@@ -42,7 +56,7 @@ func (x *execution) startChild(c interpreter.Child) {
 		x.log.Warn("the run of a node could not be started yet", "child", c.RunID, "error", err)
 		delete(x.children, c.RunID)
 	}
-	if x.m.Ended() != nil { // while it was being started
+	if wanted, known := x.children[c.RunID]; x.m.Ended() != nil || known && !wanted { // while it was being started
 		x.cancelChild(c.RunID)
 	}
 }
@@ -97,6 +111,16 @@ func (x *execution) tellParent() {
 	end := *x.m.Ended()
 	end.InputID = ""
 	x.inBackground(x.run.Parent, interpreter.Order{Do: interpreter.ChildEnded, Child: x.run.ID, Ending: &end})
+}
+
+// lookAtParent ends a run that was taken up if nobody waits for it any more: who
+// was to end it may have died before.
+func (x *execution) lookAtParent() {
+	ctx, cancel := context.WithTimeout(x.ctx, limit)
+	defer cancel()
+	if parent, err := x.eng.opts.Store.Run(ctx, x.run.Parent); err == nil && parent.Status.Terminal() {
+		x.take(interpreter.Order{Do: interpreter.Cancel, ID: x.run.ID}) // it has told what went wrong
+	}
 }
 
 // endChildren cancels the runs that nobody waits for any more.

@@ -87,13 +87,18 @@ func (e *Engine) attempt(ctx context.Context, run workflow.Run, o *interpreter.O
 		now.Owner = owner
 		return false, e.resume(ctx, now)
 	}
+	pending := now.Status == events.RunPending // it has not been started, or waits for its turn
 	switch {
-	case now.Status == events.RunPending: // it has not been started
+	case pending && (now.Owner == owner || e.opts.Peers == nil):
 		return true, notRunning(now)
 	case now.Owner == "" || e.opts.Peers == nil:
 		return false, nil // somebody else was faster
 	}
-	return e.send(ctx, now.Owner, o)
+	done, err = e.send(ctx, now.Owner, o)
+	if pending && !done && err == nil {
+		return true, notRunning(now)
+	}
+	return done, err
 }
 
 // afterTheEnd is what becomes of an order for a run that is over: it may be
@@ -135,6 +140,7 @@ func (x *execution) take(o interpreter.Order) (done bool, err error) {
 	if err := x.m.Order(o, x.eng.now()); err != nil {
 		return true, err
 	}
+	delete(x.children, o.Child) // it needs no end
 	err = x.commit()
 	return !errors.Is(err, workflow.ErrLost), err
 }

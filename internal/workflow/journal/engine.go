@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -28,8 +29,8 @@ type Options struct {
 	// Parallel bounds how many nodes run at once, and ParallelPerTenant how
 	// many of one tenant. Default 64 and 16.
 	Parallel, ParallelPerTenant int
-	// RunsPerTenant bounds how many runs of one tenant go on in this process.
-	// 0 is no bound.
+	// RunsPerTenant bounds how many runs of one tenant go on in this process;
+	// nodes may start runs up to twice as many. 0 is no bound.
 	RunsPerTenant int
 	// MaxDuration bounds how long a run may take; 0 is no bound.
 	MaxDuration time.Duration
@@ -52,10 +53,13 @@ type Options struct {
 // An Engine carries runs on in this process. Its methods may be called
 // concurrently.
 type Engine struct {
-	opts    Options
-	slots   *slots
-	journal *flusher
-	working sync.WaitGroup // goroutines of nodes and children
+	opts  Options
+	slots *slots // of nodes that do something
+	// computing are the slots of those that only compute, which would otherwise
+	// wait for requests of others to be answered.
+	computing *slots
+	journal   *flusher
+	working   sync.WaitGroup // goroutines of nodes and children
 
 	mu      sync.Mutex
 	live    map[string]*execution
@@ -89,8 +93,9 @@ func New(opts Options) *Engine {
 	if opts.Resumed == nil {
 		opts.Resumed = func(workflow.Run, uint64) {}
 	}
+	processors := runtime.GOMAXPROCS(0)
 	return &Engine{
-		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), journal: &flusher{store: opts.Store},
+		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), computing: newSlots(2*processors, processors), journal: &flusher{store: opts.Store},
 		live: map[string]*execution{}, tenants: map[string]int{}, broken: map[string]bool{},
 		ended: map[events.RunStatus]int64{},
 	}
@@ -121,12 +126,16 @@ func (e *Engine) admit(r *workflow.Run) error {
 	if r.Owner = e.opts.Owner(); r.Owner == "" {
 		return errApart
 	}
+	limit := e.opts.RunsPerTenant
+	if r.Parent != "" {
+		limit *= 2 // those that wait for it are to get done
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch limit := e.opts.RunsPerTenant; {
+	switch {
 	case e.closing:
 		return errClosing
-	case limit > 0 && e.tenants[r.Tenant] >= limit && r.Parent == "":
+	case limit > 0 && e.tenants[r.Tenant] >= limit:
 		err := events.Errorf(events.CodeTooManyRuns, "%d runs of this tenant go on already: wait for some to end", limit)
 		err.RetryAfter = 1
 		return err
@@ -162,19 +171,7 @@ func (e *Engine) Start(ctx context.Context, r workflow.Run) error {
 	if r.Status.Terminal() || r.Owner != e.opts.Owner() {
 		return nil // it was started where it was made, or whoever takes it over goes on with it
 	}
-	x, err := e.begin(r)
-	if x == nil {
-		return err
-	}
-	defer x.mu.Unlock()
-	if err := x.load(ctx); err != nil {
-		return err
-	}
-	if x.m.Begun() {
-		x.withdraw()
-		return nil
-	}
-	return x.commit()
+	return e.resume(ctx, r) // it may have begun, and go on nowhere: whoever took it over met the attempt to create it
 }
 
 // begin makes a run live and locks it, before its log is read: of two that

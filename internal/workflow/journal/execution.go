@@ -29,7 +29,7 @@ type execution struct {
 	rest     []interpreter.Work // pure, and put off
 	inLine   bool               // goOn is about to do it
 	timer    *time.Timer
-	children map[string]bool // runs of nodes that were started, or are being
+	children map[string]bool // runs of nodes that were started, or are being; false if nobody waits any more
 	broken   bool            // the store has failed, or has another owner; nothing goes on here
 	paused   bool            // the process is about to end: results are stored, and nothing begins
 }
@@ -59,6 +59,7 @@ func (x *execution) open(log []interpreter.Entry) {
 func (x *execution) load(ctx context.Context) error {
 	log, err := x.eng.opts.Store.Log(ctx, x.run.ID, 0)
 	if err != nil {
+		x.broken = true // those who have found it and wait for it look again
 		x.withdraw()
 		return fmt.Errorf("reading log of run %s: %w", x.run.ID, err)
 	}
@@ -116,8 +117,8 @@ const (
 )
 
 // compute evaluates the nodes that only compute, for a while, and returns the
-// others. Without a slot, and if none is free, they are put off: whoever has
-// told the run something does not wait for the runs of others.
+// others. Without a slot, and if none is free, they are put off: nobody waits
+// for other runs with this one in hand.
 func (x *execution) compute(slot bool) (effects []interpreter.Work) {
 	began := time.Now()
 	work := append(x.rest, x.m.Next(x.eng.now())...)
@@ -129,9 +130,9 @@ func (x *execution) compute(slot bool) (effects []interpreter.Work) {
 			effects = append(effects, w)
 			continue
 		}
-		if !slot && x.eng.slots.tryAcquire(x.run.Tenant) {
+		if !slot && x.eng.computing.tryAcquire(x.run.Tenant) {
 			slot = true
-			defer x.eng.slots.release(x.run.Tenant)
+			defer x.eng.computing.release(x.run.Tenant)
 		}
 		if !slot || len(x.entries) >= maxEntries || time.Since(began) > maxTime {
 			x.rest = append(x.rest, w)
@@ -151,9 +152,9 @@ func (x *execution) compute(slot bool) (effects []interpreter.Work) {
 
 // goOn computes what was put off, when it is its turn.
 func (x *execution) goOn() {
-	slot := x.eng.slots.acquire(x.ctx, x.run.Tenant)
+	slot := x.eng.computing.acquire(x.ctx, x.run.Tenant)
 	if slot {
-		defer x.eng.slots.release(x.run.Tenant)
+		defer x.eng.computing.release(x.run.Tenant)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -192,9 +193,7 @@ func (x *execution) fail(err error) {
 		x.log.Warn("run goes on elsewhere", "reason", err)
 	default:
 		x.log.Error("run cannot go on", "error", err)
-		x.eng.mu.Lock()
-		x.eng.broken[x.run.ID] = true
-		x.eng.mu.Unlock()
+		x.eng.giveUp(x.run.ID)
 	}
 	x.withdraw()
 }
@@ -204,11 +203,10 @@ func (x *execution) fail(err error) {
 func (x *execution) finish() {
 	x.withdraw()
 	end := x.m.Ended()
-	log := x.log.With("status", string(end.Status), "title", x.run.Title)
 	if end.Status == events.RunFailed {
-		log.Warn("run finished", "reason", end.Error)
+		x.log.Warn("run finished", "status", string(end.Status), "title", x.run.Title, "reason", end.Error)
 	} else {
-		log.Info("run finished")
+		x.log.Info("run finished", "status", string(end.Status), "title", x.run.Title)
 	}
 	x.eng.countEnd(end.Status)
 	x.tellParent()

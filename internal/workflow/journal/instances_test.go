@@ -329,6 +329,33 @@ func TestInputTakesOver(t *testing.T) {
 	}
 }
 
+// A run that was taken over while somebody here was about to create it again, as
+// a parent does that was taken over before, goes on.
+func TestStartOfARunThatWasTakenOver(t *testing.T) {
+	g := newGroup(t)
+	a, b := g.join(), g.join()
+	run := a.run(linear(t, startNode, `{"type":"delay","data":{"delayMs":100}}`, transform("1 + 1", "r")), nil)
+	eventually.True(t, func() bool {
+		state, err := b.svc.State(t.Context(), run)
+		return err == nil && len(state.Log) > 0 && state.Log[len(state.Log)-1].Type == interpreter.NodeSuspended
+	})
+	a.eng.Lost()
+	a.die()
+	if taken, err := b.db.Workflows().TakeRun(t.Context(), run.ID, a.owner(), b.owner()); err != nil || !taken {
+		t.Fatal(taken, err)
+	}
+	state, err := b.svc.State(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.eng.Execute(t.Context(), run, state.Log[0]); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.ended(run); r.Status != events.RunCompleted || b.completions(run, "n1") != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // An owner that carries out an order and dies before it can say so: the order
 // was carried out once, and who gave it is told so.
 func TestLostAnswers(t *testing.T) {
@@ -508,5 +535,19 @@ func TestStoreComesBack(t *testing.T) {
 	}
 	if got := f.finish(run); !strings.Contains(got[len(got)-1], `"status":"COMPLETED"`) {
 		t.Errorf("%v", got)
+	}
+}
+
+// A run that waits for its turn elsewhere can be stopped.
+func TestStopOfARunInLineElsewhere(t *testing.T) {
+	g := newGroup(t)
+	a, b := g.join(), g.join()
+	defer a.eng.Occupy(t.Context(), "acme")()
+	run := a.run(linear(t, startNode, transform("1", "r"), form), nil)
+	if err := b.svc.Stop(t.Context(), member, run); err != nil {
+		t.Error(err)
+	}
+	if r := b.ended(run); r.Status != events.RunStopped {
+		t.Errorf("ended as %s", r.Status)
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/graph"
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
@@ -58,28 +60,87 @@ func (e *Engine) takeOver(ctx context.Context, r workflow.Run, owner string) (bo
 		return false, nil
 	}
 	r.Owner = owner
+	if r.Plan == nil {
+		return true, e.endUnreadable(ctx, r)
+	}
 	return true, e.resume(ctx, r)
 }
+
+// endUnreadable ends a run whose definition cannot be read.
+func (e *Engine) endUnreadable(ctx context.Context, r workflow.Run) error {
+	r.Plan = graph.NewPlan(graph.Definition{})
+	x, err := e.begin(r)
+	if x == nil {
+		return err
+	}
+	defer x.mu.Unlock()
+	if err := x.load(ctx); err != nil {
+		return err
+	}
+	end, err := interpreter.NewEntry(interpreter.RunEnded, "", "", interpreter.Ending{Status: events.RunFailed, Error: "its definition cannot be read"})
+	if err != nil {
+		return err
+	}
+	x.log.Error("run cannot go on: its definition cannot be read")
+	x.m.Add(end, e.now())
+	return x.commit()
+}
+
+// maxFailures is how many runs may fail to be taken up again before the rest has
+// to wait for next time: it may be the store.
+const maxFailures = 10
 
 // repair takes up the runs that were given up here when the store failed.
 func (e *Engine) repair(ctx context.Context, owner string) error {
 	e.mu.Lock()
-	broken := slices.Collect(maps.Keys(e.broken))
+	broken := e.broken // one that is given up again meanwhile is noted anew
+	e.broken = map[string]bool{}
 	e.mu.Unlock()
-	for _, id := range broken {
-		r, err := e.opts.Store.Run(ctx, id)
-		if err != nil {
-			return fmt.Errorf("reading run %s, which was given up: %w", id, err)
+	var failed []error
+	for id := range broken {
+		if len(failed) == maxFailures {
+			e.giveUp(id)
+		} else if err := e.repairRun(ctx, id, owner); err != nil {
+			failed = append(failed, err)
+			e.giveUp(id)
 		}
-		if r.Owner == owner && !r.Status.Terminal() {
-			if err := e.resume(ctx, r); err != nil {
-				return err
-			}
-		}
-		e.mu.Lock()
-		delete(e.broken, id)
-		e.mu.Unlock()
 	}
+	return errors.Join(failed...)
+}
+
+// giveUp notes a run that is to be taken up again later.
+func (e *Engine) giveUp(runID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.broken[runID] = true
+}
+
+func (e *Engine) repairRun(ctx context.Context, id, owner string) error {
+	r, err := e.opts.Store.Run(ctx, id)
+	switch {
+	case errors.Is(err, workflow.ErrNotFound):
+		return nil // it could not even be created
+	case err != nil:
+		return fmt.Errorf("reading run %s, which was given up: %w", id, err)
+	case r.Owner != owner:
+		return nil
+	case r.Status.Terminal():
+		return e.finishLate(ctx, r)
+	}
+	return e.resume(ctx, r)
+}
+
+// finishLate does what was not done when a run ended, because the store had
+// stored that and then failed to say so.
+func (e *Engine) finishLate(ctx context.Context, r workflow.Run) error {
+	x := newExecution(e, r)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.load(ctx); err != nil || x.m.Ended() == nil {
+		return err
+	}
+	e.opts.Resumed(r, x.m.Seq())
+	x.finish()
 	return nil
 }
 
@@ -91,9 +152,7 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 	}
 	defer x.mu.Unlock()
 	if err := x.load(ctx); err != nil {
-		e.mu.Lock()
-		e.broken[r.ID] = true
-		e.mu.Unlock()
+		e.giveUp(r.ID)
 		return err
 	}
 	if x.over() {
@@ -101,9 +160,14 @@ func (e *Engine) resume(ctx context.Context, r workflow.Run) error {
 		return nil
 	}
 	again := x.m.Unfinished()
-	e.repeated(x, again)
-	defer e.opts.Resumed(r, x.m.Seq())
-	x.m.Wake(e.now())
+	x.eng.repeated(x, again)
+	if x.m.Begun() {
+		defer x.eng.opts.Resumed(x.run, x.m.Seq())
+	}
+	if x.run.Parent != "" {
+		x.eng.working.Go(x.lookAtParent)
+	}
+	x.m.Wake(x.eng.now())
 	if err := x.commit(); err != nil || x.over() {
 		return err
 	}

@@ -40,7 +40,8 @@ type Completion struct {
 	Text string
 	// Model is who answered.
 	Model string
-	// FinishReason is stop, or length if MaxTokens cut the answer short.
+	// FinishReason is stop, length if a limit of tokens cut the answer short, or
+	// content_filter if the provider did.
 	FinishReason string
 }
 

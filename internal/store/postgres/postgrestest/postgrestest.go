@@ -44,6 +44,7 @@ func URL(t testing.TB) string {
 // that need no such thing share one by way of [URL].
 type Server struct {
 	folder   string
+	settings string // as arguments
 	bin      string
 	attr     *syscall.SysProcAttr
 	watcher  *exec.Cmd
@@ -52,6 +53,13 @@ type Server struct {
 	created  int
 }
 
+// fast is for tests: what is lost with the power is of no use anyway.
+const fast = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+
+// Durable starts a server that has on its disk what it has committed, as it
+// comes, for measurements. It ends with Close.
+func Durable() (*Server, error) { return startWith("") }
+
 // New starts a server of the test's own.
 func New(t testing.TB) *Server {
 	t.Helper()
@@ -59,11 +67,13 @@ func New(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.close() })
+	t.Cleanup(func() { s.Close() })
 	return s
 }
 
-func start() (*Server, error) {
+func start() (*Server, error) { return startWith(fast) }
+
+func startWith(settings string) (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -72,7 +82,7 @@ func start() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{folder: folder, bin: bin}
+	s := &Server{folder: folder, settings: settings, bin: bin}
 	if err := s.disown(); err != nil {
 		return nil, err
 	}
@@ -122,8 +132,7 @@ func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
 // watch runs the server until the other end of its standard input is closed.
 // The folder goes when $2 is gone too, which only the owner removes.
-const watch = `"$1/postgres" -D data -k "$PWD" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
-	-c full_page_writes=off -c max_connections=200 -c shared_buffers=32MB -c logging_collector=off >>log 2>&1 </dev/null &
+const watch = `"$1/postgres" -D data -k "$PWD" -c listen_addresses= $2 -c max_connections=200 -c shared_buffers=32MB -c logging_collector=off >>log 2>&1 </dev/null &
 read -r order
 kill -INT $!
 wait $!
@@ -136,7 +145,7 @@ func (s *Server) Start() error {
 	if err != nil {
 		return err
 	}
-	s.watcher, s.lifeline = s.command("/bin/sh", "-c", watch, "sh", s.bin), write
+	s.watcher, s.lifeline = s.command("/bin/sh", "-c", watch, "sh", s.bin, s.settings), write
 	s.watcher.Stdin = read
 	err = s.watcher.Start()
 	read.Close()
@@ -177,8 +186,8 @@ func (s *Server) Stop() error {
 	return errors.Join(s.lifeline.Close(), s.watcher.Wait())
 }
 
-// close ends the server for good.
-func (s *Server) close() error {
+// Close ends the server for good.
+func (s *Server) Close() error {
 	if s.watcher.ProcessState == nil {
 		s.lifeline.Close()
 		s.watcher.Wait()
@@ -189,29 +198,45 @@ func (s *Server) close() error {
 // URL returns the URL of a fresh, empty database.
 func (s *Server) URL(t testing.TB) string {
 	t.Helper()
-	s.mu.Lock()
-	s.created++
-	name := fmt.Sprintf("test_%d", s.created)
-	s.mu.Unlock()
-	s.exec(t, "CREATE DATABASE "+name)
+	name, err := s.create()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		if s.watcher.ProcessState == nil { // it has not been stopped
-			s.exec(t, "DROP DATABASE "+name+" WITH (FORCE)")
+		if s.watcher.ProcessState != nil {
+			return // it has been stopped
+		}
+		if err := s.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			t.Error(err)
 		}
 	})
 	return s.url(name)
 }
 
-func (s *Server) exec(t testing.TB, statement string) {
-	t.Helper()
+// Database returns the URL of a fresh, empty database, which stays.
+func (s *Server) Database() (string, error) {
+	name, err := s.create()
+	return s.url(name), err
+}
+
+func (s *Server) create() (name string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.created++
+	name = fmt.Sprintf("test_%d", s.created)
+	return name, s.exec("CREATE DATABASE " + name)
+}
+
+func (s *Server) exec(statement string) error {
 	db, err := sql.Open("pgx", s.url("postgres"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer db.Close()
 	if _, err := db.Exec(statement); err != nil {
-		t.Errorf("%s: %v", statement, err)
+		return fmt.Errorf("%s: %w", statement, err)
 	}
+	return nil
 }
 
 func (s *Server) url(database string) string {

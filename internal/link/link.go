@@ -1,4 +1,7 @@
-package bench
+// Package link connects to servers as the clients of Engine.IO 4 do: over
+// WebSocket or HTTP long-polling, without the upgrade between them. What the
+// packets mean is its users' business.
+package link
 
 import (
 	"bytes"
@@ -15,28 +18,29 @@ import (
 	"github.com/roomcast/roomcast/internal/websocket"
 )
 
-// A link is one connection of a client that comes and goes: packets of
-// Engine.IO in both directions. One goroutine uses it, except for cut.
-type link interface {
-	// next returns the next packet, which is valid until the following call.
-	next() ([]byte, error)
-	send(packet []byte) error
-	// until sets when next gives up.
-	until(t time.Time)
-	// cut ends the connection as a network that fails: without a word.
-	cut()
+// A Link is one connection: packets of Engine.IO in both directions. One
+// goroutine uses it, except for Cut.
+type Link interface {
+	// Next returns the next packet, which is valid until the following call.
+	Next() ([]byte, error)
+	Send(packet []byte) error
+	// Until sets when Next gives up.
+	Until(t time.Time)
+	// Cut ends the connection as a network that fails: without a word.
+	Cut()
 }
 
-// dialTimeout is how long the stock client waits until a connection is open.
-const dialTimeout = 20 * time.Second
+// DialTimeout is how long the stock client waits until a connection is open.
+const DialTimeout = 20 * time.Second
 
-// dial opens a connection. The server's first packet has not been read.
-func dial(ctx context.Context, url string, polling bool) (link, error) {
+// Dial opens a connection to a server, whose address may have a path before
+// /socket.io/. The server's first packet has not been read.
+func Dial(ctx context.Context, url string, polling bool) (Link, error) {
 	address := strings.TrimSuffix(url, "/") + "/socket.io/?EIO=4&transport="
 	if polling {
 		return newPollLink(ctx, address+"polling"), nil
 	}
-	opening, cancel := context.WithTimeout(ctx, dialTimeout)
+	opening, cancel := context.WithTimeout(ctx, DialTimeout)
 	defer cancel()
 	ws, _, err := websocket.Dial(opening, address+"websocket", nil)
 	if err != nil {
@@ -48,7 +52,7 @@ func dial(ctx context.Context, url string, polling bool) (link, error) {
 // socketLink is a link over WebSocket.
 type socketLink struct{ ws *websocket.Client }
 
-func (l socketLink) next() ([]byte, error) {
+func (l socketLink) Next() ([]byte, error) {
 	for {
 		op, b, err := l.ws.ReadMessage()
 		if err != nil || op == websocket.OpText {
@@ -57,9 +61,9 @@ func (l socketLink) next() ([]byte, error) {
 	}
 }
 
-func (l socketLink) send(packet []byte) error { return l.ws.WriteMessage(websocket.OpText, packet) }
-func (l socketLink) until(t time.Time)        { l.ws.SetReadDeadline(t) }
-func (l socketLink) cut()                     { reset(l.ws.Conn) }
+func (l socketLink) Send(packet []byte) error { return l.ws.WriteMessage(websocket.OpText, packet) }
+func (l socketLink) Until(t time.Time)        { l.ws.SetReadDeadline(t) }
+func (l socketLink) Cut()                     { reset(l.ws.Conn) }
 
 // reset closes a connection with RST, so that what is under way is gone.
 func reset(c net.Conn) {
@@ -77,14 +81,14 @@ type pollLink struct {
 	url     string
 	opened  bool
 	end     time.Time
-	waiting []byte // packets of the last answer that next has not returned
+	waiting []byte // packets of the last answer that Next has not returned
 
 	mu    sync.Mutex
 	conns []net.Conn
 }
 
 func newPollLink(ctx context.Context, url string) *pollLink {
-	l := &pollLink{url: url, end: time.Now().Add(dialTimeout)}
+	l := &pollLink{url: url, end: time.Now().Add(DialTimeout)}
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	l.http = &http.Client{Transport: &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 2}}
 	return l
@@ -103,7 +107,7 @@ func (l *pollLink) dial(ctx context.Context, network, address string) (net.Conn,
 	return c, nil
 }
 
-func (l *pollLink) next() ([]byte, error) {
+func (l *pollLink) Next() ([]byte, error) {
 	for {
 		if len(l.waiting) > 0 {
 			packet, rest, _ := bytes.Cut(l.waiting, []byte{'\x1e'})
@@ -136,8 +140,8 @@ func (l *pollLink) open(body []byte) error {
 	return nil
 }
 
-func (l *pollLink) send(packet []byte) error {
-	ctx, cancel := context.WithTimeout(l.ctx, dialTimeout)
+func (l *pollLink) Send(packet []byte) error {
+	ctx, cancel := context.WithTimeout(l.ctx, DialTimeout)
 	defer cancel()
 	_, err := l.do(ctx, http.MethodPost, bytes.NewReader(packet))
 	return err
@@ -160,9 +164,9 @@ func (l *pollLink) do(ctx context.Context, method string, body io.Reader) ([]byt
 	return b, err
 }
 
-func (l *pollLink) until(t time.Time) { l.end = t }
+func (l *pollLink) Until(t time.Time) { l.end = t }
 
-func (l *pollLink) cut() {
+func (l *pollLink) Cut() {
 	l.cancel()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,0 +1,131 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Chat is how messages are answered.
+type Chat struct {
+	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
+	Waiting int           `mapstructure:"waiting" yaml:"waiting"`
+	Models  []ChatModel   `mapstructure:"models" yaml:"models"`
+}
+
+// Providers of models.
+const (
+	Builtin = "builtin"
+	OpenAI  = "openai"
+)
+
+// ChatModel is a model that answers. What is 0 is the default of the provider.
+type ChatModel struct {
+	Name     string `mapstructure:"name" yaml:"name"`
+	Provider string `mapstructure:"provider" yaml:"provider"`
+	Default  bool   `mapstructure:"default" yaml:"default"`
+	// Model is what the provider calls it; empty is Name.
+	Model             string        `mapstructure:"model" yaml:"model"`
+	URL               string        `mapstructure:"url" yaml:"url"`
+	Key               Secret        `mapstructure:"key" yaml:"key"`
+	KeyFile           string        `mapstructure:"keyFile" yaml:"keyFile"`
+	Organization      string        `mapstructure:"organization" yaml:"organization"`
+	Headers           []ChatHeader  `mapstructure:"headers" yaml:"headers"`
+	MaxTokens         int           `mapstructure:"maxTokens" yaml:"maxTokens"`
+	MaxBytes          Size          `mapstructure:"maxBytes" yaml:"maxBytes"`
+	Timeout           time.Duration `mapstructure:"timeout" yaml:"timeout"`
+	ConnectTimeout    time.Duration `mapstructure:"connectTimeout" yaml:"connectTimeout"`
+	FirstTokenTimeout time.Duration `mapstructure:"firstTokenTimeout" yaml:"firstTokenTimeout"`
+	TokenTimeout      time.Duration `mapstructure:"tokenTimeout" yaml:"tokenTimeout"`
+	// Retries is nil if it is not set.
+	Retries *int `mapstructure:"retries" yaml:"retries"`
+}
+
+// ChatHeader goes with every request to a provider.
+type ChatHeader struct {
+	Name  string `mapstructure:"name" yaml:"name"`
+	Value Secret `mapstructure:"value" yaml:"value"`
+}
+
+const (
+	maxModelName = 128
+	maxRetries   = 10
+)
+
+// readFiles reads what the keys that end with File name.
+func (c *Chat) readFiles() error {
+	for n := range c.Models {
+		m := &c.Models[n]
+		if err := readSecrets(fmt.Sprintf("chat.models[%d].", n), []secretFile{{"key", m.KeyFile, &m.Key}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check reports what is wrong with the models.
+func (c Chat) check() (problems []string) {
+	names, standard := map[string]bool{}, ""
+	for n, m := range c.Models {
+		add := func(key, format string, args ...any) {
+			problems = append(problems, fmt.Sprintf("chat.models[%d].%s: %s", n, key, fmt.Sprintf(format, args...)))
+		}
+		switch {
+		case m.Name == "":
+			add("name", "is missing: it is what users and workflows call the model")
+		case len(m.Name) > maxModelName:
+			add("name", "is longer than %d bytes", maxModelName)
+		case names[m.Name]:
+			add("name", "%q is the name of another model too", m.Name)
+		}
+		names[m.Name] = true
+		if m.Default && standard != "" {
+			add("default", "%s is the default already", standard)
+		}
+		if m.Default {
+			standard = fmt.Sprintf("chat.models[%d]", n)
+		}
+		m.check(add)
+	}
+	return problems
+}
+
+func (m ChatModel) check(add func(key, format string, args ...any)) {
+	if !slices.Contains([]string{Builtin, OpenAI}, m.Provider) {
+		add("provider", "%q is not one of %s, %s", m.Provider, Builtin, OpenAI)
+	}
+	if m.Provider == Builtin && (m.URL != "" || m.Key != "" || m.Organization != "" || len(m.Headers) > 0) {
+		add("provider", "%s asks nobody: url, key, organization and headers are for %s", Builtin, OpenAI)
+	}
+	if m.Provider == OpenAI {
+		m.checkURL(add)
+	}
+	for key, n := range map[string]int64{
+		"maxTokens": int64(m.MaxTokens), "maxBytes": int64(m.MaxBytes), "timeout": int64(m.Timeout), "connectTimeout": int64(m.ConnectTimeout),
+		"firstTokenTimeout": int64(m.FirstTokenTimeout), "tokenTimeout": int64(m.TokenTimeout),
+	} {
+		if n < 0 {
+			add(key, "is negative: leave it out for the default")
+		}
+	}
+	if r := m.Retries; r != nil && (*r < 0 || *r > maxRetries) {
+		add("retries", "%d is not between 0 and %d", *r, maxRetries)
+	}
+}
+
+// checkURL does not show the address, which may hold a secret.
+func (m ChatModel) checkURL(add func(key, format string, args ...any)) {
+	u, err := url.Parse(m.URL)
+	switch {
+	case m.URL == "":
+		add("url", "is missing: it is what comes before /chat/completions, such as https://api.openai.com/v1")
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		add("url", "is not https://host/path")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		add("url", "holds a user, a query or a fragment: set key or headers instead")
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/chat/completions"):
+		add("url", "ends with /chat/completions, which is added to it")
+	}
+}

@@ -1,0 +1,45 @@
+//go:build temporal
+
+package temporal
+
+import (
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/workflow"
+	"github.com/roomcast/roomcast/internal/workflow/enginetest"
+)
+
+// contract runs what every engine has to do. open makes an engine and returns
+// how to stop it.
+func contract(t *testing.T, open func(Options) (*Engine, func())) {
+	enginetest.Test(t, enginetest.Options{
+		Store: func(t *testing.T) workflow.Store {
+			db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "w.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { db.Close() })
+			return db.Workflows()
+		},
+		Open: func(_ *testing.T, s enginetest.Setup) enginetest.Subject {
+			e, stop := open(Options{
+				Store: s.Store, Feed: s.Feed, Types: s.Types, Logger: s.Logger, MaxDuration: s.MaxDuration, MaxResult: s.MaxResult,
+			})
+			stop = sync.OnceFunc(stop)
+			return enginetest.Subject{Engine: e, Kill: stop, Close: stop, Repeated: func() uint64 { return uint64(e.Counts().Repeated) }}
+		},
+	})
+}
+
+// TestContract runs what every engine has to do.
+func TestContract(t *testing.T) {
+	s := newSimulated()
+	contract(t, func(o Options) (*Engine, func()) {
+		e := newEngine(o)
+		s.attach(e)
+		return e, s.detach
+	})
+}
