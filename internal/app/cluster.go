@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/every"
@@ -84,6 +85,14 @@ func (a *App) hearInstances() {
 // workflowPeers are the other instances as runs need them, nil if there is no
 // way to them.
 func (a *App) workflowPeers() journal.Peers {
+	if a.peers == nil {
+		return nil
+	}
+	return a.peers
+}
+
+// chatPeers are the other instances as conversations need them.
+func (a *App) chatPeers() chat.Peers {
 	if a.peers == nil {
 		return nil
 	}

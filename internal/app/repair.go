@@ -36,6 +36,10 @@ func kept(room events.Room) bool { return strings.Contains(string(room), ":") }
 // Missed returns what a room of "/" published after an offset, up to another.
 // A gap, which comes before that, is what is gone.
 func (r repair) Missed(ctx context.Context, room events.Room, after, until uint64) ([]Missed, *events.Gap, error) {
+	if id, ok := streamOf(room); ok {
+		all, err := r.missedStream(ctx, id, after, until)
+		return all, nil, err
+	}
 	if kept(room) {
 		return r.missedHistory(ctx, room, after, until)
 	}
@@ -62,6 +66,28 @@ func (r repair) Missed(ctx context.Context, room events.Room, after, until uint6
 		}
 	}
 	return all, nil, nil
+}
+
+// streamOf returns the conversation whose stream a room is.
+func streamOf(room events.Room) (chatRoomID string, ok bool) {
+	return strings.CutPrefix(string(room), string(events.ChatStreamRoom("")))
+}
+
+// missedStream reads what is left of a stream: of answers that are complete,
+// the end.
+func (r repair) missedStream(ctx context.Context, id string, after, until uint64) (all []Missed, err error) {
+	entries, err := r.chat.Streamed(ctx, id, after, until)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if p := e.Payload(); p != nil {
+			if all, err = r.add(all, p, e.Position()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
 }
 
 func (r repair) add(all []Missed, p events.Payload, pos cluster.Position) ([]Missed, error) {
@@ -104,9 +130,11 @@ func (r repair) missedHistory(ctx context.Context, room events.Room, after, unti
 // a history are left out. That of a run may be a little higher, when it waits.
 func (r repair) Heads(ctx context.Context, rooms []events.Room) (map[events.Room]uint64, error) {
 	var others []events.Room
-	var ids []string
+	var ids, streams []string
 	for _, room := range rooms {
-		if kept(room) {
+		if id, ok := streamOf(room); ok {
+			streams = append(streams, id)
+		} else if kept(room) {
 			others = append(others, room)
 		} else {
 			ids = append(ids, string(room))
@@ -115,6 +143,13 @@ func (r repair) Heads(ctx context.Context, rooms []events.Room) (map[events.Room
 	heads, err := r.history.Heads(ctx, others)
 	if err != nil {
 		return nil, err
+	}
+	found, err := r.chat.StreamHeads(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	for id, offset := range found {
+		heads[events.ChatStreamRoom(id)] = offset
 	}
 	for _, of := range []func(context.Context, []string) (map[string]uint64, error){r.workflows.Heads, r.chat.Heads} {
 		found, err := of(ctx, ids)

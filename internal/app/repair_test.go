@@ -47,7 +47,7 @@ func (r *recorder) PublishRaw(room events.Room, pos cluster.Position, event stri
 
 type echo struct{}
 
-func (echo) Reply(_ context.Context, t chat.Turn) (chat.Reply, error) {
+func (echo) Reply(_ context.Context, t chat.Turn, _ chat.Out) (chat.Reply, error) {
 	return chat.Reply{Text: "You said " + t.Message.Text}, nil
 }
 

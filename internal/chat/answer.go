@@ -24,8 +24,8 @@ func (s *Service) answer(t Turn) {
 	}
 	if s.slots.Acquire(ctx, t.Room.Tenant) {
 		defer s.slots.Release(t.Room.Tenant)
-	} else if !errors.Is(context.Cause(ctx), ErrStopped) {
-		return // the server ends, or the message is another's by now
+	} else if errors.Is(context.Cause(ctx), errLost) {
+		return // it may be another's by now
 	}
 	out, stopped, err := s.begin(s.term(), t)
 	if err != nil {

@@ -217,9 +217,13 @@ type publications struct {
 }
 
 func (p *publications) Publish(_ events.Room, pos cluster.Position, e events.Payload) error {
+	m, ok := e.(events.AIChatBotMessage)
+	if !ok {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.said = append(p.said, fmt.Sprint(pos.Prev, " ", pos.Offset, " ", e.(events.AIChatBotMessage).Text))
+	p.said = append(p.said, fmt.Sprint(pos.Prev, " ", pos.Offset, " ", m.Text))
 	return nil
 }
 

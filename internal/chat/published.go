@@ -32,6 +32,16 @@ func (s *Service) Published(ctx context.Context, roomID string, after, until uin
 	return all, nil
 }
 
+// StreamHeads returns the offsets of the latest entries of streams. Those
+// without any are left out.
+func (s *Service) StreamHeads(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
+	heads, err := s.opts.Store.StreamHeads(ctx, roomIDs)
+	if err != nil {
+		return nil, fmt.Errorf("reading streams: %w", err)
+	}
+	return heads, nil
+}
+
 // Heads returns the offsets of the latest messages that rooms got. Those
 // without any are left out.
 func (s *Service) Heads(ctx context.Context, roomIDs []string) (map[string]uint64, error) {

@@ -33,7 +33,8 @@ const (
 func (s *Service) begin(ctx context.Context, t Turn) (out *stream, stopped bool, err error) {
 	start := payload(StreamStart, t.Message.Seq, events.AIChatBotStreamStart{ChatRoomID: t.Room.ID, ReplyTo: t.Message.Seq})
 	for pause := busyPause; ; pause = min(2*pause, maxBusyPause) {
-		head, stopped, err := s.opts.Store.BeginTurn(ctx, t.Message, start)
+		// A server that ends has something to say to those who wait, too.
+		head, stopped, err := s.opts.Store.BeginTurn(context.WithoutCancel(ctx), t.Message, start)
 		if err == nil {
 			out := newStream(s, t, head)
 			start.Seq, start.Prev = head, head-1

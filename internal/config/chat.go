@@ -12,8 +12,19 @@ import (
 type Chat struct {
 	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
 	Waiting int           `mapstructure:"waiting" yaml:"waiting"`
-	Models  []ChatModel   `mapstructure:"models" yaml:"models"`
+	// Busy is what becomes of a message while another of its room is answered.
+	Busy           string      `mapstructure:"busy" yaml:"busy"`
+	Turns          int         `mapstructure:"turns" yaml:"turns"`
+	TurnsPerTenant int         `mapstructure:"turnsPerTenant" yaml:"turnsPerTenant"`
+	MaxMessage     Size        `mapstructure:"maxMessage" yaml:"maxMessage"`
+	Models         []ChatModel `mapstructure:"models" yaml:"models"`
 }
+
+// What becomes of messages to a room that is busy.
+const (
+	Queue  = "queue"
+	Refuse = "refuse"
+)
 
 // Providers of models.
 const (

@@ -30,6 +30,7 @@ func (a *aiChat) routes() []namespaces.Route {
 	return []namespaces.Route{
 		namespaces.HandleOnce(a.once, "ai_chat_room_join", a.join, a.joinAgain),
 		namespaces.Handle("ai_chat_room_disconnect", a.disconnect),
+		namespaces.Handle("ai_chat_stop", a.stop),
 		namespaces.HandleOnce(a.once, "ai_chat_user_message", a.message, a.messageAgain).FailingAlwaysAs(botFailure),
 	}
 }
@@ -40,6 +41,8 @@ type chatJoin struct {
 	Since      *events.Since `json:"since,omitempty"`
 	TenantID   string        `json:"tenantID,omitempty"`
 	FirebaseID string        `json:"firebaseID,omitempty"`
+	// Stream asks for answers while they are being given.
+	Stream bool `json:"stream,omitempty"`
 }
 
 // MessageID is the id of a join that begins a conversation. Others change
@@ -81,6 +84,9 @@ func (a *aiChat) join(ctx context.Context, s namespaces.Session, in chatJoin) (c
 	}
 	s.Emit(events.AIChatRoomID{ChatRoomID: room.ID})
 	recent, resumed, err := a.enter(ctx, s, room, in.Since)
+	if err == nil && in.Stream {
+		err = a.enterStream(ctx, s, room)
+	}
 	if err != nil {
 		return chatJoined{}, err
 	}
@@ -145,6 +151,27 @@ func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room
 	return recent, resume(a.epoch, since, out.gap, through), nil
 }
 
+// enterStream lets a session hear answers while they are being given. What has
+// been said of the one that is comes first, as one piece.
+func (a *aiChat) enterStream(ctx context.Context, s namespaces.Session, room chat.Room) error {
+	ctx, out := context.WithoutCancel(ctx), newSending(ctx, s) // a client may take its time
+	stream := events.ChatStreamRoom(room.ID)
+	_, err := a.followed.follow(s, stream, 0, func(after, until uint64) (uint64, error) {
+		said, err := a.chat.Streamed(ctx, room.ID, after, min(until, math.MaxInt64))
+		for _, e := range said {
+			after = e.Seq
+			if e.Kind == chat.StreamEnd {
+				continue // the message is in the history
+			}
+			if err := out.Emit(events.Numbered{Payload: e.Payload(), Offset: e.Seq}, len(e.Data)); err != nil {
+				return 0, err
+			}
+		}
+		return after, err
+	})
+	return err
+}
+
 // remember keeps which conversations a session is in, so that it can leave
 // them without naming them.
 func (a *aiChat) remember(s namespaces.Session, room events.Room) {
@@ -190,12 +217,33 @@ func (a *aiChat) disconnect(_ context.Context, s namespaces.Session, in chatDisc
 	defer a.mu.Unlock()
 	for room := range a.joined[s] {
 		if in.ChatRoomID == "" || room == events.ChatRoom(in.ChatRoomID) {
+			stream := events.ChatStreamRoom(string(room))
 			s.Leave(room)
+			s.Leave(stream)
 			a.followed.drop(s, room)
+			a.followed.drop(s, stream)
 			delete(a.joined[s], room)
 		}
 	}
 	return struct{}{}, nil
+}
+
+type chatStop struct {
+	ChatRoomID string `json:"chatRoomID"`
+	FirebaseID string `json:"firebaseID,omitempty"`
+}
+
+type chatStopped struct {
+	Stopped bool `json:"stopped"` // false if there was nothing to stop
+}
+
+// stop ends the answer that is being given, on whichever device and server.
+func (a *aiChat) stop(ctx context.Context, s namespaces.Session, in chatStop) (chatStopped, error) {
+	if err := sameUser(s.Identity(), in.FirebaseID); err != nil {
+		return chatStopped{}, err
+	}
+	stopped, err := a.chat.Stop(ctx, s.Identity(), in.ChatRoomID)
+	return chatStopped{stopped}, err
 }
 
 type chatMessage struct {

@@ -19,7 +19,7 @@ import (
 // echo is an assistant that repeats what it hears.
 type echo struct{}
 
-func (echo) Reply(_ context.Context, t chat.Turn) (chat.Reply, error) {
+func (echo) Reply(_ context.Context, t chat.Turn, _ chat.Out) (chat.Reply, error) {
 	return chat.Reply{Text: t.Message.Text}, nil
 }
 

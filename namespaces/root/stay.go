@@ -17,6 +17,10 @@ func (s Services) mayStay(ctx context.Context, id *auth.Identity, room events.Ro
 		tenant, err := s.Widgets.Owner(ctx, widgetID)
 		return err == nil && id.MayBeIn("widget", tenant, ""), err
 	}
+	name, stream := strings.CutPrefix(name, string(events.ChatStreamRoom("")))
+	if stream {
+		return s.mayChat(ctx, id, name)
+	}
 	if strings.Contains(name, ":") {
 		found, err := roomRoutes{listeners: s.Listeners}.find(ctx, id, name)
 		return found == room && err == nil, unlessNotFound(err)
@@ -28,8 +32,14 @@ func (s Services) mayStay(ctx context.Context, id *auth.Identity, room events.Ro
 	if err := unlessNotFound(err); err != nil {
 		return false, err
 	}
-	chat, err := s.Chat.Room(ctx, id, name)
-	return err == nil && id.MayBeIn("chat", chat.Tenant, chat.Owner), unlessNotFound(err)
+	return s.mayChat(ctx, id, name)
+}
+
+// mayChat decides whether a user may be in a conversation: as its owner, or as
+// a member that its owner has let in.
+func (s Services) mayChat(ctx context.Context, id *auth.Identity, roomID string) (bool, error) {
+	chat, err := s.Chat.Room(ctx, id, roomID) // knows the members
+	return err == nil && id.MayBeIn("chat", chat.Tenant, id.User), unlessNotFound(err)
 }
 
 // unlessNotFound drops the refusal of what does not exist for a user: that is
