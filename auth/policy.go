@@ -83,6 +83,7 @@ var roomPolicy = map[RoomKind]struct {
 }{
 	"run":               {ReadRuns, inItsTenant, false},
 	"chat":              {Chat, ofItsOwner, false},
+	"chat_stream":       {Chat, ofItsOwner, false},
 	"widget":            {UseWidgets, inItsTenant, false},
 	"tenant":            {JoinTenant, inItsTenant, false},
 	"listener":          {ReadListeners, inItsTenant, false},

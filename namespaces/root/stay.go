@@ -19,7 +19,7 @@ func (s Services) mayStay(ctx context.Context, id *auth.Identity, room events.Ro
 	}
 	name, stream := strings.CutPrefix(name, string(events.ChatStreamRoom("")))
 	if stream {
-		return s.mayChat(ctx, id, name)
+		return s.mayChat(ctx, id, "chat_stream", name)
 	}
 	if strings.Contains(name, ":") {
 		found, err := roomRoutes{listeners: s.Listeners}.find(ctx, id, name)
@@ -32,14 +32,14 @@ func (s Services) mayStay(ctx context.Context, id *auth.Identity, room events.Ro
 	if err := unlessNotFound(err); err != nil {
 		return false, err
 	}
-	return s.mayChat(ctx, id, name)
+	return s.mayChat(ctx, id, "chat", name)
 }
 
 // mayChat decides whether a user may be in a conversation: as its owner, or as
 // a member that its owner has let in.
-func (s Services) mayChat(ctx context.Context, id *auth.Identity, roomID string) (bool, error) {
+func (s Services) mayChat(ctx context.Context, id *auth.Identity, kind auth.RoomKind, roomID string) (bool, error) {
 	chat, err := s.Chat.Room(ctx, id, roomID) // knows the members
-	return err == nil && id.MayBeIn("chat", chat.Tenant, id.User), unlessNotFound(err)
+	return err == nil && id.MayBeIn(kind, chat.Tenant, id.User), unlessNotFound(err)
 }
 
 // unlessNotFound drops the refusal of what does not exist for a user: that is
