@@ -53,7 +53,7 @@ func NewLocal(ctx context.Context, c config.Config, logs io.Writer) (*Local, err
 	l.engine = journal.New(journal.Options{
 		Store: l.db.Workflows(), Feed: l.Feed, Types: types, Logger: log,
 		Parallel: w.Parallel, ParallelPerTenant: w.ParallelPerTenant, RunsPerTenant: w.RunsPerTenant,
-		MaxDuration: w.MaxDuration, MaxResult: int(w.MaxResult),
+		Limits: limits(w),
 	})
 	l.Workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: l.db.Workflows(), Engine: l.engine, Feed: l.Feed, Types: types, MaxDuration: w.MaxDuration,

@@ -15,6 +15,6 @@ func (a *App) openTemporal(types nodes.Types, queue string) (clusterEngine, erro
 			APIKey: string(c.Temporal.APIKey), TLS: temporal.TLS(c.Temporal.TLS), Timeout: c.Temporal.Timeout,
 		},
 		Store: a.db.Workflows(), Feed: a.feed, Types: types, Logger: a.log,
-		Parallel: c.Parallel, MaxDuration: c.MaxDuration, MaxResult: int(c.MaxResult), Resumed: a.resumed,
+		Parallel: c.Parallel, Limits: limits(c), Resumed: a.resumed,
 	})
 }

@@ -2,10 +2,16 @@ package app
 
 import (
 	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/journal"
 )
+
+// limits are what a run may take.
+func limits(c config.Workflow) workflow.Limits {
+	return workflow.Limits{MaxDuration: c.MaxDuration, MaxResult: int(c.MaxResult), MaxVariables: int(c.MaxVariables), MaxEntries: uint64(c.MaxEntries)}
+}
 
 // newWorkflows builds what keeps workflows and what carries their runs on.
 func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
@@ -17,8 +23,8 @@ func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
 	a.journal = journal.New(journal.Options{
 		Store: store, Feed: a.feed, Types: types, Logger: a.log,
 		Parallel: c.Parallel, ParallelPerTenant: c.ParallelPerTenant, RunsPerTenant: c.RunsPerTenant,
-		MaxDuration: c.MaxDuration, MaxResult: int(c.MaxResult),
-		Owner: a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
+		Limits: limits(c),
+		Owner:  a.instances.ID, Resumed: a.resumed, Peers: a.workflowPeers(),
 	})
 	a.external = external.New(external.Options{
 		Store: store, Feed: a.feed, Logger: a.log, MaxBatch: a.opts.Config.Publish.MaxBatch, MaxResult: int(c.MaxResult),

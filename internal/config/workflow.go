@@ -9,6 +9,8 @@ type Workflow struct {
 	RunsPerTenant     int              `mapstructure:"runsPerTenant" yaml:"runsPerTenant"`
 	MaxDuration       time.Duration    `mapstructure:"maxDuration" yaml:"maxDuration"`
 	MaxResult         Size             `mapstructure:"maxResult" yaml:"maxResult"`
+	MaxVariables      Size             `mapstructure:"maxVariables" yaml:"maxVariables"`
+	MaxEntries        int              `mapstructure:"maxEntries" yaml:"maxEntries"`
 	ContextLimit      Size             `mapstructure:"contextLimit" yaml:"contextLimit"`
 	HTTP              WorkflowHTTP     `mapstructure:"http" yaml:"http"`
 	JavaScript        JavaScript       `mapstructure:"javascript" yaml:"javascript"`
@@ -32,7 +34,7 @@ type JavaScript struct {
 
 func defaultWorkflow() Workflow {
 	return Workflow{
-		Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20, ContextLimit: 64 << 10,
+		Parallel: 64, ParallelPerTenant: 16, RunsPerTenant: 10_000, MaxResult: 4 << 20, MaxVariables: 64 << 20, MaxEntries: 1_000_000, ContextLimit: 64 << 10,
 		HTTP:       WorkflowHTTP{MaxBody: 1 << 20, MaxTimeout: 2 * time.Minute},
 		JavaScript: JavaScript{MaxTime: 30 * time.Second, MaxMemory: 64 << 20, Parallel: 4},
 		Engine:     EngineEmbedded, Temporal: defaultTemporal(),
@@ -45,7 +47,7 @@ func (w Workflow) check(add func(key, format string, args ...any)) {
 		add("workflow.maxDuration", "%v is negative: 0s is no limit", w.MaxDuration)
 	}
 	for key, n := range map[string]int64{
-		"workflow.parallel": int64(w.Parallel), "workflow.parallelPerTenant": int64(w.ParallelPerTenant), "workflow.maxResult": int64(w.MaxResult),
+		"workflow.parallel": int64(w.Parallel), "workflow.parallelPerTenant": int64(w.ParallelPerTenant), "workflow.maxResult": int64(w.MaxResult), "workflow.maxVariables": int64(w.MaxVariables), "workflow.maxEntries": int64(w.MaxEntries),
 		"workflow.http.maxBody":        int64(w.HTTP.MaxBody),
 		"workflow.javascript.parallel": int64(w.JavaScript.Parallel),
 	} {

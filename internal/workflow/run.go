@@ -56,10 +56,19 @@ func (r Run) Deadline(max time.Duration) time.Time {
 	return r.StartedAt.Add(limit)
 }
 
+// Limits are what a run may take; 0 is no limit.
+type Limits struct {
+	MaxDuration  time.Duration // waiting included
+	MaxResult    int           // of a node, in bytes of JSON
+	MaxVariables int           // all of them, in bytes of JSON
+	MaxEntries   uint64        // of the log
+}
+
 // Machine returns the machine of the run, without any entries.
-func (r Run) Machine(types nodes.Types, maxDuration time.Duration, maxResult int) *interpreter.Machine {
+func (r Run) Machine(types nodes.Types, l Limits) *interpreter.Machine {
 	return interpreter.New(r.Plan, interpreter.Options{
-		RunID: r.ID, Tenant: r.Tenant, User: r.StartedBy, Deadline: r.Deadline(maxDuration), MaxResult: maxResult, Pure: types.Pure,
+		RunID: r.ID, Tenant: r.Tenant, User: r.StartedBy, Pure: types.Pure,
+		Deadline: r.Deadline(l.MaxDuration), MaxResult: l.MaxResult, MaxVariables: l.MaxVariables, MaxEntries: l.MaxEntries,
 	})
 }
 

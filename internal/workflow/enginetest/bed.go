@@ -74,7 +74,7 @@ func (b *bed) open(t *testing.T, l *life) {
 	feed := workflow.NewFeed(seat{b.audience, l}, log)
 	types := b.world.types(l)
 	b.life = l
-	b.subject = b.o.Open(t, Setup{Store: store, Feed: feed, Types: types, Logger: log, MaxDuration: maxDuration, MaxResult: maxResult})
+	b.subject = b.o.Open(t, Setup{Store: store, Feed: feed, Types: types, Logger: log, Limits: workflow.Limits{MaxDuration: maxDuration, MaxResult: maxResult}})
 	b.service = workflow.NewService(workflow.ServiceOptions{Store: store, Engine: b.subject.Engine, Feed: feed, Types: types, MaxDuration: maxDuration})
 }
 

@@ -18,12 +18,11 @@ import (
 
 // A Setup is what an engine is opened with.
 type Setup struct {
-	Store       workflow.Store
-	Feed        *workflow.Feed
-	Types       nodes.Types
-	Logger      *slog.Logger
-	MaxDuration time.Duration // of a run
-	MaxResult   int           // bytes
+	Store  workflow.Store
+	Feed   *workflow.Feed
+	Types  nodes.Types
+	Logger *slog.Logger
+	Limits workflow.Limits
 }
 
 // A Subject is an engine that is open.

@@ -176,11 +176,24 @@ func (c *check) checkNode(at string, n Node) {
 	if h := n.Data.String("errorHandling"); h != "" && !slices.Contains(errorHandlings, h) {
 		c.report(n.ID, at+".data.errorHandling", "%q is not one of %s", h, strings.Join(errorHandlings, ", "))
 	}
+	if goesOn(n.Data.String("errorHandling")) && !canGoOn(n.Type, typ.Handles(n.Data)) {
+		c.report(n.ID, at+".data.errorHandling", "%q goes on by the handle output, which a node of the type %s does not have: use an edge from error", n.Data.String("errorHandling"), n.Type)
+	}
 	switch n.Data.String("joinMode") {
 	case "", JoinAll, JoinAny:
 	default:
 		c.report(n.ID, at+".data.joinMode", "%q is not all or any", n.Data.String("joinMode"))
 	}
+}
+
+// goesOn reports whether a node is left as if it had not failed.
+func goesOn(handling string) bool {
+	return handling == ContinueRun || handling == ContinueDefault || handling == RetryThenContinue
+}
+
+// canGoOn reports whether there is a handle for that.
+func canGoOn(typ string, handles []string) bool {
+	return len(handles) == 0 || typ == LoopType || slices.Contains(handles, OutputHandle)
 }
 
 // checkEdges reports whether all edges connect nodes.

@@ -62,6 +62,7 @@ func TestBadDefinitions(t *testing.T) {
 		{"a:start\nb:loop{\"sourceVariable\":\"x\"}\nc:transform{\"expression\":\"1\"}\na->b\na->c\nb[loop]->c", "edges[1]", "entered by its loop alone"},
 		{"a:start\nb:loop{\"sourceVariable\":\"x\"}\nc:loop{\"sourceVariable\":\"x\"}\na->b\nb[loop]->c\nc[loop]->b", "nodes[2]", "the other way round"},
 		{"a:start\nb:transform{\"expression\":\"1\",\"errorHandling\":\"skip_item\"}\na->b", "nodes[1].data.errorHandling", "body of a loop"},
+		{"a:start\nb:approval{\"errorHandling\":\"continue\"}", "nodes[1].data.errorHandling", "handle output, which a node of the type approval does not have"},
 		{"a:start\nb:transfrom", "nodes[1].type", "did you mean transform?"},
 		{"a:start\nb:subWorkflow", "nodes[1].data.workflowID", "is missing"},
 		{"a:start\nb:approval\nc:end\na->b\nb->c", "edges[1].sourceHandle", "but approve, reject, expired, error"},

@@ -107,6 +107,7 @@ func (m *Machine) set(name string, raw json.RawMessage) {
 
 func (m *Machine) assign(name string, v any, raw json.RawMessage) {
 	m.visible.note(name, raw, m.raw)
+	m.size += len(raw) - len(m.raw[name])
 	m.vars[name], m.raw[name] = v, raw
 }
 

@@ -13,8 +13,11 @@ type Options struct {
 	RunID, Tenant, User string
 	// Deadline is when the run ends as failed if it goes on; zero is never.
 	Deadline time.Time
-	// MaxResult bounds the result of a node, in bytes of JSON; 0 is no bound.
-	MaxResult int
+	// MaxResult bounds the result of a node, and MaxVariables all variables
+	// together, in bytes of JSON; 0 is no bound.
+	MaxResult, MaxVariables int
+	// MaxEntries bounds the log; 0 is no bound.
+	MaxEntries uint64
 	// Pure reports whether nodes of a type do nothing but compute, so that they
 	// need no record before they begin.
 	Pure func(typ string) bool
@@ -33,6 +36,7 @@ type Machine struct {
 	raw  map[string]json.RawMessage // the same as they are written
 	// visible are those that clients may see.
 	visible assignments
+	size    int // of raw, in bytes
 	seq     uint64
 	shown   uint64 // the latest entry that clients see, and prev the one before
 	prev    uint64

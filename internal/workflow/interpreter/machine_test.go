@@ -52,6 +52,15 @@ func (p *player) open(log []interpreter.Entry) {
 
 func (p *player) plan0() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 
+// limit makes the machine anew, with limits.
+func (p *player) limit(o interpreter.Options) {
+	log := p.log
+	o.RunID, o.Pure = "run", p.types.Pure
+	p.m = interpreter.New(p.plan, o)
+	p.m.Replay(log)
+	p.m.Record(func(e interpreter.Entry) { p.log = append(p.log, e) })
+}
+
 func (p *player) do(w interpreter.Work) {
 	typ, call := p.m.Call(w, p.now)
 	var r nodes.Result
@@ -432,6 +441,33 @@ func TestResultsThatAreTooLarge(t *testing.T) {
 	}
 	p.play()
 	if !strings.Contains(p.ending(), "larger than workflow.maxResult") {
+		t.Error(p.ending())
+	}
+}
+
+// A run that goes on and on, or keeps more and more, ends at its limits.
+func TestLimitsOfARun(t *testing.T) {
+	p := newPlayer(t, `
+		s:start
+		l:loop{"sourceVariable":"input.n * 500"}
+		a:transform{"expression":"ctx.index"}
+		s->l
+		l[loop]->a
+		a->l`)
+	p.limit(interpreter.Options{MaxEntries: 50})
+	p.play()
+	if len(p.log) != 51 || !strings.Contains(p.ending(), "FAILED its log has as many entries as workflow.maxEntries allows, which is 50") {
+		t.Errorf("%d entries, %s", len(p.log), p.ending())
+	}
+	p = newPlayer(t, `
+		s:start
+		a:transform{"expression":"repeat('x', 1000)","outputVariable":"a"}
+		b:transform{"expression":"repeat('x', 1000)","outputVariable":"b"}
+		s->a
+		a->b`)
+	p.limit(interpreter.Options{MaxVariables: 2500})
+	p.play()
+	if !strings.Contains(p.ending(), "FAILED node b: with its result of 1002 bytes the variables of the run are larger than workflow.maxVariables, which is 2500") {
 		t.Error(p.ending())
 	}
 }

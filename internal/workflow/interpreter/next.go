@@ -24,6 +24,10 @@ type Work struct {
 func (m *Machine) Next(now time.Time) []Work {
 	var work []Work
 	for m.ended == nil {
+		if limit := m.opts.MaxEntries; limit > 0 && m.seq >= limit {
+			m.mustAdd(RunEnded, nil, Ending{Status: events.RunFailed, Error: fmt.Sprintf("its log has as many entries as workflow.maxEntries allows, which is %d", limit)}, now)
+			return nil
+		}
 		work = append(work, m.start(now)...)
 		if end := m.outcome(); end != nil {
 			m.mustAdd(RunEnded, nil, *end, now)

@@ -37,10 +37,14 @@ func (d *drawer) part(from []string, depth int, loop string) []string {
 		if loop != "" {
 			handling = d.pick(handling, "skip_item")
 		}
+		kind := d.IntN(7)
+		if kind == 1 && (handling == "continue" || handling == "continue_default" || handling == "retry_then_continue") {
+			handling = "retry_then_fail" // a condition cannot go on by output
+		}
 		data := fmt.Sprintf(`"errorHandling":%q,"joinMode":%q`, handling, d.pick("all", "any", "all"))
 		var id string
 		var exits []string
-		switch kind := d.IntN(7); {
+		switch {
 		case kind == 0 && depth > 0:
 			id = d.node("loop", data+fmt.Sprintf(`,"sourceVariable":"input.n - %d","delayBetweenItems":%d`, d.IntN(3), d.IntN(2)*30))
 			for _, end := range d.part([]string{id + "[loop]"}, depth-1, id) {

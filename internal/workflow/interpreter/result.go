@@ -78,6 +78,9 @@ func (m *Machine) encode(v any) (json.RawMessage, error) {
 	if limit := m.opts.MaxResult; limit > 0 && len(raw) > limit {
 		return nil, fmt.Errorf("its result of %d bytes is larger than workflow.maxResult, which is %d", len(raw), limit)
 	}
+	if limit := m.opts.MaxVariables; limit > 0 && m.size+len(raw) > limit {
+		return nil, fmt.Errorf("with its result of %d bytes the variables of the run are larger than workflow.maxVariables, which is %d", len(raw), limit)
+	}
 	return raw, nil
 }
 

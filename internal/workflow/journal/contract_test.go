@@ -39,7 +39,7 @@ func contract(t *testing.T, db *store.DB, err error) {
 		Parallel: parallel,
 		Open: func(t *testing.T, s enginetest.Setup) enginetest.Subject {
 			e := journal.New(journal.Options{
-				Store: s.Store, Feed: s.Feed, Types: s.Types, Logger: s.Logger, MaxDuration: s.MaxDuration, MaxResult: s.MaxResult,
+				Store: s.Store, Feed: s.Feed, Types: s.Types, Logger: s.Logger, Limits: s.Limits,
 				Parallel: parallel, ParallelPerTenant: parallel,
 			})
 			if err := e.Resume(t.Context()); err != nil {

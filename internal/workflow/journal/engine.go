@@ -32,10 +32,8 @@ type Options struct {
 	// RunsPerTenant bounds how many runs of one tenant go on in this process;
 	// nodes may start runs up to twice as many. 0 is no bound.
 	RunsPerTenant int
-	// MaxDuration bounds how long a run may take; 0 is no bound.
-	MaxDuration time.Duration
-	// MaxResult bounds the result of a node, in bytes of JSON; 0 is no bound.
-	MaxResult int
+	// Limits are what a run may take.
+	Limits workflow.Limits
 	// Owner returns the id under which this instance owns runs now, "" if it
 	// must not own any. nil is for a store that no other instance uses.
 	Owner func() string

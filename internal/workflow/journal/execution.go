@@ -46,7 +46,7 @@ func newExecution(e *Engine, r workflow.Run) *execution {
 
 // open brings the run to where its log says it is.
 func (x *execution) open(log []interpreter.Entry) {
-	x.m = x.run.Machine(x.eng.opts.Types, x.eng.opts.MaxDuration, x.eng.opts.MaxResult)
+	x.m = x.run.Machine(x.eng.opts.Types, x.eng.opts.Limits)
 	x.m.Replay(log)
 	x.updates = workflow.NewUpdates(x.run, x.m)
 	x.m.Record(func(e interpreter.Entry) {
@@ -230,11 +230,13 @@ func (x *execution) pause() {
 
 // dispatch runs a node on a goroutine of its own.
 func (x *execution) dispatch(w interpreter.Work) {
-	typ, call := x.m.Call(w, x.eng.now())
 	x.eng.working.Go(func() {
 		if !x.eng.slots.acquire(x.ctx, x.run.Tenant) {
 			return
 		}
+		x.mu.Lock()
+		typ, call := x.m.Call(w, x.eng.now()) // copies the variables: not before it is its turn
+		x.mu.Unlock()
 		result, err := x.eng.opts.Types.Execute(x.ctx, typ, call, x.log)
 		x.eng.slots.release(x.run.Tenant)
 		x.mu.Lock()

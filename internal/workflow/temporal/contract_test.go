@@ -26,7 +26,7 @@ func contract(t *testing.T, open func(Options) (*Engine, func())) {
 		},
 		Open: func(_ *testing.T, s enginetest.Setup) enginetest.Subject {
 			e, stop := open(Options{
-				Store: s.Store, Feed: s.Feed, Types: s.Types, Logger: s.Logger, MaxDuration: s.MaxDuration, MaxResult: s.MaxResult,
+				Store: s.Store, Feed: s.Feed, Types: s.Types, Logger: s.Logger, Limits: s.Limits,
 			})
 			stop = sync.OnceFunc(stop)
 			return enginetest.Subject{Engine: e, Kill: stop, Close: stop, Repeated: func() uint64 { return uint64(e.Counts().Repeated) }}

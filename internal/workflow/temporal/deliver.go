@@ -56,7 +56,7 @@ func (e *Engine) try(ctx context.Context, r workflow.Run, o interpreter.Order) (
 	if err != nil {
 		return false, 0, fmt.Errorf("reading log: %w", err)
 	}
-	m := r.Machine(e.opts.Types, e.opts.MaxDuration, e.opts.MaxResult)
+	m := r.Machine(e.opts.Types, e.opts.Limits)
 	m.Replay(log)
 	through = m.Seq()
 	if m.Taken(o.ID) {

@@ -32,10 +32,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Parallel bounds how many nodes run here at once. Default 64.
 	Parallel int
-	// MaxDuration bounds how long a run may take; 0 is no bound.
-	MaxDuration time.Duration
-	// MaxResult bounds the result of a node, in bytes of JSON; 0 is no bound.
-	MaxResult int
+	// Limits are what a run may take.
+	Limits workflow.Limits
 	// Heartbeat is how long nothing may be heard of a node that runs before it
 	// is given to another server. Default 10 s.
 	Heartbeat time.Duration

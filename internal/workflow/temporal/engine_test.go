@@ -276,7 +276,7 @@ var cases = map[string]func(t *testing.T, open func(Options) *fixture){
 		f.ended(run.ID, events.RunCompleted, `{"out":2097153}`)
 	},
 	"a run takes too long": func(t *testing.T, open func(Options) *fixture) {
-		f := open(Options{MaxDuration: 300 * time.Millisecond})
+		f := open(Options{Limits: workflow.Limits{MaxDuration: 300 * time.Millisecond}})
 		run := f.start("s:start\nask:dataCollection{\"collectionType\":\"form\"}\ns->ask", nil)
 		f.ended(run.ID, events.RunFailed, "")
 	},

@@ -105,7 +105,7 @@ func (p *projection) load(ctx context.Context) error {
 		return fmt.Errorf("reading log: %w", err)
 	}
 	o := p.engine.opts
-	m := run.Machine(o.Types, o.MaxDuration, o.MaxResult)
+	m := run.Machine(o.Types, o.Limits)
 	m.Replay(log)
 	if p.run.ID == "" {
 		p.run = run
