@@ -255,11 +255,17 @@ func (s *Service) interrupt(ctx context.Context, r Room, m Message) error {
 	if err != nil {
 		return err
 	}
-	reply := Reply{Text: interrupted, Finish: FinishInterrupted}
+	out := newStream(s, Turn{Room: r, Message: m}, head)
+	out.goOnAfter(said)
+	last := interrupted
 	if said != "" {
-		reply.Text = said + "\n\n" + interrupted
+		last = "\n\n" + interrupted
 	}
-	s.say(r, m, reply, head)
+	out.Text(last) // its error is told by close
+	if head, err = out.close(); errors.Is(err, ErrAnswered) {
+		return nil
+	}
+	s.say(r, m, Reply{Text: said + last, Finish: FinishInterrupted}, head)
 	return nil
 }
 

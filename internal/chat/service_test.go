@@ -29,7 +29,9 @@ var (
 // assistantFunc is an assistant made of a function.
 type assistantFunc func(ctx context.Context, t chat.Turn) (chat.Reply, error)
 
-func (f assistantFunc) Reply(ctx context.Context, t chat.Turn, _ chat.Out) (chat.Reply, error) { return f(ctx, t) }
+func (f assistantFunc) Reply(ctx context.Context, t chat.Turn, _ chat.Out) (chat.Reply, error) {
+	return f(ctx, t)
+}
 
 type fixture struct {
 	t     *testing.T

@@ -45,6 +45,14 @@ func newStream(s *Service, t Turn, head uint64) *stream {
 	return out
 }
 
+// goOnAfter notes what another server has said before.
+func (o *stream) goOnAfter(said string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.WriteString(said)
+	o.at = length(said)
+}
+
 // Text implements [Out].
 func (o *stream) Text(piece string) error {
 	piece = clean(piece)

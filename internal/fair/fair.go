@@ -3,19 +3,21 @@ package fair
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
 // Slots bound how much is done at once, in all and for each tenant. Tenants
 // that wait get their turns one after the other, whatever each of them has in
 // line.
+// It may be used concurrently.
 type Slots struct {
 	limit, perTenant int
 
 	mu      sync.Mutex
 	taken   int
 	tenants map[string]*tenant
-	turns   []*tenant // those that have somebody in line
+	turns   []*tenant // those that have somebody in line, each once
 }
 
 type tenant struct {
@@ -32,6 +34,9 @@ func New(limit, perTenant int) *Slots {
 	}
 	return &Slots{limit: limit, perTenant: perTenant, tenants: map[string]*tenant{}}
 }
+
+// PerTenant is how many slots one tenant may have.
+func (s *Slots) PerTenant() int { return s.perTenant }
 
 // Acquire waits for a slot, and reports whether it got one before ctx ended.
 func (s *Slots) Acquire(ctx context.Context, name string) bool {
@@ -64,18 +69,37 @@ func (s *Slots) Acquire(ctx context.Context, name string) bool {
 	}
 }
 
+// TryAcquire takes a slot if one is free and nobody of the tenant waits.
+func (s *Slots) TryAcquire(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tenants[name]
+	if s.taken >= s.limit || t != nil && (t.taken >= s.perTenant || len(t.line) > 0) {
+		return false
+	}
+	if t == nil {
+		t = &tenant{name: name}
+		s.tenants[name] = t
+	}
+	s.taken++
+	t.taken++
+	return true
+}
+
 // leave takes somebody out of the line, or gives back the slot that came at the
 // same moment.
 func (s *Slots) leave(t *tenant, turn chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, c := range t.line {
-		if c == turn {
-			t.line = append(t.line[:i:i], t.line[i+1:]...)
-			return
-		}
+	i := slices.Index(t.line, turn)
+	if i < 0 {
+		s.giveBack(t)
+		return
 	}
-	s.giveBack(t)
+	if t.line = slices.Delete(t.line, i, i+1); len(t.line) == 0 {
+		s.turns = slices.DeleteFunc(s.turns, func(o *tenant) bool { return o == t })
+		s.forget(t)
+	}
 }
 
 // Release gives a slot back.
@@ -89,7 +113,12 @@ func (s *Slots) giveBack(t *tenant) {
 	s.taken--
 	t.taken--
 	s.admit()
-	if t.taken == 0 && len(t.line) == 0 && s.tenants[t.name] == t {
+	s.forget(t)
+}
+
+// forget leaves nothing behind of a tenant that has nothing to do.
+func (s *Slots) forget(t *tenant) {
+	if t.taken == 0 && len(t.line) == 0 {
 		delete(s.tenants, t.name)
 	}
 }
@@ -99,9 +128,6 @@ func (s *Slots) admit() {
 	for passed := 0; s.taken < s.limit && passed < len(s.turns); {
 		t := s.turns[0]
 		s.turns = s.turns[1:]
-		if len(t.line) == 0 {
-			continue // they have left
-		}
 		if t.taken >= s.perTenant {
 			s.turns = append(s.turns, t)
 			passed++

@@ -19,7 +19,7 @@ type Counts struct {
 
 // Counts returns what the engine has done.
 func (e *Engine) Counts() Counts {
-	writes, batches := e.journal.counts()
+	writes, batches := e.journal.Counts()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return Counts{Live: len(e.live), Ended: maps.Clone(e.ended), Repeated: e.repeats, Writes: writes, Batches: batches}

@@ -14,6 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/batch"
+	"github.com/roomcast/roomcast/internal/fair"
 	"github.com/roomcast/roomcast/internal/waitgroup"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
@@ -52,12 +54,12 @@ type Options struct {
 // concurrently.
 type Engine struct {
 	opts  Options
-	slots *slots // of nodes that do something
+	slots *fair.Slots // of nodes that do something
 	// computing are the slots of those that only compute, which would otherwise
 	// wait for requests of others to be answered.
-	computing *slots
-	journal   *flusher
-	working   sync.WaitGroup // goroutines of nodes and children
+	computing *fair.Slots
+	journal   *batch.Writer[workflow.Write] // of the logs of all runs
+	working   sync.WaitGroup                // goroutines of nodes and children
 
 	mu      sync.Mutex
 	live    map[string]*execution
@@ -93,10 +95,27 @@ func New(opts Options) *Engine {
 	}
 	processors := runtime.GOMAXPROCS(0)
 	return &Engine{
-		opts: opts, slots: newSlots(opts.Parallel, opts.ParallelPerTenant), computing: newSlots(2*processors, processors), journal: &flusher{store: opts.Store},
+		opts: opts, slots: fair.New(opts.Parallel, opts.ParallelPerTenant), computing: fair.New(2*processors, processors), journal: newJournal(opts.Store),
 		live: map[string]*execution{}, tenants: map[string]int{}, broken: map[string]bool{},
 		ended: map[events.RunStatus]int64{},
 	}
+}
+
+// maxBatch bounds how many writes go into one transaction: the store is not
+// free for others meanwhile.
+const maxBatch = 256
+
+// newJournal returns what writes to the store what many runs have to write,
+// together. Each run has one write in line at most.
+func newJournal(store workflow.Store) *batch.Writer[workflow.Write] {
+	return batch.New(batch.Options[workflow.Write]{
+		Write: func(all []workflow.Write) ([]error, error) { return store.Write(context.Background(), all) },
+		Again: func(w workflow.Write) workflow.Write {
+			w.Repeated = w.Create == nil // nobody knows whether the transaction was committed
+			return w
+		},
+		Max: maxBatch,
+	})
 }
 
 // Name implements [workflow.Engine].
@@ -109,7 +128,7 @@ func (e *Engine) Prepare(_ context.Context, r workflow.Run, input interpreter.En
 	if err := e.admit(&r); err != nil {
 		return err
 	}
-	err := e.journal.write(workflow.Write{Create: &r, RunID: r.ID, Owner: r.Owner, Entries: []interpreter.Entry{input}})
+	err := e.journal.Write(workflow.Write{Create: &r, RunID: r.ID, Owner: r.Owner, Entries: []interpreter.Entry{input}})
 	if errors.Is(err, workflow.ErrExists) {
 		return nil
 	}
@@ -240,7 +259,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	if err := waitgroup.Wait(ctx, &e.working); err != nil {
 		return err
 	}
-	e.journal.working.Wait()
+	e.journal.Wait()
 	if owner := e.opts.Owner(); owner != "" {
 		if err := e.opts.Store.ReleaseRuns(ctx, owner); err != nil {
 			return fmt.Errorf("releasing runs: %w", err)

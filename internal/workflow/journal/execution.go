@@ -130,9 +130,9 @@ func (x *execution) compute(slot bool) (effects []interpreter.Work) {
 			effects = append(effects, w)
 			continue
 		}
-		if !slot && x.eng.computing.tryAcquire(x.run.Tenant) {
+		if !slot && x.eng.computing.TryAcquire(x.run.Tenant) {
 			slot = true
-			defer x.eng.computing.release(x.run.Tenant)
+			defer x.eng.computing.Release(x.run.Tenant)
 		}
 		if !slot || len(x.entries) >= maxEntries || time.Since(began) > maxTime {
 			x.rest = append(x.rest, w)
@@ -152,9 +152,9 @@ func (x *execution) compute(slot bool) (effects []interpreter.Work) {
 
 // goOn computes what was put off, when it is its turn.
 func (x *execution) goOn() {
-	slot := x.eng.computing.acquire(x.ctx, x.run.Tenant)
+	slot := x.eng.computing.Acquire(x.ctx, x.run.Tenant)
 	if slot {
-		defer x.eng.computing.release(x.run.Tenant)
+		defer x.eng.computing.Release(x.run.Tenant)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -173,7 +173,7 @@ func (x *execution) flush() error {
 	if x.create {
 		w.Create = &x.run
 	}
-	if err := x.eng.journal.write(w); err != nil {
+	if err := x.eng.journal.Write(w); err != nil {
 		x.fail(err)
 		return fmt.Errorf("appending to run: %w", err)
 	}
@@ -231,14 +231,14 @@ func (x *execution) pause() {
 // dispatch runs a node on a goroutine of its own.
 func (x *execution) dispatch(w interpreter.Work) {
 	x.eng.working.Go(func() {
-		if !x.eng.slots.acquire(x.ctx, x.run.Tenant) {
+		if !x.eng.slots.Acquire(x.ctx, x.run.Tenant) {
 			return
 		}
 		x.mu.Lock()
 		typ, call := x.m.Call(w, x.eng.now()) // copies the variables: not before it is its turn
 		x.mu.Unlock()
 		result, err := x.eng.opts.Types.Execute(x.ctx, typ, call, x.log)
-		x.eng.slots.release(x.run.Tenant)
+		x.eng.slots.Release(x.run.Tenant)
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		if x.over() || x.ctx.Err() != nil {

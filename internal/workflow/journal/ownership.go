@@ -13,8 +13,8 @@ import (
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
-// batch is how many runs are taken over at a time.
-const batch = 100
+// page is how many runs are taken over at a time.
+const page = 100
 
 // Resume takes up runs that go on nowhere: those of instances that are gone,
 // and those that this one had to give up when the store failed. Each goes on
@@ -27,7 +27,7 @@ func (e *Engine) Resume(ctx context.Context) error {
 	}
 	failed := errors.Join(e.repair(ctx, owner), e.lookAtChildren(ctx))
 	for {
-		runs, err := e.opts.Store.AbandonedRuns(ctx, batch)
+		runs, err := e.opts.Store.AbandonedRuns(ctx, page)
 		if err != nil {
 			return errors.Join(failed, fmt.Errorf("looking for abandoned runs: %w", err))
 		}
@@ -41,7 +41,7 @@ func (e *Engine) Resume(ctx context.Context) error {
 				failed = errors.Join(failed, err)
 			}
 		}
-		if taken < batch || failed != nil {
+		if taken < page || failed != nil {
 			return failed
 		}
 	}

@@ -1,4 +1,4 @@
-package journal
+package fair
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 // A tenant whose runs come and go while it waits has no more turns than others,
 // and leaves nothing behind.
 func TestTurns(t *testing.T) {
-	s := newSlots(1, 1)
-	s.acquire(t.Context(), "busy")
+	s := New(1, 1)
+	s.Acquire(t.Context(), "busy")
 	for range 50 {
 		ctx, cancel := context.WithCancel(t.Context())
 		var leaving sync.WaitGroup
-		leaving.Go(func() { s.acquire(ctx, "pushy") })
+		leaving.Go(func() { s.Acquire(ctx, "pushy") })
 		s.awaitLine(t, "pushy", 1)
 		cancel()
 		leaving.Wait()
@@ -29,16 +29,16 @@ func TestTurns(t *testing.T) {
 	for _, name := range []string{"pushy", "modest"} {
 		for n := range 10 {
 			waiting.Go(func() {
-				s.acquire(t.Context(), name)
+				s.Acquire(t.Context(), name)
 				mu.Lock()
 				order = append(order, name)
 				mu.Unlock()
-				s.release(name)
+				s.Release(name)
 			})
 			s.awaitLine(t, name, n+1)
 		}
 	}
-	s.release("busy")
+	s.Release("busy")
 	waiting.Wait()
 	for i := range order {
 		if want := []string{"pushy", "modest"}[i%2]; order[i] != want {
@@ -51,7 +51,7 @@ func TestTurns(t *testing.T) {
 }
 
 // awaitLine returns when so many of a tenant are in line.
-func (s *slots) awaitLine(t *testing.T, name string, n int) {
+func (s *Slots) awaitLine(t *testing.T, name string, n int) {
 	for t.Context().Err() == nil {
 		s.mu.Lock()
 		there := s.tenants[name] != nil && len(s.tenants[name].line) == n

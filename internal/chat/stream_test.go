@@ -1,0 +1,259 @@
+package chat_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/eventually"
+	"github.com/roomcast/roomcast/internal/store/sqlite"
+)
+
+// speaker is an assistant that says what it is given, a piece at a time.
+type speaker struct {
+	pieces chan string // closed when it has said everything
+	began  chan struct{}
+}
+
+func newSpeaker() *speaker { return &speaker{make(chan string), make(chan struct{}, 100)} }
+
+func (a *speaker) Reply(ctx context.Context, _ chat.Turn, out chat.Out) (chat.Reply, error) {
+	a.began <- struct{}{}
+	for {
+		select {
+		case piece, more := <-a.pieces:
+			if !more {
+				return chat.Reply{}, nil
+			}
+			if err := out.Text(piece); err != nil {
+				return chat.Reply{}, err
+			}
+		case <-ctx.Done():
+			return chat.Reply{}, ctx.Err()
+		}
+	}
+}
+
+// listener is a client that follows a conversation and its stream.
+type listener struct {
+	mu     sync.Mutex
+	last   uint64 // in the stream
+	text   string // as the pieces say
+	ends   []events.AIChatBotStreamEnd
+	said   []string
+	broken []string
+}
+
+func (l *listener) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if strings.HasPrefix(string(room), "chat_stream:") && pos.Offset > 0 {
+		if pos.Prev != l.last {
+			l.broken = append(l.broken, fmt.Sprintf("%d follows %d, not %d", pos.Offset, pos.Prev, l.last))
+		}
+		l.last = pos.Offset
+	}
+	switch p := p.(type) {
+	case events.AIChatBotStreamStart:
+		l.text = ""
+	case events.AIChatBotStreamDelta:
+		if p.At != len([]rune(l.text)) { // no pairs in these tests
+			l.broken = append(l.broken, fmt.Sprintf("a piece at %d, of %d", p.At, len(l.text)))
+		}
+		l.text += p.Text
+	case events.AIChatBotStreamEnd:
+		l.ends = append(l.ends, p)
+		if p.Text != l.text {
+			l.broken = append(l.broken, fmt.Sprintf("pieces make %q, the end says %q", l.text, p.Text))
+		}
+	case events.AIChatBotMessage:
+		l.said = append(l.said, p.Text)
+	}
+	return nil
+}
+
+func (l *listener) heard() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text
+}
+
+// end waits for the n-th end.
+func (l *listener) end(t *testing.T, n int) (e events.AIChatBotStreamEnd) {
+	t.Helper()
+	eventually.True(t, func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.said) < n {
+			return false
+		}
+		e = l.ends[n-1]
+		return true
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range l.broken {
+		t.Error(b)
+	}
+	if len(l.ends) != n || len(l.said) != n || l.said[n-1] != e.Text {
+		t.Errorf("%d ends, and messages %q", len(l.ends), l.said)
+	}
+	return e
+}
+
+func newStreams(t *testing.T, a chat.Assistant) (*chat.Service, *listener, chat.Store) {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &listener{}
+	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: l, Assistant: a, Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		svc.Close(ctx)
+		db.Close()
+	})
+	return svc, l, db.Chats()
+}
+
+func begin(t *testing.T, svc *chat.Service, text string) string {
+	t.Helper()
+	r, err := svc.Open(t.Context(), ada, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	say(t, svc, r.ID, text)
+	return r.ID
+}
+
+func say(t *testing.T, svc *chat.Service, room, text string) {
+	t.Helper()
+	if _, err := svc.Say(t.Context(), ada, room, "", text, chat.None); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the assistant says is heard before it has said everything: the pieces
+// make the answer, in order, and who comes in the middle gets them as one.
+func TestStream(t *testing.T) {
+	a := newSpeaker()
+	svc, l, _ := newStreams(t, a)
+	room := begin(t, svc, "go")
+	a.pieces <- "first"
+	eventually.True(t, func() bool { return l.heard() == "first" })
+	for i := range 50 {
+		a.pieces <- fmt.Sprint(" ", i, " ü")
+	}
+	eventually.True(t, func() bool { return strings.HasSuffix(l.heard(), " 49 ü") })
+	all, err := svc.Streamed(t.Context(), room, 0, math.MaxInt64)
+	if err != nil || len(all) != 2 || all[0].Kind != chat.StreamStart || all[1].Kind != chat.Delta || all[1].Prev != all[0].Seq {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	var d events.AIChatBotStreamDelta
+	if err := json.Unmarshal(all[1].Data, &d); err != nil || d.At != 0 || d.Text != l.heard() {
+		t.Errorf("%+v, %v", d, err)
+	}
+	l.mu.Lock()
+	pieces := l.last - 1
+	l.mu.Unlock()
+	if pieces > 25 {
+		t.Errorf("51 pieces were passed on as %d", pieces)
+	}
+	close(a.pieces)
+	if e := l.end(t, 1); e.FinishReason != "stop" || !strings.HasPrefix(e.Text, "first 0 ü") {
+		t.Errorf("%+v", e)
+	}
+	if left, err := svc.Streamed(t.Context(), room, all[0].Seq, math.MaxInt64); err != nil || len(left) != 1 || left[0].Kind != chat.StreamEnd || left[0].Prev != all[0].Seq {
+		t.Errorf("%+v, %v", left, err)
+	}
+}
+
+// An answer that is stopped keeps what was said; stopping again, or before a
+// word, is fine, and what is said afterwards is answered.
+func TestStop(t *testing.T) {
+	a := newSpeaker()
+	svc, l, _ := newStreams(t, a)
+	stop := func(room string, want bool) {
+		t.Helper()
+		if stopped, err := svc.Stop(t.Context(), ada, room); err != nil || stopped != want {
+			t.Errorf("%v, %v", stopped, err)
+		}
+	}
+	room := begin(t, svc, "go")
+	<-a.began
+	a.pieces <- "some"
+	eventually.True(t, func() bool { return l.heard() == "some" })
+	stop(room, true)
+	if e := l.end(t, 1); e.FinishReason != "stopped" || e.Text != "some" {
+		t.Errorf("%+v", e)
+	}
+	stop(room, false)
+	say(t, svc, room, "again")
+	<-a.began
+	stop(room, true)
+	if e := l.end(t, 2); e.FinishReason != "stopped" || e.Text != "Stopped." {
+		t.Errorf("%+v", e)
+	}
+	say(t, svc, room, "and again")
+	<-a.began
+	a.pieces <- "done"
+	close(a.pieces)
+	if e := l.end(t, 3); e.FinishReason != "stop" || e.Text != "done" {
+		t.Errorf("%+v", e)
+	}
+	if _, err := svc.Stop(t.Context(), bob, room); code(err) != events.CodeNotFound {
+		t.Errorf("a stranger stops it: %v", err)
+	}
+}
+
+// An assistant that fails in the middle keeps what it said, and says so.
+func TestFailureInTheMiddle(t *testing.T) {
+	svc, l, _ := newStreams(t, failing{})
+	begin(t, svc, "go")
+	if e := l.end(t, 1); e.FinishReason != "error" || !strings.HasPrefix(e.Text, "half of\n\nSomething went wrong") {
+		t.Errorf("%+v", e)
+	}
+}
+
+type failing struct{}
+
+func (failing) Reply(_ context.Context, _ chat.Turn, out chat.Out) (chat.Reply, error) {
+	out.Text("half of")
+	return chat.Reply{}, errors.New("no more")
+}
+
+// What a server has said of an answer when it dies is kept by the one that ends
+// the turn.
+func TestStreamOfADeadServer(t *testing.T) {
+	a := newSpeaker()
+	svc, l, store := newStreams(t, a)
+	room := begin(t, svc, "go")
+	a.pieces <- "half of"
+	eventually.True(t, func() bool { return l.heard() == "half of" })
+	other := chat.NewService(chat.Options{Store: store, Publisher: l, Assistant: a, Logger: slog.New(slog.DiscardHandler)})
+	if err := other.Recover(t.Context()); err != nil { // the owner is in no table of instances
+		t.Fatal(err)
+	}
+	if e := l.end(t, 1); e.FinishReason != "interrupted" || !strings.HasPrefix(e.Text, "half of\n\nI was interrupted") {
+		t.Errorf("%+v", e)
+	}
+	a.pieces <- " too late"
+	close(a.pieces)
+	messages, err := store.Messages(t.Context(), room, 0, 10)
+	if err != nil || len(messages) != 2 || messages[1].Finish != chat.FinishInterrupted {
+		t.Errorf("%+v, %v", messages, err)
+	}
+}
