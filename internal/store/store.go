@@ -136,11 +136,6 @@ func (db *DB) row(ctx context.Context, query string, args ...any) scanner {
 	return db.rowOf(ctx, db.read, query, args)
 }
 
-// change is row for statements that write.
-func (db *DB) change(ctx context.Context, query string, args ...any) scanner {
-	return db.rowOf(ctx, db.write, query, args)
-}
-
 func (db *DB) rowOf(ctx context.Context, pool *sql.DB, query string, args []any) scanner {
 	if err := storable(args); err != nil {
 		return scanFunc(func(...any) error { return err })
