@@ -225,10 +225,10 @@ func (sp *space) resyncRooms(names []events.Room) {
 }
 
 // missed is the History for the rooms of a namespace.
-func (sp *space) missed(room string, after, until uint64) []rooms.Publication[*Session] {
+func (sp *space) missed(room string, after, until uint64) []rooms.Publication[member] {
 	ctx, cancel := context.WithTimeout(context.Background(), historyTime)
 	defer cancel()
-	var all []rooms.Publication[*Session]
+	var all []rooms.Publication[member]
 	sp.srv.refetches.Add(1)
 	for _, p := range sp.srv.opts.History.Missed(ctx, sp.Name, events.Room(room), after, until) {
 		if p.At.Offset > 0 {

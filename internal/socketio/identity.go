@@ -11,8 +11,9 @@ import (
 func (s *Session) Address() string { return s.link.conn.RemoteIP() }
 
 // Rooms returns the rooms that the session is in.
-func (s *Session) Rooms() []events.Room {
-	names := s.space.rooms.Rooms(s)
+func (s *Session) Rooms() []events.Room { return roomNames(s.space.rooms.Rooms(s)) }
+
+func roomNames(names []string) []events.Room {
 	rooms := make([]events.Room, len(names))
 	for i, name := range names {
 		rooms[i] = events.Room(name)

@@ -130,27 +130,27 @@ func (sp *space) broadcast(m *cluster.Message) {
 		defer sp.wide.Unlock()
 		p.Begin()
 	}
-	for s := range sp.selected(m.Target) {
-		p.Deliver(s, false)
+	for one := range sp.recipients(m.Target) {
+		p.Deliver(one, false)
 	}
 }
 
 // publication returns a broadcast that gets its place in the order of the
 // namespace, at id if it has one, and is kept for clients that come back.
-func (sp *space) publication(b *broadcast, id cluster.ID) rooms.Publication[*Session] {
-	return rooms.Publication[*Session]{
+func (sp *space) publication(b *broadcast, id cluster.ID) rooms.Publication[member] {
+	return rooms.Publication[member]{
 		Position: b.position,
 		Begin: func() cluster.ID {
 			sp.recent.add(b, id)
 			return b.id
 		},
-		Deliver: func(s *Session, late bool) { s.deliver(b, late) },
+		Deliver: func(m member, late bool) { m.deliver(b, late) },
 	}
 }
 
 // volatile returns a broadcast that has no place and is not kept.
-func volatile(b *broadcast) rooms.Publication[*Session] {
-	return rooms.Publication[*Session]{Deliver: func(s *Session, _ bool) { s.deliverVolatile(b) }}
+func volatile(b *broadcast) rooms.Publication[member] {
+	return rooms.Publication[member]{Deliver: func(m member, _ bool) { m.deliverVolatile(b) }}
 }
 
 // received returns a message as it is kept and sent.
@@ -193,6 +193,17 @@ func (sp *space) perform(m *cluster.Message) {
 // selected returns the sessions of this server that a target selects.
 func (sp *space) selected(t cluster.Target) map[*Session]bool {
 	chosen := make(map[*Session]bool)
+	for m := range sp.recipients(t) {
+		if s, ok := m.(*Session); ok {
+			chosen[s] = true
+		}
+	}
+	return chosen
+}
+
+// recipients returns those of this server who get what is sent to a target.
+func (sp *space) recipients(t cluster.Target) map[member]bool {
+	chosen := make(map[member]bool)
 	if len(t.Rooms) == 0 {
 		for _, s := range sp.sessions.all() {
 			chosen[s] = true
@@ -211,9 +222,9 @@ func (sp *space) selected(t cluster.Target) map[*Session]bool {
 	return chosen
 }
 
-func (sp *space) members(room string) []*Session {
+func (sp *space) members(room string) []member {
 	if s := sp.sessions.find(room); s != nil {
-		return []*Session{s}
+		return []member{s}
 	}
 	return sp.rooms.Members(room)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/cluster"
@@ -31,6 +32,8 @@ type broadcast struct {
 	stamped, plain sync.Once
 	stampedFrame   engineio.Frame
 	plainFrame     engineio.Frame
+
+	heard atomic.Pointer[heard] // for guests, when there are any
 }
 
 func newBroadcast(namespace string, args []json.RawMessage, attachments [][]byte) *broadcast {

@@ -130,7 +130,7 @@ type space struct {
 	srv      *Server
 	lib      socket.Namespace
 	sessions registry
-	rooms    *rooms.Table[*Session]
+	rooms    *rooms.Table[member]
 	recent   *recent
 	interest *interest // nil if no bus carries the namespace
 	paces    map[string]*pace
@@ -189,7 +189,7 @@ func newSpace(s *Server, ns Namespace) *space {
 		window = 0
 	}
 	sp.recent = newRecent(window, s.opts.Recovery.MaxBytes, sp.shared() && s.opts.Bus.Ordered())
-	table := rooms.Options[*Session]{Now: sp.recent.now}
+	table := rooms.Options[member]{Now: sp.recent.now}
 	if sp.shared() {
 		sp.interest = newInterest(
 			func(room string) { s.opts.Bus.Enter(ns.Name, room) },
