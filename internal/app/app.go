@@ -34,6 +34,7 @@ import (
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/publish"
+	"github.com/roomcast/roomcast/internal/rawws"
 	"github.com/roomcast/roomcast/internal/rest"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/store"
@@ -90,7 +91,8 @@ type App struct {
 	once      *once.Service
 	publish   *publish.Service
 	socket    *socketio.Server
-	bus       cluster.Bus // nil if this server is alone, as are peers
+	websocket *rawws.Server // nil if no dialect is spoken
+	bus       cluster.Bus   // nil if this server is alone, as are peers
 	peers     *peers.Service
 	canary    *canary.Canary      // nil if there is none
 	exchange  *logstream.Exchange // nil without a bus
@@ -247,9 +249,13 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 	var served []socketio.Namespace
 	for _, ns := range spaces {
 		ns = renewal.Extend(ns, a.sessions)
-		served = append(served, socketio.Namespace{Namespace: ns, Handler: socketio.Routed(namespaces.NewRouter(ns, namespaces.RouterOptions{
+		router := namespaces.NewRouter(ns, namespaces.RouterOptions{
 			Contract: contract, Logger: a.log, Timeout: c.HandlerTimeout, Emitted: contract.Emitted,
-		}))})
+		})
+		served = append(served, socketio.Namespace{Namespace: ns, Handler: socketio.Routed(router)})
+		if ns.Name == root.Name {
+			a.newWebSocket(ns, router)
+		}
 	}
 	served = append(served, a.canaryNamespace())
 	polling, websocket := transports(c.Transports)

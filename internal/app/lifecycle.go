@@ -43,6 +43,9 @@ func (a *App) Run(ctx context.Context) error {
 		running.Go(func() { a.temporal.Run(background) })
 	}
 	running.Go(func() { a.socket.Run(background) })
+	if a.websocket != nil {
+		running.Go(func() { a.websocket.Run(background) })
+	}
 	running.Go(func() { a.auth.Run(background) })
 	running.Go(func() { a.revocations.Run(background, a.opts.Config.Auth.RevocationInterval) })
 	running.Go(func() { a.sessions.Run(background) })
@@ -108,9 +111,15 @@ func (a *App) stop() error {
 	draining, cancelDraining := context.WithTimeout(ctx, limit*6/10-c.DrainDelay)
 	defer cancelDraining()
 	a.socket.Drain(draining, socketio.DrainOptions{Window: c.DrainWindow, Busy: a.answering}) // else Close ends them
+	if a.websocket != nil {
+		a.websocket.Drain(draining, c.DrainWindow)
+	}
 	clients, cancelClients := context.WithTimeout(ctx, limit/5)
 	defer cancelClients()
 	errs := []error{a.socket.Close(clients)} // polls that wait are answered, and new ones refused
+	if a.websocket != nil {
+		errs = append(errs, a.websocket.Close(clients))
+	}
 	if err := a.http.Shutdown(clients); errors.Is(err, context.DeadlineExceeded) {
 		// Also when a client has opened a connection and never used it: that
 		// counts as busy for five seconds.

@@ -14,6 +14,11 @@ func (a *App) routes() (http.Handler, error) {
 	mux := http.NewServeMux()
 	path := a.opts.Config.Socket.Path
 	mux.Handle(path, a.socket)
+	if a.websocket != nil {
+		for _, path := range []string{"/ws", "/ws/", "/api/ws"} {
+			mux.Handle(path, a.websocket)
+		}
+	}
 	if err := console.Register(mux, path); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type Config struct {
 	Store       Store        `mapstructure:"store" yaml:"store"`
 	Instance    Instance     `mapstructure:"instance" yaml:"instance"`
 	Socket      Socket       `mapstructure:"socket" yaml:"socket"`
+	WebSocket   WebSocket    `mapstructure:"websocket" yaml:"websocket"`
 	Auth        Auth         `mapstructure:"auth" yaml:"auth"`
 	Contract    Contract     `mapstructure:"contract" yaml:"contract"`
 	Log         Log          `mapstructure:"log" yaml:"log"`
@@ -148,6 +149,7 @@ func Default() Config {
 		Monitor:     Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
 		Workflow:    defaultWorkflow(),
 		DataSources: []DataSource{},
+		WebSocket:   defaultWebSocket(),
 		Chat:        Chat{Timeout: 30 * time.Second, Waiting: 32, Busy: Queue, Turns: 256, TurnsPerTenant: 64, MaxMessage: 64 << 10, Models: []ChatModel{}},
 		Widgets:     Widgets{AutoRegister: true},
 		History:     History{Count: 1000, Age: 24 * time.Hour},

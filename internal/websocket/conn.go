@@ -22,6 +22,13 @@ type Handler interface {
 	Closed(c *Conn, err *CloseError)
 }
 
+// A TooBigHandler is a [Handler] that is called before a connection is closed
+// because of a message that is too long by its header: it may still send
+// something.
+type TooBigHandler interface {
+	TooBig(c *Conn)
+}
+
 // A Conn is one WebSocket connection. Its methods may be called concurrently.
 type Conn struct {
 	srv *Server

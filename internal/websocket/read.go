@@ -130,6 +130,9 @@ func (c *Conn) frame(t *Turn) (int, error) {
 		return 0, err
 	}
 	if !h.op.isControl() && len(c.fragment)+h.length > c.srv.opts.MaxMessage {
+		if told, ok := c.handler.(TooBigHandler); ok {
+			told.TooBig(c)
+		}
 		return 0, &CloseError{Code: StatusTooBig, Reason: "message too big"}
 	}
 	size := h.size + h.length

@@ -1,0 +1,174 @@
+package rawws
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/roomcast/roomcast/events"
+)
+
+// Name is the name of a dialect.
+type Name string
+
+// The dialects.
+const (
+	Genesis Name = "genesis"
+	Action  Name = "action"
+	Bots    Name = "bots"
+	Service Name = "service"
+	Meet    Name = "meet" // by its path only
+)
+
+// chosen is which dialect a connection speaks, and why.
+type chosen struct {
+	dialect Name // "" is not known yet
+	by      string
+	// provisional is set if the first frame may say otherwise.
+	provisional bool
+}
+
+// The paths that say which dialect is spoken there.
+var paths = map[string]Name{
+	"/ws/genesis": Genesis, "/ws/action": Action, "/ws/bots": Bots, "/ws/service": Service, "/api/ws": Service, "/ws/meet": Meet,
+}
+
+// byRequest chooses by what the handshake says. protocol is the subprotocol to
+// answer with.
+func (s *Server) byRequest(r *http.Request) (c chosen, protocol string, err *events.Error) {
+	offered := subprotocols(r)
+	for _, p := range offered {
+		if name, ok := strings.CutSuffix(p, ".v1"); ok && s.dialects[Name(name)].Speak != nil && Name(name) != Meet {
+			c, protocol = chosen{dialect: Name(name), by: "subprotocol"}, p
+			break
+		}
+	}
+	query := r.URL.Query()
+	switch path := paths[strings.TrimSuffix(r.URL.Path, "/")]; {
+	case path != "":
+		c = chosen{dialect: path, by: "path"}
+	case strings.HasPrefix(r.URL.Path, "/ws/meet/"):
+		c = chosen{dialect: Meet, by: "path"}
+	case c.dialect != "":
+	case query.Has("dialect"):
+		if c = (chosen{dialect: Name(query.Get("dialect")), by: "query"}); c.dialect == Meet || s.dialects[c.dialect].Speak == nil {
+			return c, "", events.FieldErrorf("dialect", "%q is not a dialect that is spoken here: %s", c.dialect, s.spoken())
+		}
+	default:
+		c = byHint(r)
+	}
+	if c.dialect != "" && s.dialects[c.dialect].Speak == nil {
+		if !c.provisional {
+			return c, "", events.Errorf(events.CodeNotFound, "the dialect %s is not spoken here: %s", c.dialect, s.spoken())
+		}
+		c = chosen{}
+	}
+	return c, protocol, nil
+}
+
+// byHint guesses by what only the clients of one dialect are documented to
+// send.
+func byHint(r *http.Request) chosen {
+	query := r.URL.Query()
+	hint := func(n Name) chosen { return chosen{dialect: n, by: "hint", provisional: true} }
+	switch {
+	case r.Header.Get("X-Agent-ID") != "":
+		return hint(Genesis)
+	case r.Header.Get("Authorization") != "" && !query.Has("token"):
+		return hint(Genesis)
+	case query.Has("org_id"):
+		return hint(Service)
+	case query.Has("session_id"), query.Has("bot_name"):
+		return hint(Bots)
+	}
+	return chosen{}
+}
+
+func subprotocols(r *http.Request) (list []string) {
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for p := range strings.SplitSeq(line, ",") {
+			list = append(list, strings.TrimSpace(p))
+		}
+	}
+	return list
+}
+
+// spoken lists the dialects for people.
+func (s *Server) spoken() string {
+	var names []string
+	for name := range s.dialects {
+		if name != Meet {
+			names = append(names, string(name))
+		}
+	}
+	if len(names) == 0 {
+		return "none is"
+	}
+	slices.Sort(names)
+	return "choose from " + strings.Join(names, ", ")
+}
+
+// verdict is what the shape of a frame says about who sent it.
+type verdict int
+
+const (
+	unknown       verdict = iota // nothing
+	notObject                    // it is not even JSON, or not an object
+	genesisPing                  // answered in its own shape, and says nothing about the rest
+	servicePing                  // likewise
+	barePing                     // likewise, in a shape that both others can read
+	meetElsewhere                // somebody who meant another path
+	isGenesis
+	isAction
+	isBots
+	isService
+)
+
+// dialect is what a verdict decides, "" if nothing.
+func (v verdict) dialect() Name {
+	return map[verdict]Name{isGenesis: Genesis, isAction: Action, isBots: Bots, isService: Service}[v]
+}
+
+// judge applies the table of first frames, in its order: pings first, and frames
+// that have both discriminators.
+func judge(f frame) verdict {
+	if f.fields == nil {
+		return notObject
+	}
+	data, hasData := f.object("data")
+	payload, hasPayload := f.object("payload")
+	switch {
+	case f.kind == "ping" && hasData && len(data) == 0:
+		return servicePing
+	case f.kind == "ping" && f.number("timestamp") && !f.has("session_id") && !f.has("correlationId"):
+		return genesisPing
+	case f.kind == "ping" && len(f.fields) == 1:
+		return barePing
+	case f.action != "" && (!f.has("type") || actions[f.action] && !types[f.kind]):
+		return isAction
+	case f.kind == "auth" && begins(f.fields["token"], '"'):
+		return isBots
+	case f.has("session_id"), payload["session_id"] != nil, f.kind == "message", f.kind == "typing_start", f.kind == "typing_stop":
+		return isBots
+	case f.kind == "execute_workflow", begins(payload["channels"], '['), f.has("correlationId"):
+		return isGenesis
+	case hasData:
+		return isService
+	case f.number("timestamp"), hasPayload:
+		return isGenesis
+	case f.kind == "join", f.kind == "leave", f.kind == "signal":
+		return meetElsewhere
+	}
+	return unknown
+}
+
+// actions are those that the dialect action knows.
+var actions = map[string]bool{
+	"Register": true, "Connection": true, "Connect": true, "TakeDecision": true, "MakeDecision": true, "Disconnect": true,
+}
+
+// types are those that the other dialects know.
+var types = map[string]bool{
+	"subscribe": true, "unsubscribe": true, "execute_workflow": true, "ping": true, "auth": true, "message": true,
+	"typing_start": true, "typing_stop": true, "chat_message": true, "join": true, "leave": true, "signal": true,
+}

@@ -1,0 +1,439 @@
+package rawws
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/websocket"
+)
+
+// Close codes beside those of RFC 6455.
+const (
+	statusAuth        websocket.Status = 4401 // nobody knows who the client is, or its token has ended
+	statusForbidden   websocket.Status = 4403
+	statusAuthTimeout websocket.Status = 4408 // it did not say in time
+)
+
+// A Conn is a connection. The methods that are not marked otherwise may be
+// called concurrently.
+type Conn struct {
+	srv     *Server
+	ws      *websocket.Conn
+	address string
+	path    string
+	query   url.Values
+	round   int          // of the watch
+	seen    atomic.Int64 // when the client was heard last, in nanoseconds
+	rate    bucket       // of the reader
+
+	// Of the goroutine that handles frames.
+	identity *auth.Identity // who the client is, before it has a session
+	authErr  *events.Error  // why it is not who it says
+	session  *Session       // nil until it is known who the client is
+
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	queue   []job
+	queued  int // bytes
+	running bool
+	paused  bool
+	ended   bool // the connection has ended, and with it the queue
+	choice  chosen
+	speaker Speaker     // nil until a dialect is chosen
+	pushed  bool        // the client was told something of its dialect
+	timer   *time.Timer // of what must happen in time; nil is nothing
+}
+
+// A job is a frame to handle, or something to do between frames.
+type job struct {
+	frame []byte
+	do    func()
+}
+
+// maxQueued and maxQueuedBytes are how much waits to be handled before a
+// connection is not read any more.
+const (
+	maxQueued      = 64
+	maxQueuedBytes = 256 << 10
+)
+
+var _ websocket.Handler = (*Conn)(nil)
+
+// start begins reading.
+func (c *Conn) start(choice chosen, buffered []byte) {
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.choice = choice
+	switch {
+	case choice.dialect != "" && !choice.provisional:
+		c.push(job{do: func() { c.decide(choice) }})
+	case c.identity != nil:
+		c.arm(c.srv.opts.Limits.Silence, c.listens)
+	}
+	c.ws.Start(c, buffered)
+	c.ws.Flush()
+	if c.srv.add(c) {
+		c.End(websocket.StatusGoingAway, "the server is stopping: connect again")
+	}
+}
+
+// listens takes a client that has said nothing for one that only listens.
+func (c *Conn) listens() {
+	c.push(job{do: func() {
+		if c.speaker != nil {
+			return
+		}
+		choice := chosen{dialect: Service, by: "silence", provisional: true}
+		if c.choice.dialect != "" {
+			choice.dialect = c.choice.dialect
+		}
+		if c.srv.dialects[choice.dialect].Speak != nil {
+			c.decide(choice)
+		}
+	}})
+}
+
+// arm has fn called after a while, unless something else is armed before.
+func (c *Conn) arm(after time.Duration, fn func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disarmLocked()
+	if !c.ended {
+		c.timer = time.AfterFunc(after, fn)
+	}
+}
+
+func (c *Conn) disarm() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disarmLocked()
+}
+
+func (c *Conn) disarmLocked() {
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+}
+
+// Message implements [websocket.Handler]. A binary frame is as good as a text.
+func (c *Conn) Message(ws *websocket.Conn, _ *websocket.Turn, op websocket.Opcode, data []byte) {
+	now := time.Now()
+	c.seen.Store(now.UnixNano())
+	if op == websocket.OpBinary && !utf8.Valid(data) {
+		c.End(websocket.StatusUnsupportedData, "binary data that is not text")
+		return
+	}
+	if !c.rate.take(now, c.srv.opts.Limits.Rate, c.srv.opts.Limits.Burst) {
+		c.push(job{do: func() {
+			c.voice().Refuse(frame{}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
+		}})
+		return
+	}
+	c.push(job{frame: slices.Clone(data)})
+}
+
+// TooBig is called when a message is longer than is read, before the connection
+// is closed for it.
+func (c *Conn) TooBig(*websocket.Conn) {
+	c.voice().Refuse(frame{}, events.Errorf(events.CodeTooLarge, "a message may have %d bytes", c.srv.opts.Limits.MaxMessage))
+}
+
+// Pong implements [websocket.Handler].
+func (c *Conn) Pong(*websocket.Conn) {
+	if !c.srv.opts.Limits.IdleData {
+		c.seen.Store(time.Now().UnixNano())
+	}
+}
+
+// Closed implements [websocket.Handler].
+func (c *Conn) Closed(_ *websocket.Conn, why *websocket.CloseError) {
+	c.cancel()
+	c.push(job{do: func() { c.close(why) }})
+}
+
+// push puts a job behind those that wait.
+func (c *Conn) push(j job) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.queue = append(c.queue, j)
+	c.queued += len(j.frame)
+	if !c.paused && (len(c.queue) >= maxQueued || c.queued >= maxQueuedBytes) {
+		c.paused = true
+		c.ws.Pause()
+	}
+	if !c.running {
+		c.running = true
+		go c.work()
+	}
+}
+
+// work does what waits, until nothing does. The connection counts as being
+// worked on until it has been closed, so nobody need wait for this by itself.
+func (c *Conn) work() {
+	for {
+		c.mu.Lock()
+		if c.paused && len(c.queue) <= maxQueued/2 && c.queued <= maxQueuedBytes/2 {
+			c.paused = false
+			c.ws.Resume()
+		}
+		if len(c.queue) == 0 {
+			c.queue, c.running = nil, false
+			c.mu.Unlock()
+			return
+		}
+		j := c.queue[0]
+		c.queue[0] = job{}
+		c.queue = c.queue[1:]
+		c.queued -= len(j.frame)
+		c.mu.Unlock()
+		c.guard(func() {
+			if j.do != nil {
+				j.do()
+				return
+			}
+			c.receive(parseFrame(j.frame))
+		})
+	}
+}
+
+// guard runs what a dialect does: its panic is the fault of one connection, not
+// of the server.
+func (c *Conn) guard(fn func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log().Error("dialect panicked", "panic", p)
+			c.End(websocket.StatusInternalError, "the server failed: its log says more")
+		}
+	}()
+	fn()
+}
+
+// receive handles a frame: it finds out who speaks, unless that is known.
+func (c *Conn) receive(f frame) {
+	c.mu.Lock()
+	choice, speaker, pushed := c.choice, c.speaker, c.pushed
+	c.mu.Unlock()
+	if speaker == nil || choice.provisional && !pushed {
+		if !c.recognise(f, choice) {
+			return
+		}
+		speaker = c.voice()
+	} else if v := judge(f).dialect(); v != "" && v != choice.dialect && choice.dialect != Meet {
+		c.log().Info("frame looks like another dialect", "looksLike", v)
+	}
+	if c.ctx.Err() == nil || speaker != nil {
+		speaker.Receive(c.ctx, f)
+	}
+}
+
+// recognise chooses a dialect by a frame, and reports whether it is that one's
+// to handle.
+func (c *Conn) recognise(f frame, choice chosen) bool {
+	v := judge(f)
+	if name := v.dialect(); name != "" && c.srv.dialects[name].Speak != nil {
+		return c.decide(chosen{dialect: name, by: "first frame"})
+	}
+	switch v {
+	case genesisPing, servicePing, barePing:
+		c.SendJSON(pongOf(v, f))
+		return false
+	case notObject, meetElsewhere:
+		c.fallback().Refuse(f, misplaced(v))
+		return false
+	}
+	if choice.dialect != "" {
+		return c.decide(chosen{dialect: choice.dialect, by: choice.by})
+	}
+	c.fallback().Refuse(f, events.Errorf(events.CodeInvalidRequest, "what was sent is of no dialect that is spoken here: %s", c.srv.spoken()))
+	return false
+}
+
+func misplaced(v verdict) *events.Error {
+	if v == meetElsewhere {
+		return events.Errorf(events.CodeInvalidRequest, "meetings are at another path: use /ws/meet")
+	}
+	return events.Errorf(events.CodeInvalidRequest, "what was sent is not a JSON object")
+}
+
+// decide makes a dialect that of the connection, and reports whether the client
+// may go on.
+func (c *Conn) decide(choice chosen) bool {
+	c.disarm()
+	c.mu.Lock()
+	before, was := c.speaker, c.choice
+	c.choice = choice
+	if before != nil && was.dialect == choice.dialect {
+		c.mu.Unlock()
+		return true
+	}
+	d := c.srv.dialects[choice.dialect]
+	c.speaker = d.Speak(c)
+	speaker := c.speaker
+	c.mu.Unlock()
+	if before != nil {
+		before.Left()
+	}
+	c.log().Info("dialect chosen", "by", choice.by, "provisional", choice.provisional)
+	return c.identify(d, speaker)
+}
+
+// identify sees to it that it is known who the client is, as its dialect has
+// it.
+func (c *Conn) identify(d Dialect, speaker Speaker) bool {
+	switch {
+	case d.Auth == AuthNever:
+	case c.session != nil:
+		speaker.Entered(c.ctx)
+	case c.identity != nil:
+		return c.Enter(c.identity)
+	case c.authErr != nil, d.Auth != AuthFirst:
+		speaker.Refuse(frame{}, c.unidentified())
+		c.End(statusAuth, "not authenticated")
+		return false
+	default:
+		c.arm(c.srv.opts.Limits.Auth, func() {
+			c.push(job{do: func() {
+				if c.session == nil {
+					speaker.Refuse(frame{}, events.Errorf(events.CodeTokenNotFound, "nobody knows who you are: send a token in time"))
+					c.End(statusAuthTimeout, "not authenticated in time")
+				}
+			}})
+		})
+	}
+	return true
+}
+
+// unidentified is why nobody knows who the client is.
+func (c *Conn) unidentified() *events.Error {
+	if c.authErr != nil {
+		return c.authErr
+	}
+	return events.Errorf(events.CodeTokenNotFound, "no credential was sent: add ?token= to the address, or an Authorization header")
+}
+
+// Authenticate lets a client in by a credential that came in a frame, and tells
+// why not. It is for Receive.
+func (c *Conn) Authenticate(credential auth.Credential) *events.Error {
+	id, err := c.srv.authenticate(c.ctx, credential.From(c.address))
+	if err == nil && id == nil {
+		err = events.FieldErrorf("token", "is missing")
+	}
+	if err != nil {
+		return err
+	}
+	c.Enter(id)
+	return nil
+}
+
+// Enter gives the client its session. It is for Receive.
+func (c *Conn) Enter(id *auth.Identity) bool {
+	c.disarm()
+	session, err := newSession(c, id)
+	if err != nil {
+		c.log().Error("client could not be let in", "error", err)
+		c.End(websocket.StatusInternalError, "the server failed: its log says more")
+		return false
+	}
+	c.session = session
+	if opened := c.srv.opts.Namespace.Opened; opened != nil {
+		opened(c.ctx, session)
+	}
+	c.voice().Entered(c.ctx)
+	return true
+}
+
+// Session returns the session, nil if it is not known who the client is. It is
+// for Receive.
+func (c *Conn) Session() *Session { return c.session }
+
+// close ends what belongs to a connection that has ended.
+func (c *Conn) close(why *websocket.CloseError) {
+	c.disarm()
+	if c.speaker != nil {
+		c.guard(c.speaker.Left)
+	}
+	if c.session != nil {
+		c.guard(c.session.end)
+	}
+	c.log().Debug("connection ended", "code", int(why.Code), "reason", why.Reason)
+	c.mu.Lock()
+	c.ended, c.queue = true, nil
+	c.mu.Unlock()
+	c.srv.remove(c)
+}
+
+// voice is who speaks with the client: that of its dialect, else of the default.
+func (c *Conn) voice() Speaker {
+	c.mu.Lock()
+	speaker := c.speaker
+	c.mu.Unlock()
+	if speaker != nil {
+		return speaker
+	}
+	return c.fallback()
+}
+
+// fallback speaks with who has not shown which dialect it speaks.
+func (c *Conn) fallback() Speaker { return c.srv.dialects[c.srv.opts.Default].Speak(c) }
+
+func (c *Conn) dialect() Name {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.choice.dialect
+}
+
+// hear passes on what the server said to the session.
+func (c *Conn) hear(n Notice) {
+	c.mu.Lock()
+	c.pushed = true
+	c.mu.Unlock()
+	c.voice().Hear(n)
+}
+
+// Send sends a text.
+func (c *Conn) Send(text []byte) { c.ws.Send(textFrame(text)) }
+
+// SendFrame sends a frame that others may get too, nothing if it is nil.
+func (c *Conn) SendFrame(frame []byte) {
+	if frame != nil {
+		c.ws.SendShared(frame)
+	}
+}
+
+// SendJSON sends a value, which must be encodable.
+func (c *Conn) SendJSON(v any) {
+	text, err := encode(v)
+	if err != nil {
+		c.log().Error("frame was not sent", "error", err)
+		return
+	}
+	c.Send(text)
+}
+
+// End closes the connection, after what was sent before.
+func (c *Conn) End(code websocket.Status, reason string) { c.ws.Close(code, reason) }
+
+func (c *Conn) log() *slog.Logger {
+	log := c.srv.opts.Logger.With("transport", "websocket", "dialect", c.dialect(), "address", c.address)
+	if c.session != nil {
+		log = log.With("session", c.session.id).With(c.session.Identity().LogAttrs()...)
+	}
+	return log
+}
+
+func textFrame(text []byte) []byte {
+	return websocket.AppendFrame(make([]byte, 0, len(text)+10), websocket.OpText, text)
+}

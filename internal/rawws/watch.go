@@ -1,0 +1,47 @@
+package rawws
+
+import (
+	"context"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/websocket"
+)
+
+// rounds is in how many parts the connections are looked at within one interval
+// of pings.
+const rounds = 30
+
+// watch pings every connection once in an interval, and ends those that have
+// been silent for too long, until ctx ends.
+func (s *Server) watch(ctx context.Context) {
+	tick := time.NewTicker(max(s.opts.Limits.Ping/rounds, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.look(time.Now())
+		}
+	}
+}
+
+// look pings the connections whose turn it is.
+func (s *Server) look(now time.Time) {
+	s.mu.Lock()
+	s.round = (s.round + 1) % rounds
+	var due []*Conn
+	for c := range s.conns {
+		if c.round == s.round {
+			due = append(due, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range due {
+		if now.Sub(time.Unix(0, c.seen.Load())) > s.opts.Limits.Idle {
+			c.End(websocket.StatusPolicyViolation, "nothing was heard for too long")
+			continue
+		}
+		c.ws.Ping()
+	}
+}
