@@ -13,6 +13,8 @@ func (AIChatRoomID) EventName() string { return "ai_chat_room_id" }
 type AIChatBotMessage struct {
 	Text       string `json:"text"`
 	ChatRoomID string `json:"chatRoomID,omitempty"`
+	// ReplyTo is the offset of the message that is answered.
+	ReplyTo uint64 `json:"replyTo,omitempty"`
 }
 
 // EventName implements [Payload].

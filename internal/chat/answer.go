@@ -83,7 +83,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 	for _, p := range reply.Propose {
 		after.Approvals = append(after.Approvals, s.approval(r, p))
 	}
-	m, err := s.store(to, Message{RoomID: r.ID, Speaker: Bot, Text: reply.Text, At: time.Now().UTC(), Finish: reply.Finish}, end, after)
+	m, err := s.store(to, Message{RoomID: r.ID, Speaker: Bot, Text: reply.Text, ReplyTo: to.Seq, At: time.Now().UTC(), Finish: reply.Finish}, end, after)
 	if errors.Is(err, ErrAnswered) {
 		log.Warn("message is answered elsewhere", "seq", to.Seq)
 		return

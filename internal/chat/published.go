@@ -24,7 +24,7 @@ func (m Message) Position() cluster.Position {
 // Payload is the event of a message.
 func (m Message) Payload() events.Payload {
 	if m.Speaker == Bot {
-		return events.AIChatBotMessage{Text: m.Text, ChatRoomID: m.RoomID}
+		return events.AIChatBotMessage{Text: m.Text, ChatRoomID: m.RoomID, ReplyTo: m.ReplyTo}
 	}
 	return events.AIChatMemberMessage{
 		ChatRoomID: m.RoomID, UserID: m.User, SessionID: m.Session, Text: m.Text, Action: string(m.Action), At: events.Time{Time: m.At},

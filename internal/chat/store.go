@@ -30,6 +30,7 @@ type Message struct {
 	Owner string
 	// Key is unique in the room; "" is none. It is only written.
 	Key string
+	ReplyTo uint64 // the message that an answer is about; 0 for what users say, and old answers
 	// Session is the public id of the session that said it, "" if it came by
 	// none.
 	Session string
@@ -122,6 +123,10 @@ type Rooms interface {
 	Messages(ctx context.Context, roomID string, before uint64, limit int) ([]Message, error)
 	// MessagesSince returns the messages after a number, up to another.
 	MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
+	// Cursor returns how far a user was brought in a room, 0 if nobody knows, and
+	// MoveCursor moves that on, never back.
+	Cursor(ctx context.Context, roomID, user string) (uint64, error)
+	MoveCursor(ctx context.Context, roomID, user string, seq uint64) error
 	// LastMessages returns the number of the latest message in each room that
 	// has one.
 	LastMessages(ctx context.Context, roomIDs []string) (map[string]uint64, error)

@@ -78,8 +78,8 @@ func appendMessage(tx transaction, m chat.Message) (chat.Message, error) {
 		return m, err
 	}
 	m.Seq = uint64(last) + 1
-	_, err := tx.exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at, finish, owner, once_key, session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At), string(m.Finish), m.Owner, m.Key, m.Session)
+	_, err := tx.exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at, finish, owner, once_key, session, reply_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At), string(m.Finish), m.Owner, m.Key, m.Session, int64(m.ReplyTo))
 	if err != nil {
 		return m, err
 	}
@@ -89,13 +89,13 @@ func appendMessage(tx transaction, m chat.Message) (chat.Message, error) {
 
 func scanMessage(row scanner) (chat.Message, error) {
 	var m chat.Message
-	var seq, at int64
-	err := row.Scan(&m.RoomID, &seq, &m.Speaker, &m.User, &m.Text, &m.Action, &at, &m.Finish, &m.Owner, &m.Session)
-	m.Seq, m.At = uint64(seq), fromMicros(at)
+	var seq, at, replyTo int64
+	err := row.Scan(&m.RoomID, &seq, &m.Speaker, &m.User, &m.Text, &m.Action, &at, &m.Finish, &m.Owner, &m.Session, &replyTo)
+	m.Seq, m.At, m.ReplyTo = uint64(seq), fromMicros(at), uint64(replyTo)
 	return m, err
 }
 
-const messageColumns = `SELECT room_id, seq, speaker, user_id, text, action, at, finish, owner, session FROM chat_messages `
+const messageColumns = `SELECT room_id, seq, speaker, user_id, text, action, at, finish, owner, session, reply_to FROM chat_messages `
 
 // Said implements [chat.Store].
 func (s Chats) Said(ctx context.Context, roomID, key string) (chat.Message, error) {
@@ -119,6 +119,23 @@ func (s Chats) Messages(ctx context.Context, roomID string, before uint64, limit
 // MessagesSince implements [chat.Store].
 func (s Chats) MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]chat.Message, error) {
 	return list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? AND seq > ? AND seq <= ? ORDER BY seq`, roomID, int64(after), int64(until))
+}
+
+// Cursor implements [chat.Store].
+func (s Chats) Cursor(ctx context.Context, roomID, user string) (uint64, error) {
+	var seq int64
+	err := s.db.row(ctx, `SELECT seq FROM chat_cursors WHERE room_id = ? AND user_id = ?`, roomID, user).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return uint64(seq), err
+}
+
+// MoveCursor implements [chat.Store].
+func (s Chats) MoveCursor(ctx context.Context, roomID, user string, seq uint64) error {
+	_, err := s.db.exec(ctx, `INSERT INTO chat_cursors (room_id, user_id, seq) VALUES (?, ?, ?)
+		ON CONFLICT (room_id, user_id) DO UPDATE SET seq = excluded.seq WHERE chat_cursors.seq < excluded.seq`, roomID, user, int64(seq))
+	return err
 }
 
 // LastMessages implements [chat.Store].
