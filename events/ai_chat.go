@@ -35,6 +35,17 @@ type AIChatMemberMessage struct {
 // EventName implements [Payload].
 func (AIChatMemberMessage) EventName() string { return "ai_chat_member_message" }
 
+// AIChatMemberTyping tells whether a user is about to say something.
+type AIChatMemberTyping struct {
+	ChatRoomID string `json:"chatRoomID"`
+	UserID     string `json:"userID"`
+	SessionID  string `json:"sessionID,omitempty"` // of who types
+	Typing     bool   `json:"typing"`
+}
+
+// EventName implements [Payload].
+func (AIChatMemberTyping) EventName() string { return "ai_chat_member_typing" }
+
 // AIChatBotTyping tells whether the assistant is at an answer.
 type AIChatBotTyping struct {
 	ChatRoomID string `json:"chatRoomID"`

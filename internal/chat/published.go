@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 )
@@ -13,6 +14,17 @@ func (s *Service) publishMessage(m Message) {
 	if err := s.opts.Publisher.Publish(events.ChatRoom(m.RoomID), m.Position(), m.Payload()); err != nil {
 		s.opts.Logger.Error("message was not published", "room", m.RoomID, "seq", m.Seq, "error", err)
 	}
+}
+
+// Typing tells those who hear answers in pieces that a user is typing, or not
+// any more.
+func (s *Service) Typing(ctx context.Context, id *auth.Identity, roomID, session string, typing bool) error {
+	r, err := s.Room(ctx, id, roomID)
+	if err != nil {
+		return err
+	}
+	s.publishLive(r.ID, events.AIChatMemberTyping{ChatRoomID: r.ID, UserID: id.User, SessionID: session, Typing: typing})
+	return nil
 }
 
 // Position is where a message stands in its room. Two servers may publish those

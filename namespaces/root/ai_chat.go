@@ -31,6 +31,7 @@ func (a *aiChat) routes() []namespaces.Route {
 		namespaces.HandleOnce(a.once, "ai_chat_room_join", a.join, a.joinAgain),
 		namespaces.Handle("ai_chat_room_disconnect", a.disconnect),
 		namespaces.Handle("ai_chat_stop", a.stop),
+		namespaces.Handle("ai_chat_typing", a.typing),
 		namespaces.HandleOnce(a.once, "ai_chat_user_message", a.message, a.messageAgain).FailingAlwaysAs(botFailure),
 	}
 }
@@ -244,6 +245,16 @@ func (a *aiChat) stop(ctx context.Context, s namespaces.Session, in chatStop) (c
 	}
 	stopped, err := a.chat.Stop(ctx, s.Identity(), in.ChatRoomID)
 	return chatStopped{stopped}, err
+}
+
+type chatTyping struct {
+	ChatRoomID string `json:"chatRoomID"`
+	Typing     bool   `json:"typing"`
+}
+
+// typing tells those who hear answers in pieces that a user is typing.
+func (a *aiChat) typing(ctx context.Context, s namespaces.Session, in chatTyping) (struct{}, error) {
+	return struct{}{}, a.chat.Typing(ctx, s.Identity(), in.ChatRoomID, s.ID(), in.Typing)
 }
 
 type chatMessage struct {
