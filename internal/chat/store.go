@@ -29,7 +29,7 @@ type Message struct {
 	// Owner is the instance that answers a message of a user, "" if none does.
 	Owner string
 	// Key is unique in the room; "" is none. It is only written.
-	Key string
+	Key     string
 	ReplyTo uint64 // the message that an answer is about; 0 for what users say, and old answers
 	// Session is the public id of the session that said it, "" if it came by
 	// none.
