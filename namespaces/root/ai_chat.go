@@ -31,6 +31,7 @@ func (a *aiChat) routes() []namespaces.Route {
 		namespaces.HandleOnce(a.once, "ai_chat_room_join", a.join, a.joinAgain),
 		namespaces.Handle("ai_chat_room_disconnect", a.disconnect),
 		namespaces.Handle("ai_chat_stop", a.stop),
+		namespaces.Handle("ai_chat_approval", a.approval),
 		namespaces.HandleOnce(a.once, "ai_chat_user_message", a.message, a.messageAgain).FailingAlwaysAs(botFailure),
 	}
 }
@@ -148,6 +149,9 @@ func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room
 		return nil, resumption{}, err
 	}
 	a.remember(s, events.ChatRoom(room.ID))
+	if err := a.chat.ShowApprovals(ctx, room, func(p events.Payload) { s.Emit(p) }); err != nil {
+		return nil, resumption{}, err
+	}
 	return recent, resume(a.epoch, since, out.gap, through), nil
 }
 
