@@ -134,7 +134,7 @@ func (s *Service) settle(ctx context.Context, a Approval, d Decision) (Approval,
 		return a, fmt.Errorf("deciding an approval: %w", err)
 	}
 	if decided {
-		s.publishToRoom(a.RoomID, a.Resolved())
+		s.publishLive(a.RoomID, a.Resolved())
 	}
 	return a, nil
 }

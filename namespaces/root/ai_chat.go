@@ -149,14 +149,12 @@ func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room
 		return nil, resumption{}, err
 	}
 	a.remember(s, events.ChatRoom(room.ID))
-	if err := a.chat.ShowApprovals(ctx, room, func(p events.Payload) { s.Emit(p) }); err != nil {
-		return nil, resumption{}, err
-	}
 	return recent, resume(a.epoch, since, out.gap, through), nil
 }
 
 // enterStream lets a session hear answers while they are being given. What has
-// been said of the one that is comes first, as one piece.
+// been said of the one that is comes first, as one piece; then what waits for a
+// decision.
 func (a *aiChat) enterStream(ctx context.Context, s namespaces.Session, room chat.Room) error {
 	ctx, out := context.WithoutCancel(ctx), newSending(ctx, s) // a client may take its time
 	stream := events.ChatStreamRoom(room.ID)
@@ -173,7 +171,10 @@ func (a *aiChat) enterStream(ctx context.Context, s namespaces.Session, room cha
 		}
 		return after, err
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return a.chat.ShowApprovals(ctx, room, func(p events.Payload) { s.Emit(p) })
 }
 
 // remember keeps which conversations a session is in, so that it can leave
