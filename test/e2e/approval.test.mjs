@@ -151,6 +151,21 @@ describe('approvals', { concurrency: true }, () => {
     p.close();
   });
 
+  it('does what a server that is gone has left undone, and begins no run twice', async () => {
+    const p = await proposed();
+    const leave = (status) => database(`UPDATE chat_approvals SET ${status}, owner = 'gone', done = 0 WHERE id = '${p.asked.approvalID}'`);
+    await leave("status = 'approved', decided_by = 'member', decided_as = 'MEMBER', decided_at = 1");
+    const first = await p.told('outcome');
+    await leave("outcome = ''"); // as if it had died after it began the run
+    const second = await p.told('outcome');
+    assert.equal(first.ok, true);
+    assert.deepEqual(second, first);
+    assert.deepEqual((await p.runs()).map((r) => r.instanceID), [first.instanceID]);
+    await p.told('resolved');
+    await p.told('resolved'); // again each time: nobody knows whether it was told
+    p.close();
+  });
+
   it('lets message.action decide the same, and tells what came of it', async () => {
     const p = await proposed();
     assert.match(await p.say('try it', 'test'), /The test passed/);
