@@ -125,6 +125,7 @@ func TestRights(t *testing.T) {
 		// Across users.
 		{"another's conversation", bob, emit("ai_chat_room_join", map[string]any{"chatRoomID": b.chat}), foreign},
 		{"speaking in another's conversation", bob, emit("ai_chat_user_message", map[string]any{"chatRoomID": b.chat, "message": "hi"}), foreign},
+		{"deciding in another's conversation", bob, emit("ai_chat_approval", map[string]any{"chatRoomID": b.chat, "approvalID": unknown, "decision": "approve"}), foreign},
 		{"one's own conversation, from another tenant", ada, emit("ai_chat_room_join", map[string]any{"chatRoomID": b.chat}), foreign},
 		{"somebody else's name in a conversation", bob, emit("ai_chat_room_join", map[string]any{"firebaseID": "ada"}), denied},
 		{"somebody else's name with a run", bob, emit("workflow_run_join", map[string]any{"runId": b.run, "firebaseID": "ada"}), denied},
