@@ -302,8 +302,8 @@ func (s *Service) interrupt(ctx context.Context, r Room, m Message) (ended bool,
 	switch {
 	case errors.Is(err, ErrBusy):
 		return false, nil
-	case errors.Is(err, ErrAnswered):
-		return true, nil
+	case errors.Is(err, ErrAnswered), errors.Is(err, ErrNotFound):
+		return true, nil // it is another's to end, or gone
 	case err != nil:
 		return false, fmt.Errorf("taking over a turn: %w", err)
 	}
