@@ -34,22 +34,22 @@ func HashOf(p Proposal) string {
 }
 
 func (s *Service) publishApproval(a Approval) {
-	s.publishToRoom(a.RoomID, events.AIChatApprovalRequired{
+	s.publishLive(a.RoomID, events.AIChatApprovalRequired{
 		ChatRoomID: a.RoomID, ApprovalID: a.ID, Tool: a.Tool, Title: a.Title, Arguments: events.JSON(a.Arguments), Hash: a.Hash,
 		ExpiresAt: events.Time{Time: a.ExpiresAt},
 	})
 }
 
 func (s *Service) publishResolved(a Approval) {
-	s.publishToRoom(a.RoomID, events.AIChatApprovalResolved{
+	s.publishLive(a.RoomID, events.AIChatApprovalResolved{
 		ChatRoomID: a.RoomID, ApprovalID: a.ID, Decision: string(a.Status), DecidedBy: a.DecidedBy, Outcome: a.Outcome,
 	})
 }
 
-// publishToRoom tells all members of a room something that is not kept: what is
-// pending can be asked for.
-func (s *Service) publishToRoom(roomID string, p events.Payload) {
-	if err := s.opts.Publisher.Publish(events.ChatRoom(roomID), cluster.Position{}, p); err != nil {
+// publishLive tells those who hear answers in pieces something that is not kept:
+// what is pending can be asked for. Others see what they always saw.
+func (s *Service) publishLive(roomID string, p events.Payload) {
+	if err := s.opts.Publisher.Publish(events.ChatStreamRoom(roomID), cluster.Position{}, p); err != nil {
 		s.opts.Logger.Error("event was not published", "room", roomID, "event", p.EventName(), "error", err)
 	}
 }
