@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"runtime/debug"
 	"strings"
@@ -99,7 +100,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 		log.Error("answer was not published", "error", err)
 	}
 	for _, a := range after.Approvals {
-		s.publishApproval(a)
+		s.publishToRoom(a.RoomID, a.Required())
 	}
 }
 
@@ -112,21 +113,30 @@ func (s *Service) end(r Room, to Message, reply Reply) Entry {
 	return payload(StreamEnd, to.Seq, p)
 }
 
-// store stores an answer. While the store is away it tries again, until the
-// message is no longer this instance's or the service must end.
-func (s *Service) store(to, answer Message, end Entry, after Aftermath) (Message, error) {
-	ctx := s.term()
+// store stores an answer, which belongs to the conversation even if the time is
+// over.
+func (s *Service) store(to, answer Message, end Entry, after Aftermath) (m Message, err error) {
+	log := s.opts.Logger.With("room", to.RoomID)
+	err = s.untilStored(s.term(), log, func(ctx context.Context) error {
+		m, err = s.opts.Store.Answer(ctx, to, answer, end, after)
+		return err
+	})
+	return m, err
+}
+
+// untilStored stores something. While the store is away it tries again, until
+// that is no longer this instance's to do or term ends.
+func (s *Service) untilStored(term context.Context, log *slog.Logger, write func(ctx context.Context) error) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		// The answer belongs to the conversation even if the time is over.
-		m, err := s.opts.Store.Answer(context.WithoutCancel(ctx), to, answer, end, after)
+		err := write(context.WithoutCancel(term))
 		var refused *events.Error
 		if err == nil || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
-			return m, err
+			return err
 		}
-		s.opts.Logger.Warn("answer could not be stored yet", "room", to.RoomID, "error", err)
+		log.Warn("something could not be stored yet", "error", err)
 		select {
-		case <-ctx.Done():
-			return m, err
+		case <-term.Done():
+			return err
 		case <-time.After(pause):
 		}
 	}
@@ -158,16 +168,17 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 	if t.History, err = s.earlier(ctx, t.Message); err != nil {
 		return Reply{}, err
 	}
-	if t.Approval, err = s.decided(ctx, &t); err != nil {
-		return Reply{}, err
+	if t.Approvals, err = s.opts.Store.RecentApprovals(ctx, t.Room.ID, recentApprovals); err != nil {
+		return Reply{}, fmt.Errorf("reading approvals: %w", err)
 	}
-	return s.opts.Assistant.Reply(ctx, t, out)
-}
-
-var spoken = map[string]Action{
-	"approve": Approve, "yes": Approve, "yes please": Approve, "yes, please": Approve, "ok": Approve, "do it": Approve,
-	"reject": Reject, "no": Reject, "no thanks": Reject, "no, thanks": Reject, "don't": Reject,
-	"test": Test, "try it": Test,
+	if reply, decides, err := s.obey(ctx, t); decides || err != nil {
+		return reply, err
+	}
+	if reply, err = s.opts.Assistant.Reply(ctx, t, out); err != nil {
+		return reply, err
+	}
+	reply.Propose, err = s.checked(ctx, t, reply.Propose)
+	return reply, err
 }
 
 // apology is the answer when there is none, and logs why.
@@ -193,12 +204,23 @@ const interrupted = "I was interrupted before I could answer. Please ask again."
 // abandonedPage is how many messages are taken over at a time.
 const abandonedPage = 100
 
-// Recover answers what instances that are gone have left without an answer.
+// Recover answers what instances that are gone have left without an answer,
+// does what they have left undone, and ends what has expired.
 func (s *Service) Recover(ctx context.Context) error {
 	owner := s.opts.Owner()
 	if owner == "" {
 		return nil
 	}
+	if err := s.expireApprovals(ctx); err != nil {
+		return err
+	}
+	if err := s.takeUpDeeds(ctx, owner); err != nil {
+		return err
+	}
+	return s.takeOverTurns(ctx, owner)
+}
+
+func (s *Service) takeOverTurns(ctx context.Context, owner string) error {
 	for {
 		messages, err := s.opts.Store.Abandoned(ctx, abandonedPage)
 		if err != nil {

@@ -83,9 +83,9 @@ func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply 
 	cause := context.Cause(ctx)
 	switch {
 	case errors.Is(cause, ErrStopped):
-		r.Finish = FinishStopped
+		r.Finish, r.Propose = FinishStopped, nil
 	case err != nil:
-		r.Finish = FinishError
+		r.Finish, r.Propose = FinishError, nil
 		if errors.Is(cause, errLost) || errors.Is(err, context.Canceled) {
 			r.Finish = FinishInterrupted
 		}
