@@ -458,4 +458,3 @@ func TestContextFits(t *testing.T) {
 		t.Errorf("%.200s", b.Requests()[0].Body)
 	}
 }
-

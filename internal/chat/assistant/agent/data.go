@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 
@@ -51,10 +52,20 @@ type Param struct {
 
 // A DataCall are the arguments of [QueryTool].
 type DataCall struct {
-	QueryID string         `json:"dataQueryID,omitempty"`
-	Source  string         `json:"dataSource,omitempty"`
-	SQL     string         `json:"query,omitempty"`
-	Args    map[string]any `json:"args"`
+	QueryID string `json:"dataQueryID,omitempty"`
+	Source  string `json:"dataSource,omitempty"`
+	SQL     string `json:"query,omitempty"`
+	Args    Values `json:"args"`
+}
+
+// Values are arguments by name. Numbers keep all their digits, as [json.Number].
+type Values map[string]any
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (v *Values) UnmarshalJSON(raw []byte) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return d.Decode((*map[string]any)(v))
 }
 
 // mostRows is how many rows the model gets of a result.
@@ -100,7 +111,7 @@ func askData(d Data) func(context.Context, chat.Turn, DataCall) (Result, error) 
 
 func proposeQuery(title string, call DataCall) (Result, error) {
 	if call.Args == nil {
-		call.Args = map[string]any{}
+		call.Args = Values{}
 	}
 	arguments, err := json.Marshal(call)
 	return Result{Propose: &chat.Proposal{Tool: QueryTool, Title: title, Arguments: arguments}}, err
