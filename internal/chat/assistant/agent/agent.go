@@ -37,8 +37,6 @@ type Options struct {
 	// ToolTime bounds the use of a tool. Default 20 s.
 	ToolTime time.Duration
 	Logger   *slog.Logger
-	// Now is the clock, for tests.
-	Now func() time.Time
 }
 
 // An Agent answers with a model. It may be used concurrently.
@@ -56,9 +54,6 @@ func New(o Options) *Agent {
 	}
 	if o.ToolTime <= 0 {
 		o.ToolTime = 20 * time.Second
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	return &Agent{o}
 }

@@ -36,15 +36,12 @@ func (c *conversation) fit(r provider.Request) provider.Request {
 			m.Text = leftOut
 		}
 	}
-	if over := excess() * bytesPerToken; over > 0 && len(c.prompt.Text) > leastPrompt {
+	if over := excess() * provider.BytesPerToken; over > 0 && len(c.prompt.Text) > leastPrompt {
 		c.prompt.Text = start(c.prompt.Text, max(len(c.prompt.Text)-over, leastPrompt)) + "\n(The rest of the message is left out, because it is too long.)"
 		excess()
 	}
 	return r
 }
-
-// bytesPerToken is what [provider.Estimate] counts with.
-const bytesPerToken = 4
 
 // olderRounds is how many messages of this turn are of rounds before the latest.
 func (c *conversation) olderRounds() int {
