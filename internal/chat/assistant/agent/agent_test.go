@@ -332,6 +332,19 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// Nothing is done in the name of somebody who was shut out meanwhile.
+func TestIdentityMayEnd(t *testing.T) {
+	t.Parallel()
+	var uses []string
+	b := newBed(t, agent.Options{Tools: []agent.Tool{echo(&uses)}, Holds: func(id *auth.Identity) error {
+		return events.Errorf(events.CodeCredentialRevoked, "%s is shut out", id.User)
+	}})
+	b.On("", providertest.CallTool("1", "echo", `{}`))
+	if _, err := b.agent.Reply(t.Context(), turn("x"), &heard{}); err == nil || err.Error() != "ada is shut out" || len(uses) > 0 {
+		t.Errorf("%v, used %q", err, uses)
+	}
+}
+
 // Tools go on at the same time, and their results come in order.
 func TestToolsInParallel(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,11 @@ const (
 // go on at the same time; what came of them is told in the order in which they
 // were asked for.
 func (c *conversation) useTools(ctx context.Context, answer provider.Response) error {
+	if holds := c.agent.opts.Holds; holds != nil {
+		if err := holds(c.turn.Identity); err != nil {
+			return err
+		}
+	}
 	calls := c.sound(answer.ToolCalls)
 	c.rounds = append(c.rounds, provider.Message{Role: provider.Assistant, Text: answer.Text, ToolCalls: calls})
 	for _, call := range calls {
