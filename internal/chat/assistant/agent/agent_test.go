@@ -206,7 +206,7 @@ func TestBadCalls(t *testing.T) {
 		"half an object":  {providertest.Call{Name: "echo", Arguments: `{"a":`}, "could not be read"},
 		"no object":       {providertest.Call{Name: "echo", Arguments: `7`}, "could not be read"},
 		"without a name":  {providertest.Call{Arguments: `{}`}, "could not be read"},
-		"too long":        {providertest.Call{Name: "echo", Arguments: `{"a": "` + strings.Repeat("x", 20_000) + `"}`}, "at most 16384 bytes"},
+		"too long":        {providertest.Call{Name: "echo", Arguments: `{"a": "` + strings.Repeat("x", 20_000) + `"}`}, "at most 8192 bytes"},
 		"refused":         {providertest.Call{Name: "strict"}, "zone: is missing"},
 		"fails":           {providertest.Call{Name: "broken"}, "the log of the server says more"},
 		"panics":          {providertest.Call{Name: "panics"}, "the log of the server says more"},
@@ -465,6 +465,15 @@ func TestContextFits(t *testing.T) {
 	}
 	if kept == 0 || left == 0 || kept+left != 3 || !strings.Contains(last[len(last)-1].Content, "yyy") {
 		t.Errorf("%d results kept, %d left out", kept, left)
+	}
+	b.Reset()
+	var many []step
+	for i := range 40 {
+		many = append(many, step{Call: &providertest.Call{Index: &i, Name: "big", Arguments: `{"a":"` + strings.Repeat("z", 100) + `"}`}})
+	}
+	b.On("", providertest.Stream(append(many, step{Finish: "tool_calls"}, step{Done: true})...), providertest.Answer("Done."))
+	if b.ask(t, "many"); len(b.Requests()[1].Body) > 40<<10 {
+		t.Errorf("many results have %d bytes", len(b.Requests()[1].Body))
 	}
 	b.Reset()
 	if b.ask(t, strings.Repeat("ü", 10_000)); !strings.Contains(b.request(t, 0).Messages[1].Content, "left out") || !strings.Contains(b.request(t, 0).Messages[1].Content, "üüü") {
