@@ -100,7 +100,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 		log.Error("answer was not published", "error", err)
 	}
 	for _, a := range after.Approvals {
-		s.publishToRoom(a.RoomID, a.Required())
+		s.publishLive(a.RoomID, a.Required())
 	}
 }
 
@@ -260,22 +260,56 @@ func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, 
 		return false, nil
 	}
 	m.Owner = owner
-	return true, s.interrupt(ctx, r, m)
+	ended, err := s.interrupt(ctx, r, m)
+	if !ended {
+		s.interruptLater(r, m)
+	}
+	return true, err
 }
 
-// interrupt ends a turn that nobody goes on with.
-func (s *Service) interrupt(ctx context.Context, r Room, m Message) error {
+// interruptLater ends a turn when another of its room, which some instance goes
+// on with, is over, or when the store is there again.
+func (s *Service) interruptLater(r Room, m Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return // it is abandoned, and taken up by the next
+	}
+	term := s.ctx
+	s.working.Go(func() {
+		for pause := busyPause; ; pause = min(2*pause, maxBusyPause) {
+			select {
+			case <-term.Done():
+				return
+			case <-time.After(pause):
+			}
+			ended, err := s.interrupt(term, r, m)
+			if ended {
+				return
+			}
+			if err != nil {
+				s.opts.Logger.Warn("a turn could not be ended yet", "room", r.ID, "seq", m.Seq, "error", err)
+			}
+		}
+	})
+}
+
+// interrupt ends a turn that nobody goes on with, unless another of its room is
+// to be ended first.
+func (s *Service) interrupt(ctx context.Context, r Room, m Message) (ended bool, err error) {
 	start := payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: r.ID, ReplyTo: m.Seq})
 	head, _, err := s.opts.Store.BeginTurn(ctx, m, start)
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) {
-		return nil // another is looked at first
-	}
-	if err != nil {
-		return fmt.Errorf("taking over a turn: %w", err)
+	switch {
+	case errors.Is(err, ErrBusy):
+		return false, nil
+	case errors.Is(err, ErrAnswered):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("taking over a turn: %w", err)
 	}
 	said, err := s.saidBefore(ctx, m)
 	if err != nil {
-		return err
+		return false, err
 	}
 	out := newStream(s, Turn{Room: r, Message: m}, head)
 	out.goOnAfter(said)
@@ -285,10 +319,10 @@ func (s *Service) interrupt(ctx context.Context, r Room, m Message) error {
 	}
 	out.Text(last) // its error is told by close
 	if head, err = out.close(); errors.Is(err, ErrAnswered) {
-		return nil
+		return true, nil
 	}
 	s.say(r, m, Reply{Text: said + last, Finish: FinishInterrupted}, head)
-	return nil
+	return true, nil
 }
 
 // saidBefore returns what the stream has of an answer.
