@@ -125,13 +125,8 @@ var _ chat.Tools = queryTool{}
 // find returns the call of a proposal, if it can be done.
 func (t queryTool) find(id *auth.Identity, p chat.Proposal) (agent.DataCall, error) {
 	var call agent.DataCall
-	in := json.NewDecoder(bytes.NewReader(p.Arguments))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&call); err != nil {
-		return call, invalid(events.FieldErrorf("arguments", "are not those of %s", p.Tool))
-	}
-	if !id.Can(auth.Execute, p.Tenant) {
-		return call, events.Errorf(events.CodePermissionDenied, "your role does not include %s", auth.Execute)
+	if err := mayDo(id, p, &call); err != nil {
+		return call, err
 	}
 	if _, _, err := t.data.Check(id, p.Tenant, call); err != nil {
 		return call, invalid(err)

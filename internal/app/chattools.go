@@ -78,6 +78,20 @@ func (t chatTools) Do(ctx context.Context, id *auth.Identity, approvalID string,
 // invalid tells why nobody can do what was proposed.
 func invalid(why error) error { return fmt.Errorf("%w: %w", chat.ErrInvalid, why) }
 
+// mayDo reads the arguments of a proposal, which somebody must have the right to
+// approve.
+func mayDo(id *auth.Identity, p chat.Proposal, call any) error {
+	in := json.NewDecoder(bytes.NewReader(p.Arguments))
+	in.DisallowUnknownFields()
+	if err := in.Decode(call); err != nil {
+		return invalid(events.FieldErrorf("arguments", "are not those of %s", p.Tool))
+	}
+	if !id.Can(auth.Execute, p.Tenant) {
+		return events.Errorf(events.CodePermissionDenied, "your role does not include %s", auth.Execute)
+	}
+	return nil
+}
+
 // runTool runs workflows. The version of a proposal is the definition that it
 // was made for.
 type runTool struct{ workflows *workflow.Service }
@@ -87,13 +101,8 @@ var _ chat.Tools = runTool{}
 // find returns the workflow that a proposal is about, and its input.
 func (t runTool) find(ctx context.Context, id *auth.Identity, p chat.Proposal) (workflow.Workflow, map[string]any, error) {
 	var call builtin.Call
-	in := json.NewDecoder(bytes.NewReader(p.Arguments))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&call); err != nil {
-		return workflow.Workflow{}, nil, invalid(events.FieldErrorf("arguments", "are not those of %s", p.Tool))
-	}
-	if !id.Can(auth.Execute, p.Tenant) {
-		return workflow.Workflow{}, nil, events.Errorf(events.CodePermissionDenied, "your role does not include %s", auth.Execute)
+	if err := mayDo(id, p, &call); err != nil {
+		return workflow.Workflow{}, nil, err
 	}
 	w, err := t.workflows.Get(ctx, id, auth.Execute, call.WorkflowID)
 	if err == nil && w.Tenant != p.Tenant {

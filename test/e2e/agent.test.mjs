@@ -198,8 +198,11 @@ it('asks data sources, and only proposes what changes something', async () => {
   assert.deepEqual([title, tool, posted.length], ['Add a note', 'data_query', 0]);
   assert.match((await room.say('first test it', 'test')).said, /would be asked with \{"text":"milk"\}/);
   assert.equal(posted.length, 0);
-  assert.match((await room.say('yes')).said, /"Add a note" is done: \{"noted":true\}/);
+  const done = await room.say('yes');
+  assert.match(done.said, /"Add a note" is done: \{"noted":true\}/);
   assert.deepEqual(posted, [{ body: { text: 'milk' }, key: approvalID }]);
+  const outcome = done.events.find((e) => e.name === 'ai_chat_approval_outcome').payload;
+  assert.deepEqual([outcome.approvalID, outcome.ok], [approvalID, true]);
   room.client.close();
 
   const admin = await enter(server.tokens.admin);
