@@ -29,7 +29,7 @@ before(async () => {
   await writeFile(join(folder, 'c.yaml'), `
 chat:
   systemPrompt: You are the assistant of the e2e test.
-  models: [{name: small, provider: openai, url: "${model.url}", key: ${secret}, firstTokenTimeout: 400ms, tokenTimeout: 400ms, retries: 1}]
+  models: [{name: small, provider: openai, url: "${model.url}", key: ${secret}, firstTokenTimeout: 1s, tokenTimeout: 1s, retries: 1}]
 dataSources:
   - name: own
     driver: sqlite
@@ -222,7 +222,7 @@ it('answers each message once, whatever the provider does', async () => {
     ['busy-then-fine', [failure(429), answer('Fine.')], /^Fine\.$/, 'stop'],
     ['fails', [failure(500)], /^I could not answer: .*try again\.$/, 'error'],
     ['refuses', [failure(401)], /^I could not answer: .*operate this server/, 'error'],
-    ['hangs', [{ steps: [{ stall: true }] }], /gave no sign within 400ms/, 'error'],
+    ['hangs', [{ steps: [{ stall: true }] }], /gave no sign within 1s/, 'error'],
     ['stalls', [{ steps: [{ text: 'So far' }, { stall: true }] }], /^So far\n\nI could not answer/, 'error'],
     ['is-cut', [{ steps: [{ text: 'So far' }, { cut: true }] }], /^So far\n\nI could not answer/, 'error'],
     ['garbage', [{ steps: [{ raw: 'data: {nonsense\n\n' }] }], /^I could not answer/, 'error'],

@@ -39,7 +39,7 @@ func newBed(t *testing.T, o agent.Options) *bed {
 		endpoint.Close()
 	})
 	log := slog.New(slog.NewTextHandler(&locked{w: &b.log}, nil))
-	p, err := openai.New(openai.Options{URL: endpoint.URL, Retries: 1, FirstWait: time.Millisecond, FirstTokenTimeout: 300 * time.Millisecond, TokenTimeout: 300 * time.Millisecond, Logger: log})
+	p, err := openai.New(openai.Options{URL: endpoint.URL, Retries: 1, FirstWait: time.Millisecond, FirstTokenTimeout: 2 * time.Second, TokenTimeout: time.Second, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +65,16 @@ type heard struct {
 	text  strings.Builder
 	tools []string
 	fail  error
+	then  func() // after every piece, unless nil
 }
 
-func (h *heard) Text(piece string) error { h.text.WriteString(piece); return h.fail }
+func (h *heard) Text(piece string) error {
+	h.text.WriteString(piece)
+	if h.then != nil {
+		h.then()
+	}
+	return h.fail
+}
 
 func (h *heard) ToolCall(id, name string, arguments json.RawMessage) error {
 	h.tools = append(h.tools, fmt.Sprintf("%s=%s(%s)", id, name, arguments))
@@ -303,27 +310,26 @@ func TestRoundsEnd(t *testing.T) {
 // Who ends a turn keeps what was said, and nothing is proposed.
 func TestStop(t *testing.T) {
 	t.Parallel()
-	stopped := errors.New("stopped")
-	waits := agent.Tool{Name: "waits", Parameters: `{}`, Use: func(ctx context.Context, _ chat.Turn, _ json.RawMessage) (agent.Result, error) {
-		<-ctx.Done()
-		return agent.Result{}, ctx.Err()
-	}}
-	for name, replies := range map[string][]providertest.Reply{
-		"while it speaks":    {providertest.Stream(step{Text: "So far"}, step{Stall: true})},
-		"while a tool works": {providertest.Stream(step{Text: "So far"}, step{Call: &providertest.Call{Name: "waits"}}, step{Finish: "tool_calls"}, step{Done: true})},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newBed(t, agent.Options{Tools: []agent.Tool{waits}})
-			b.On("", replies...)
-			ctx, stop := context.WithCancelCause(t.Context())
-			time.AfterFunc(150*time.Millisecond, func() { stop(stopped) })
-			var h heard
-			reply, err := b.agent.Reply(ctx, turn("x"), &h)
-			if !errors.Is(err, context.Canceled) || reply.Text != "So far" || reply.Propose != nil || reply.Usage == (chat.Usage{}) {
-				t.Errorf("%+v %v", reply, err)
-			}
-		})
+	for _, inTool := range []bool{false, true} {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		waits := agent.Tool{Name: "waits", Parameters: `{}`, Use: func(ctx context.Context, _ chat.Turn, _ json.RawMessage) (agent.Result, error) {
+			stop()
+			<-ctx.Done()
+			return agent.Result{}, ctx.Err()
+		}}
+		b := newBed(t, agent.Options{Tools: []agent.Tool{waits}})
+		var h heard
+		if inTool {
+			b.On("", providertest.Stream(step{Text: "So far"}, step{Call: &providertest.Call{Name: "waits"}}, step{Finish: "tool_calls"}, step{Done: true}))
+		} else {
+			b.On("", providertest.Stream(step{Text: "So far"}, step{Stall: true}))
+			h.then = stop
+		}
+		reply, err := b.agent.Reply(ctx, turn("x"), &h)
+		if !errors.Is(err, context.Canceled) || reply.Text != "So far" || reply.Propose != nil || reply.Usage == (chat.Usage{}) {
+			t.Errorf("in a tool %t: %+v %v", inTool, reply, err)
+		}
 	}
 	lost := errors.New("lost")
 	b := newBed(t, agent.Options{})
