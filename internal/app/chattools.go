@@ -78,6 +78,20 @@ func (t chatTools) Do(ctx context.Context, id *auth.Identity, approvalID string,
 // invalid tells why nobody can do what was proposed.
 func invalid(why error) error { return fmt.Errorf("%w: %w", chat.ErrInvalid, why) }
 
+// mayDo reads the arguments of a proposal, which somebody must have the right to
+// approve.
+func mayDo(id *auth.Identity, p chat.Proposal, call any) error {
+	in := json.NewDecoder(bytes.NewReader(p.Arguments))
+	in.DisallowUnknownFields()
+	if err := in.Decode(call); err != nil {
+		return invalid(events.FieldErrorf("arguments", "are not those of %s", p.Tool))
+	}
+	if !id.Can(auth.Execute, p.Tenant) {
+		return events.Errorf(events.CodePermissionDenied, "your role does not include %s", auth.Execute)
+	}
+	return nil
+}
+
 // runTool runs workflows. The version of a proposal is the definition that it
 // was made for.
 type runTool struct{ workflows *workflow.Service }
@@ -87,13 +101,8 @@ var _ chat.Tools = runTool{}
 // find returns the workflow that a proposal is about, and its input.
 func (t runTool) find(ctx context.Context, id *auth.Identity, p chat.Proposal) (workflow.Workflow, map[string]any, error) {
 	var call builtin.Call
-	in := json.NewDecoder(bytes.NewReader(p.Arguments))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&call); err != nil {
-		return workflow.Workflow{}, nil, invalid(events.FieldErrorf("arguments", "are not those of %s", p.Tool))
-	}
-	if !id.Can(auth.Execute, p.Tenant) {
-		return workflow.Workflow{}, nil, events.Errorf(events.CodePermissionDenied, "your role does not include %s", auth.Execute)
+	if err := mayDo(id, p, &call); err != nil {
+		return workflow.Workflow{}, nil, err
 	}
 	w, err := t.workflows.Get(ctx, id, auth.Execute, call.WorkflowID)
 	if err == nil && w.Tenant != p.Tenant {
@@ -172,15 +181,7 @@ func (t runTool) outcome(ctx context.Context, title string, run workflow.Run) (c
 		return chat.Outcome{}, err
 	}
 	out := chat.Outcome{OK: true, InstanceID: run.ID, Text: fmt.Sprintf("%q is running as %s and goes on.", title, run.ID)}
-	var waiting []string
-	for _, p := range history.Pending {
-		if p.CollectionConfig.Title != "" {
-			waiting = append(waiting, p.CollectionConfig.Title)
-		} else {
-			waiting = append(waiting, p.NodeID)
-		}
-	}
-	if len(waiting) > 0 {
+	if waiting := waitsFor(history); len(waiting) > 0 {
 		out.Text = fmt.Sprintf("%q is running as %s and waits for an answer: %s.", title, run.ID, strings.Join(waiting, "; "))
 	}
 	for _, u := range history.Updates {
@@ -195,4 +196,16 @@ func (t runTool) outcome(ctx context.Context, title string, run workflow.Run) (c
 		}
 	}
 	return out, nil
+}
+
+// waitsFor is what people are asked for by a run.
+func waitsFor(h workflow.History) (titles []string) {
+	for _, p := range h.Pending {
+		if p.CollectionConfig.Title != "" {
+			titles = append(titles, p.CollectionConfig.Title)
+		} else {
+			titles = append(titles, p.NodeID)
+		}
+	}
+	return titles
 }

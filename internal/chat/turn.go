@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
@@ -106,11 +107,13 @@ func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply 
 	return r
 }
 
-// earlier returns what was said before a message.
+// earlier returns what was said before a message, and the answers to that, which
+// may have come while the message waited.
 func (s *Service) earlier(ctx context.Context, m Message) ([]Message, error) {
-	history, err := s.opts.Store.Messages(ctx, m.RoomID, m.Seq, s.opts.History)
+	latest, err := s.opts.Store.Messages(ctx, m.RoomID, 0, s.opts.History+s.opts.Waiting)
 	if err != nil {
 		return nil, fmt.Errorf("reading earlier messages: %w", err)
 	}
-	return history, nil
+	history := slices.DeleteFunc(latest, func(said Message) bool { return said.Speaker == User && said.Seq >= m.Seq })
+	return history[max(0, len(history)-s.opts.History):], nil
 }

@@ -10,8 +10,14 @@ import (
 
 // Chat is how messages are answered.
 type Chat struct {
-	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
-	Waiting int           `mapstructure:"waiting" yaml:"waiting"`
+	// Assistant is who answers.
+	Assistant string `mapstructure:"assistant" yaml:"assistant"`
+	// SystemPrompt says who a model is and how it answers; empty is our own.
+	SystemPrompt string `mapstructure:"systemPrompt" yaml:"systemPrompt"`
+	// ContextTokens bounds what a model is given.
+	ContextTokens int           `mapstructure:"contextTokens" yaml:"contextTokens"`
+	Timeout       time.Duration `mapstructure:"timeout" yaml:"timeout"`
+	Waiting       int           `mapstructure:"waiting" yaml:"waiting"`
 	// Busy is what becomes of a message while another of its room is answered.
 	Busy           string      `mapstructure:"busy" yaml:"busy"`
 	Turns          int         `mapstructure:"turns" yaml:"turns"`
@@ -26,7 +32,13 @@ const (
 	Refuse = "refuse"
 )
 
-// Providers of models.
+// Assistants, besides [Builtin].
+const (
+	Auto  = "auto" // Agent if there are models, else Builtin
+	Agent = "agent"
+)
+
+// Providers of models; Builtin is an assistant too.
 const (
 	Builtin = "builtin"
 	OpenAI  = "openai"
@@ -76,8 +88,11 @@ func (c *Chat) readFiles() error {
 	return nil
 }
 
-// check reports what is wrong with the models.
+// check reports what is wrong with the models and who asks them.
 func (c Chat) check() (problems []string) {
+	if c.Assistant == Agent && len(c.Models) == 0 {
+		problems = append(problems, "chat.assistant: agent asks one of chat.models, and there is none")
+	}
 	names, standard := map[string]bool{}, ""
 	for n, m := range c.Models {
 		add := func(key, format string, args ...any) {
