@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,11 +23,6 @@ func (s *Service) answer(t Turn) {
 	if t.Message.Owner != s.opts.Owner() {
 		return // lost before its turn came
 	}
-	if s.slots.Acquire(ctx, t.Room.Tenant) {
-		defer s.slots.Release(t.Room.Tenant)
-	} else if errors.Is(context.Cause(ctx), errLost) {
-		return // it may be another's by now
-	}
 	out, stopped, err := s.begin(s.term(), t)
 	if err != nil {
 		s.notBegun(t, err)
@@ -35,6 +31,14 @@ func (s *Service) answer(t Turn) {
 	if stopped {
 		stop(ErrStopped)
 	}
+	// Only now: who waits for another turn of the room keeps nobody from a slot.
+	if s.slots.Acquire(ctx, t.Room.Tenant) {
+		defer s.slots.Release(t.Room.Tenant)
+	} else if errors.Is(context.Cause(ctx), errLost) {
+		out.close() // it may be another's by now
+		return
+	}
+	defer s.counts.live()()
 	reply := s.replyTo(ctx, t, out)
 	head, err := out.close()
 	if errors.Is(err, ErrAnswered) {
@@ -64,13 +68,22 @@ func (s *Service) replyTo(ctx context.Context, t Turn, out *stream) Reply {
 	if err == nil {
 		reply, err = s.reply(ctx, t, out)
 	}
-	said := out.said()
+	said, first := out.said()
 	reply.Text = clean(reply.Text)
 	if err != nil || !strings.HasPrefix(reply.Text, said) {
 		reply.Text = said
 	}
+	if err == nil || said != "" {
+		s.counts.first(first)
+	}
+	reply.Usage = s.taken(ctx, t, reply.Usage, said)
+	// Also what was said until somebody stopped it.
+	if no := s.judge(context.WithoutCancel(ctx), t.Room, t.Message, Completion, reply.Text); no != nil {
+		err = no
+	}
+	s.logText(t, Completion, reply.Text)
 	reply = s.finish(ctx, t, reply, err)
-	out.Text(strings.TrimPrefix(reply.Text, said)) // its error is told by close
+	out.end(reply.Text)
 	return reply
 }
 
@@ -93,6 +106,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 		log.Error("answer was not stored", "error", err)
 		return
 	}
+	s.counts.ended(reply.Finish, reply.Usage)
 	s.publishEntry(r.ID, end)
 	s.typing(r.ID, false)
 	if err := s.opts.Publisher.Publish(events.ChatRoom(r.ID), s.position(m), events.AIChatBotMessage{Text: reply.Text, ChatRoomID: r.ID}); err != nil {
@@ -114,22 +128,12 @@ func (s *Service) end(r Room, to Message, reply Reply) Entry {
 
 // store stores an answer. While the store is away it tries again, until the
 // message is no longer this instance's or the service must end.
-func (s *Service) store(to, answer Message, end Entry, after Aftermath) (Message, error) {
-	ctx := s.term()
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		// The answer belongs to the conversation even if the time is over.
-		m, err := s.opts.Store.Answer(context.WithoutCancel(ctx), to, answer, end, after)
-		var refused *events.Error
-		if err == nil || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
-			return m, err
-		}
-		s.opts.Logger.Warn("answer could not be stored yet", "room", to.RoomID, "error", err)
-		select {
-		case <-ctx.Done():
-			return m, err
-		case <-time.After(pause):
-		}
-	}
+func (s *Service) store(to, answer Message, end Entry, after Aftermath) (m Message, err error) {
+	err = s.insist(s.term(), to.RoomID, func(ctx context.Context) error {
+		m, err = s.opts.Store.Answer(ctx, to, answer, end, after)
+		return err
+	})
+	return m, err
 }
 
 // position is where a message of the assistant stands in its room: those of
@@ -161,7 +165,7 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 	if t.Approval, err = s.decided(ctx, &t); err != nil {
 		return Reply{}, err
 	}
-	return s.opts.Assistant.Reply(ctx, t, out)
+	return s.ask(ctx, t, out)
 }
 
 var spoken = map[string]Action{
@@ -176,7 +180,7 @@ func (s *Service) apology(t Turn, err error) string {
 	var e *events.Error
 	switch {
 	case errors.As(err, &e):
-		log.Info("message could not be answered", "code", e.Code, "reason", e.Message)
+		log.Info("message could not be answered", "code", e.Code) // the message of the error may quote what was said
 		return "That did not work: " + e.Message + "."
 	case errors.Is(err, context.DeadlineExceeded):
 		log.Warn("answer took too long", "limit", s.opts.Timeout)
@@ -220,8 +224,8 @@ func (s *Service) Recover(ctx context.Context) error {
 	}
 }
 
-// takeOver ends the turn of a message whose owner is gone, unless another
-// instance does. What was said of the answer is kept.
+// takeOver sees to it that the turn of a message whose owner is gone ends,
+// unless another instance does.
 func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, error) {
 	if m.Owner == owner {
 		return false, nil // without other instances the owner is nowhere to be found
@@ -230,58 +234,84 @@ func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, 
 	if err != nil {
 		return false, fmt.Errorf("reading chat room %s: %w", m.RoomID, err)
 	}
-	taken, err := s.opts.Store.Take(ctx, m, owner)
+	q, err := s.hold(m.RoomID)
 	if err != nil {
-		return false, fmt.Errorf("taking over a message: %w", err)
+		return false, nil // this instance ends, too
 	}
-	if !taken {
-		return false, nil
+	taken, err := s.opts.Store.Take(ctx, m, owner)
+	if err != nil || !taken {
+		s.drop(m.RoomID, q)
+		if err != nil {
+			err = fmt.Errorf("taking over a message: %w", err)
+		}
+		return false, err
 	}
 	m.Owner = owner
-	return true, s.interrupt(ctx, r, m)
+	go func() { // an instance that is there may be answering an earlier one
+		defer s.drop(m.RoomID, q)
+		s.interrupt(s.term(), Turn{Room: r, Message: m})
+	}()
+	return true, nil
 }
 
-// interrupt ends a turn that nobody goes on with.
-func (s *Service) interrupt(ctx context.Context, r Room, m Message) error {
-	start := payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: r.ID, ReplyTo: m.Seq})
-	head, _, err := s.opts.Store.BeginTurn(ctx, m, start)
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) {
-		return nil // another is looked at first
-	}
+// interrupt ends a turn that nobody goes on with. What was said of the answer
+// is kept.
+func (s *Service) interrupt(ctx context.Context, t Turn) {
+	head, _, err := s.awaitTurn(ctx, t.Message, startOf(t.Message))
 	if err != nil {
-		return fmt.Errorf("taking over a turn: %w", err)
+		s.notBegun(t, err)
+		return
 	}
-	said, err := s.saidBefore(ctx, m)
+	entries, err := s.soFar(ctx, t.Message)
 	if err != nil {
-		return err
+		s.notBegun(t, err)
+		return
 	}
-	out := newStream(s, Turn{Room: r, Message: m}, head)
-	out.goOnAfter(said)
-	last := interrupted
+	if len(entries) == 1 { // the start, which perhaps nobody has published
+		entries[0].Prev = head - 1
+		s.publishEntry(t.Room.ID, entries[0])
+	}
+	said, usedTools := saidIn(entries)
+	reply := Reply{Text: interrupted, Finish: FinishInterrupted}
 	if said != "" {
-		last = "\n\n" + interrupted
+		reply.Text = said + "\n\n" + interrupted
 	}
-	out.Text(last) // its error is told by close
+	if said != "" || usedTools {
+		reply.Usage = s.guess(ctx, t, said)
+	}
+	if no := s.judge(context.WithoutCancel(ctx), t.Room, t.Message, Completion, said); no != nil {
+		reply.Text, reply.Finish = no.Error(), FinishRefused
+	}
+	out := newStream(s, t, head)
+	out.goOnAfter(said)
+	out.end(reply.Text)
 	if head, err = out.close(); errors.Is(err, ErrAnswered) {
-		return nil
+		return
 	}
-	s.say(r, m, Reply{Text: said + last, Finish: FinishInterrupted}, head)
-	return nil
+	s.say(t.Room, t.Message, reply, head)
 }
 
-// saidBefore returns what the stream has of an answer.
-func (s *Service) saidBefore(ctx context.Context, m Message) (string, error) {
-	entries, err := s.Streamed(ctx, m.RoomID, 0, math.MaxInt64)
-	if err != nil {
-		return "", fmt.Errorf("reading the stream of chat room %s: %w", m.RoomID, err)
-	}
-	var text strings.Builder
+// soFar returns what the stream has of a turn.
+func (s *Service) soFar(ctx context.Context, m Message) (entries []Entry, err error) {
+	err = s.insist(ctx, m.RoomID, func(ctx context.Context) error {
+		entries, err = s.Streamed(ctx, m.RoomID, 0, math.MaxInt64)
+		return err
+	})
+	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Turn != m.Seq }), err
+}
+
+// saidIn returns the text that is in entries, and whether tools were used.
+func saidIn(entries []Entry) (said string, usedTools bool) {
 	for _, e := range entries {
-		if e.Turn == m.Seq && e.Kind == Delta {
-			text.WriteString(decode[events.AIChatBotStreamDelta](e).Text)
+		switch e.Kind {
+		case Delta:
+			d := decode[events.AIChatBotStreamDelta](e)
+			said = first(said, d.At) + d.Text
+		case ToolCall:
+			usedTools = true
 		}
 	}
-	return text.String(), nil
+	return said, usedTools
 }
 
 // Lost gives up every message that waits for an answer of this instance: they

@@ -47,7 +47,7 @@ type Options struct {
 	// Peers reach other instances, for turns that go on there; nil if there are
 	// none.
 	Peers Peers
-	// Timeout bounds one answer. Default 30 s.
+	// Timeout bounds one answer. Default 5 min, as long as a model may take.
 	Timeout time.Duration
 	// Waiting bounds the messages of a room that wait for an answer. Default 32.
 	Waiting int
@@ -61,6 +61,21 @@ type Options struct {
 	MaxMessage int
 	// History is how many earlier messages an assistant gets. Default 50.
 	History int
+	// TokensPerDay bounds what the answers to one tenant take on a day, in UTC.
+	// 0 is no bound.
+	TokensPerDay int
+	// Estimate guesses the tokens that a turn took when the assistant could not
+	// tell: it panicked, or its server died. said is what it had said. nil is for
+	// an assistant that takes none.
+	Estimate func(t Turn, said string) Usage
+	// Moderator judges what is said to the assistant and what it answers; nil
+	// lets everything be said.
+	Moderator Moderator
+	// AllowUnjudged lets be said what the Moderator could not judge.
+	AllowUnjudged bool
+	// LogPrompts writes what is said to the assistant, and by it, to Logger,
+	// which must take secrets out.
+	LogPrompts bool
 }
 
 // Peers reach other instances.
@@ -75,6 +90,7 @@ type Service struct {
 	opts    Options
 	slots   *fair.Slots
 	pieces  *batch.Writer[[]Piece]
+	counts  *counter
 	working sync.WaitGroup // holds of queues
 
 	mu     sync.Mutex
@@ -96,7 +112,7 @@ type queue struct {
 // NewService returns a Service. Nothing runs before the first message.
 func NewService(opts Options) *Service {
 	if opts.Timeout <= 0 {
-		opts.Timeout = 30 * time.Second
+		opts.Timeout = 5 * time.Minute
 	}
 	if opts.Waiting <= 0 {
 		opts.Waiting = 32
@@ -114,7 +130,7 @@ func NewService(opts Options) *Service {
 	if opts.History <= 0 {
 		opts.History = 50
 	}
-	s := &Service{opts: opts, rooms: make(map[string]*queue), turns: make(map[string]*turn), slots: fair.New(opts.Turns, opts.TurnsPerTenant)}
+	s := &Service{opts: opts, rooms: make(map[string]*queue), turns: make(map[string]*turn), slots: fair.New(opts.Turns, opts.TurnsPerTenant), counts: newCounter()}
 	s.pieces = batch.New(batch.Options[[]Piece]{Write: s.addToStream})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s

@@ -333,6 +333,9 @@ func TestRecover(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := f.svc.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if len(f.said) != 2 || !strings.Contains(<-f.said, "interrupted") {
 		t.Errorf("%d answers", len(f.said))
 	}

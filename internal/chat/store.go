@@ -25,7 +25,9 @@ type Message struct {
 	Text    string
 	Action  Action
 	At      time.Time
-	Finish  Finish // why an answer ended
+	// Finish is why an answer ended. Of what a user said it is FinishRefused or
+	// "".
+	Finish Finish
 	// Owner is the instance that answers a message of a user, "" if none does.
 	Owner string
 	// Key is unique in the room; "" is none. It is only written.
@@ -151,7 +153,8 @@ type Turns interface {
 	// ErrNotFound if there is none.
 	StopTurns(ctx context.Context, roomID string) (Message, error)
 	// Answer ends a turn: it numbers and stores the answer to a message of a
-	// user, unless that has one or another owner, stores the end of the stream
+	// user, unless that has one or another owner, marks the message if the answer
+	// was refused, stores the end of the stream
 	// in place of the turn's other entries, counts what it took, and stores the
 	// approvals. If the owner has answered it already, the number is that of
 	// the first answer.

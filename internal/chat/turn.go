@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
@@ -31,23 +32,56 @@ const (
 
 // begin lets a turn begin when no other of its room is to be taken before.
 func (s *Service) begin(ctx context.Context, t Turn) (out *stream, stopped bool, err error) {
-	start := payload(StreamStart, t.Message.Seq, events.AIChatBotStreamStart{ChatRoomID: t.Room.ID, ReplyTo: t.Message.Seq})
+	start := startOf(t.Message)
+	head, stopped, err := s.awaitTurn(ctx, t.Message, start)
+	if err != nil {
+		return nil, false, err
+	}
+	out = newStream(s, t, head)
+	start.Seq, start.Prev = head, head-1
+	s.publishEntry(t.Room.ID, start)
+	s.typing(t.Room.ID, true)
+	return out, stopped, nil
+}
+
+func startOf(m Message) Entry {
+	return payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: m.RoomID, ReplyTo: m.Seq})
+}
+
+// awaitTurn begins a turn in the store, when no other of its room is to be taken
+// before.
+func (s *Service) awaitTurn(ctx context.Context, m Message, start Entry) (head uint64, stopped bool, err error) {
 	for pause := busyPause; ; pause = min(2*pause, maxBusyPause) {
-		// A server that ends has something to say to those who wait, too.
-		head, stopped, err := s.opts.Store.BeginTurn(context.WithoutCancel(ctx), t.Message, start)
-		if err == nil {
-			out := newStream(s, t, head)
-			start.Seq, start.Prev = head, head-1
-			s.publishEntry(t.Room.ID, start)
-			s.typing(t.Room.ID, true)
-			return out, stopped, nil
-		}
+		err = s.insist(ctx, m.RoomID, func(ctx context.Context) error {
+			head, stopped, err = s.opts.Store.BeginTurn(ctx, m, start)
+			return err
+		})
 		if !errors.Is(err, ErrBusy) {
-			return nil, false, err
+			return head, stopped, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, false, context.Cause(ctx)
+			return 0, false, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// insist does something with the store. While that is away it tries again,
+// until ctx ends: what this instance does not do, nobody does while it is there.
+// A server that ends has something to say to those who wait, too: do gets a
+// context without an end.
+func (s *Service) insist(ctx context.Context, roomID string, do func(context.Context) error) error {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		err := do(context.WithoutCancel(ctx))
+		var refused *events.Error
+		if err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
+			return err
+		}
+		s.opts.Logger.Warn("the store does not take part in an answer yet", "room", roomID, "error", err)
+		select {
+		case <-ctx.Done():
+			return err
 		case <-time.After(pause):
 		}
 	}
@@ -82,6 +116,8 @@ func (s *Service) take(t Turn, stop context.CancelCauseFunc) (done func()) {
 func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply {
 	cause := context.Cause(ctx)
 	switch {
+	case isRefusal(err):
+		return Reply{Text: err.Error(), Finish: FinishRefused, Model: r.Model, Usage: r.Usage}
 	case errors.Is(cause, ErrStopped):
 		r.Finish = FinishStopped
 	case err != nil:
@@ -106,11 +142,12 @@ func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply 
 	return r
 }
 
-// earlier returns what was said before a message.
+// earlier returns what was said before a message, without what was refused: no
+// model is to see that.
 func (s *Service) earlier(ctx context.Context, m Message) ([]Message, error) {
 	history, err := s.opts.Store.Messages(ctx, m.RoomID, m.Seq, s.opts.History)
 	if err != nil {
 		return nil, fmt.Errorf("reading earlier messages: %w", err)
 	}
-	return history, nil
+	return slices.DeleteFunc(history, func(m Message) bool { return m.Finish == FinishRefused }), nil
 }
