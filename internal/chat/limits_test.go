@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -137,8 +138,8 @@ func TestModeration(t *testing.T) {
 		if u := used(t, f.store); u.Prompt != 1 || u.Completion != 2 {
 			t.Errorf("%+v", u)
 		}
-		if _, err := f.store.NewestApproval(t.Context(), room, time.Now()); !errors.Is(err, chat.ErrNotFound) {
-			t.Errorf("what was refused can be approved: %v", err)
+		if open, err := f.store.OpenApprovals(t.Context(), room); err != nil || len(open) != 0 {
+			t.Errorf("what was refused can be approved: %+v, %v", open, err)
 		}
 	}
 	if judged[0] != "acme ada prompt hello" || judged[1] != "acme ada completion echo hello" {
@@ -264,7 +265,9 @@ func TestUsageOfADeadServer(t *testing.T) {
 		say(t, svc, room, "next") // waits, so nobody was asked
 		other := chat.NewService(chat.Options{
 			Store: store, Publisher: l, Logger: slog.New(slog.DiscardHandler),
-			Estimate:  func(_ chat.Turn, said string) chat.Usage { return chat.Usage{Prompt: 7, Completion: len(said), Estimated: true} },
+			Estimate: func(_ chat.Turn, said string) chat.Usage {
+				return chat.Usage{Prompt: 7, Completion: len(said), Estimated: true}
+			},
 			Moderator: moderator(func(chat.Utterance) (bool, string, error) { return allowed, "", nil }),
 		})
 		if err := other.Recover(t.Context()); err != nil {
@@ -301,8 +304,10 @@ func TestWaitingHoldsNoSlot(t *testing.T) {
 		t.Errorf("said %q", got)
 	}
 	close(goOn)
-	if first, second := <-f.said, <-f.said; first != "at last" || second != "second" {
-		t.Errorf("said %q, then %q", first, second)
+	rest := []string{<-f.said, <-f.said} // two servers publish
+	slices.Sort(rest)
+	if fmt.Sprint(rest) != "[at last second]" {
+		t.Errorf("said %q", rest)
 	}
 	if err := here.Close(t.Context()); err != nil {
 		t.Error(err)
@@ -327,10 +332,10 @@ func TestTakenOverBehindAnother(t *testing.T) {
 	}
 	f.say(room, "third", chat.None)
 	close(goOn)
-	for _, want := range []string{"at last", "I was interrupted", "at last"} {
-		if got := <-f.said; !strings.HasPrefix(got, want) {
-			t.Errorf("said %q, want %q", got, want)
-		}
+	said := []string{<-f.said, <-f.said, <-f.said}
+	slices.Sort(said)
+	if !strings.HasPrefix(said[0], "I was interrupted") || said[1] != "at last" || said[2] != "at last" {
+		t.Errorf("said %q", said)
 	}
 }
 

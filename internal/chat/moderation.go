@@ -40,15 +40,13 @@ func isRefusal(err error) bool {
 }
 
 // judge asks the moderator, if there is one, and returns why something may not
-// be said.
+// be said. It asks although somebody has stopped the turn: what was said is
+// kept, and not for models if it may not be said.
 func (s *Service) judge(ctx context.Context, r Room, m Message, d Direction, text string) error {
 	if s.opts.Moderator == nil || text == "" {
 		return nil
 	}
-	allowed, reason, err := s.opts.Moderator.Judge(ctx, Utterance{r.Tenant, m.User, d, text})
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+	allowed, reason, err := s.opts.Moderator.Judge(context.WithoutCancel(ctx), Utterance{r.Tenant, m.User, d, text})
 	if err != nil {
 		s.counts.unjudged()
 		s.opts.Logger.Warn("what is said was not judged", "room", r.ID, "tenant", r.Tenant, "seq", m.Seq, "direction", d, "said", s.opts.AllowUnjudged, "error", err)

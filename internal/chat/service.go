@@ -37,7 +37,9 @@ type Options struct {
 	Store     Store
 	Publisher Publisher
 	Assistant Assistant
-	Logger    *slog.Logger
+	// Tools do what the assistant proposes; nil is for one that does not.
+	Tools  Tools
+	Logger *slog.Logger
 	// Holds reports whether the identity of a message that has waited still is
 	// good; the error is for the client. nil believes so.
 	Holds func(id *auth.Identity) error
@@ -98,6 +100,7 @@ type Service struct {
 	cancel context.CancelFunc
 	rooms  map[string]*queue // rooms with messages to answer
 	turns  map[string]*turn  // by room, those that are being taken
+	deeds  map[string]*deed  // by approval
 	closed bool
 }
 
@@ -130,7 +133,7 @@ func NewService(opts Options) *Service {
 	if opts.History <= 0 {
 		opts.History = 50
 	}
-	s := &Service{opts: opts, rooms: make(map[string]*queue), turns: make(map[string]*turn), slots: fair.New(opts.Turns, opts.TurnsPerTenant), counts: newCounter()}
+	s := &Service{opts: opts, rooms: make(map[string]*queue), turns: make(map[string]*turn), deeds: make(map[string]*deed), slots: fair.New(opts.Turns, opts.TurnsPerTenant), counts: newCounter()}
 	s.pieces = batch.New(batch.Options[[]Piece]{Write: s.addToStream})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -260,7 +263,7 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, te
 	}
 	owner := s.opts.Owner()
 	if owner == "" {
-		return Message{}, events.Errorf(events.CodeConflict, "the server has been away from its database: send it again in a moment")
+		return Message{}, away()
 	}
 	// From here on it is answered: nothing may refuse what has been stored, or
 	// a client that says it again gets two answers.
@@ -316,7 +319,7 @@ func (s *Service) hold(roomID string) (*queue, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, events.Errorf(events.CodeConflict, "the server is shutting down: send it again in a moment")
+		return nil, stopping()
 	}
 	s.working.Add(1)
 	q := s.rooms[roomID]
@@ -326,6 +329,14 @@ func (s *Service) hold(roomID string) (*queue, error) {
 	}
 	q.users++
 	return q, nil
+}
+
+func stopping() error {
+	return events.Errorf(events.CodeConflict, "the server is shutting down: send it again in a moment")
+}
+
+func away() error {
+	return events.Errorf(events.CodeConflict, "the server has been away from its database: send it again in a moment")
 }
 
 func (s *Service) drop(roomID string, q *queue) {

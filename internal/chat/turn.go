@@ -51,8 +51,9 @@ func startOf(m Message) Entry {
 // awaitTurn begins a turn in the store, when no other of its room is to be taken
 // before.
 func (s *Service) awaitTurn(ctx context.Context, m Message, start Entry) (head uint64, stopped bool, err error) {
+	log := s.opts.Logger.With("room", m.RoomID)
 	for pause := busyPause; ; pause = min(2*pause, maxBusyPause) {
-		err = s.insist(ctx, m.RoomID, func(ctx context.Context) error {
+		err = s.untilStored(ctx, log, func(ctx context.Context) error {
 			head, stopped, err = s.opts.Store.BeginTurn(ctx, m, start)
 			return err
 		})
@@ -62,26 +63,6 @@ func (s *Service) awaitTurn(ctx context.Context, m Message, start Entry) (head u
 		select {
 		case <-ctx.Done():
 			return 0, false, context.Cause(ctx)
-		case <-time.After(pause):
-		}
-	}
-}
-
-// insist does something with the store. While that is away it tries again,
-// until ctx ends: what this instance does not do, nobody does while it is there.
-// A server that ends has something to say to those who wait, too: do gets a
-// context without an end.
-func (s *Service) insist(ctx context.Context, roomID string, do func(context.Context) error) error {
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		err := do(context.WithoutCancel(ctx))
-		var refused *events.Error
-		if err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
-			return err
-		}
-		s.opts.Logger.Warn("the store does not take part in an answer yet", "room", roomID, "error", err)
-		select {
-		case <-ctx.Done():
-			return err
 		case <-time.After(pause):
 		}
 	}
@@ -119,9 +100,9 @@ func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply 
 	case isRefusal(err):
 		return Reply{Text: err.Error(), Finish: FinishRefused, Model: r.Model, Usage: r.Usage}
 	case errors.Is(cause, ErrStopped):
-		r.Finish = FinishStopped
+		r.Finish, r.Propose = FinishStopped, nil
 	case err != nil:
-		r.Finish = FinishError
+		r.Finish, r.Propose = FinishError, nil
 		if errors.Is(cause, errLost) || errors.Is(err, context.Canceled) {
 			r.Finish = FinishInterrupted
 		}
