@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/eventually"
@@ -88,6 +89,13 @@ type moderator func(u chat.Utterance) (bool, string, error)
 
 func (m moderator) Judge(_ context.Context, u chat.Utterance) (bool, string, error) { return m(u) }
 
+// willing tools take every proposal.
+type willing struct{ chat.Tools }
+
+func (willing) Check(_ context.Context, _ *auth.Identity, p chat.Proposal) (chat.Proposal, error) {
+	return p, nil
+}
+
 // What may not be said does not reach the assistant, or is withdrawn.
 func TestModeration(t *testing.T) {
 	var mu sync.Mutex
@@ -106,7 +114,7 @@ func TestModeration(t *testing.T) {
 		true:  {"echo hello", "I may not answer that.", "I may not answer that: it is bad.", "I may not say what I was going to say.", "echo broken", "a broken answer"},
 	} {
 		var asked []string
-		f := newFixture(t, chat.Options{Moderator: moderator(judge), AllowUnjudged: allow}, func(_ context.Context, turn chat.Turn) (chat.Reply, error) {
+		f := newFixture(t, chat.Options{Moderator: moderator(judge), AllowUnjudged: allow, Tools: willing{}}, func(_ context.Context, turn chat.Turn) (chat.Reply, error) {
 			asked = append(asked, turn.Message.Text)
 			for _, m := range turn.History {
 				if strings.Contains(m.Text, "bad") || strings.Contains(m.Text, "I may not") {
@@ -268,7 +276,7 @@ func TestUsageOfADeadServer(t *testing.T) {
 			Estimate: func(_ chat.Turn, said string) chat.Usage {
 				return chat.Usage{Prompt: 7, Completion: len(said), Estimated: true}
 			},
-			Moderator: moderator(func(chat.Utterance) (bool, string, error) { return allowed, "", nil }),
+			Moderator: moderator(func(u chat.Utterance) (bool, string, error) { return allowed || u.Direction == chat.Prompt, "", nil }),
 		})
 		if err := other.Recover(t.Context()); err != nil {
 			t.Fatal(err)
