@@ -21,7 +21,6 @@ import (
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/canary"
 	"github.com/roomcast/roomcast/internal/chat"
-	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/chat/moderation"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
@@ -217,9 +216,9 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	a.feed.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
-		Assistant: builtin.New(knownWorkflows{a.workflows}), Tools: chatTools{builtin.Tool: runTool{a.workflows}}, Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID, Peers: a.chatPeers(),
+		Assistant: a.newAssistant(), Tools: a.chatTools(), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID, Peers: a.chatPeers(),
 		Refuse: c.Chat.Busy == config.Refuse, Turns: c.Chat.Turns, TurnsPerTenant: c.Chat.TurnsPerTenant, MaxMessage: int(c.Chat.MaxMessage),
-		TokensPerDay: c.Chat.TokensPerDay, Moderator: a.moderator(), AllowUnjudged: c.Chat.Moderation.OnError == config.Allow, LogPrompts: c.Chat.LogPrompts,
+		TokensPerDay: c.Chat.TokensPerDay, Estimate: estimator(c.Chat), Moderator: a.moderator(), AllowUnjudged: c.Chat.Moderation.OnError == config.Allow, LogPrompts: c.Chat.LogPrompts,
 	})
 	if a.peers != nil {
 		a.peers.Handle(chat.StopMethod, a.chat.ServeStop)

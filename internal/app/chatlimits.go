@@ -43,7 +43,14 @@ func (j judge) Judge(ctx context.Context, u chat.Utterance) (allowed bool, reaso
 	})
 }
 
-// estimate guesses what the turn of a model took.
+// estimator guesses what turns took; nil if no model is asked.
+func estimator(c config.Chat) func(chat.Turn, string) chat.Usage {
+	if !asksModel(c) {
+		return nil
+	}
+	return estimate
+}
+
 func estimate(t chat.Turn, said string) chat.Usage {
 	var r provider.Request
 	for _, m := range append(t.History, t.Message) {

@@ -172,15 +172,7 @@ func (t runTool) outcome(ctx context.Context, title string, run workflow.Run) (c
 		return chat.Outcome{}, err
 	}
 	out := chat.Outcome{OK: true, InstanceID: run.ID, Text: fmt.Sprintf("%q is running as %s and goes on.", title, run.ID)}
-	var waiting []string
-	for _, p := range history.Pending {
-		if p.CollectionConfig.Title != "" {
-			waiting = append(waiting, p.CollectionConfig.Title)
-		} else {
-			waiting = append(waiting, p.NodeID)
-		}
-	}
-	if len(waiting) > 0 {
+	if waiting := waitsFor(history); len(waiting) > 0 {
 		out.Text = fmt.Sprintf("%q is running as %s and waits for an answer: %s.", title, run.ID, strings.Join(waiting, "; "))
 	}
 	for _, u := range history.Updates {
@@ -195,4 +187,16 @@ func (t runTool) outcome(ctx context.Context, title string, run workflow.Run) (c
 		}
 	}
 	return out, nil
+}
+
+// waitsFor is what people are asked for by a run.
+func waitsFor(h workflow.History) (titles []string) {
+	for _, p := range h.Pending {
+		if p.CollectionConfig.Title != "" {
+			titles = append(titles, p.CollectionConfig.Title)
+		} else {
+			titles = append(titles, p.NodeID)
+		}
+	}
+	return titles
 }

@@ -10,8 +10,14 @@ import (
 
 // Chat is how messages are answered.
 type Chat struct {
-	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
-	Waiting int           `mapstructure:"waiting" yaml:"waiting"`
+	// Assistant is who answers.
+	Assistant string `mapstructure:"assistant" yaml:"assistant"`
+	// SystemPrompt says who a model is and how it answers; empty is our own.
+	SystemPrompt string `mapstructure:"systemPrompt" yaml:"systemPrompt"`
+	// ContextTokens bounds what a model is given.
+	ContextTokens int           `mapstructure:"contextTokens" yaml:"contextTokens"`
+	Timeout       time.Duration `mapstructure:"timeout" yaml:"timeout"`
+	Waiting       int           `mapstructure:"waiting" yaml:"waiting"`
 	// Busy is what becomes of a message while another of its room is answered.
 	Busy           string `mapstructure:"busy" yaml:"busy"`
 	Turns          int    `mapstructure:"turns" yaml:"turns"`
@@ -37,13 +43,26 @@ type Moderation struct {
 // Allow lets be said what was not judged; the other way is [Refuse].
 const Allow = "allow"
 
+func defaultChat() Chat {
+	return Chat{
+		Assistant: Auto, ContextTokens: 16_000, Timeout: 5 * time.Minute, Waiting: 32, Busy: Queue, Turns: 256, TurnsPerTenant: 64, MaxMessage: 64 << 10,
+		Moderation: Moderation{Timeout: 5 * time.Second, OnError: Refuse}, Models: []ChatModel{},
+	}
+}
+
 // What becomes of messages to a room that is busy.
 const (
 	Queue  = "queue"
 	Refuse = "refuse"
 )
 
-// Providers of models.
+// Assistants, besides [Builtin].
+const (
+	Auto  = "auto" // Agent if there are models, else Builtin
+	Agent = "agent"
+)
+
+// Providers of models; Builtin is an assistant too.
 const (
 	Builtin = "builtin"
 	OpenAI  = "openai"
@@ -96,16 +115,16 @@ func (c *Chat) readFiles() error {
 	return nil
 }
 
-// check reports what is wrong with the models, and who judges them.
+// check reports what is wrong with the models, and with who asks and judges them.
 func (c Chat) check() (problems []string) {
 	if c.TokensPerDay < 0 {
 		problems = append(problems, fmt.Sprintf("chat.tokensPerDay: %d is negative: 0 is no limit", c.TokensPerDay))
 	}
-	switch problem := endpointProblem(c.Moderation.URL); {
-	case c.Moderation.URL != "" && problem != "":
+	if problem := c.Moderation.problem(); problem != "" {
 		problems = append(problems, "chat.moderation.url: "+problem)
-	case c.Moderation.URL == "" && c.Moderation.Key != "":
-		problems = append(problems, "chat.moderation.url: is missing: the key is for it")
+	}
+	if c.Assistant == Agent && len(c.Models) == 0 {
+		problems = append(problems, "chat.assistant: agent asks one of chat.models, and there is none")
 	}
 	names, standard := map[string]bool{}, ""
 	for n, m := range c.Models {
@@ -130,6 +149,16 @@ func (c Chat) check() (problems []string) {
 		m.check(add)
 	}
 	return problems
+}
+
+func (m Moderation) problem() string {
+	switch {
+	case m.URL != "":
+		return endpointProblem(m.URL)
+	case m.Key != "":
+		return "is missing: the key is for it"
+	}
+	return ""
 }
 
 func (m ChatModel) check(add func(key, format string, args ...any)) {

@@ -148,15 +148,12 @@ func Default() Config {
 		Monitor:     Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
 		Workflow:    defaultWorkflow(),
 		DataSources: []DataSource{},
-		Chat: Chat{
-			Timeout: 5 * time.Minute, Waiting: 32, Busy: Queue, Turns: 256, TurnsPerTenant: 64, MaxMessage: 64 << 10,
-			Moderation: Moderation{Timeout: 5 * time.Second, OnError: Refuse}, Models: []ChatModel{},
-		},
-		Widgets: Widgets{AutoRegister: true},
-		History: History{Count: 1000, Age: 24 * time.Hour},
-		Once:    Once{Keep: 24 * time.Hour},
-		Publish: Publish{MaxBody: 8 << 20, MaxBatch: 1000},
-		Redis:   defaultRedis(),
+		Chat:        defaultChat(),
+		Widgets:     Widgets{AutoRegister: true},
+		History:     History{Count: 1000, Age: 24 * time.Hour},
+		Once:        Once{Keep: 24 * time.Hour},
+		Publish:     Publish{MaxBody: 8 << 20, MaxBatch: 1000},
+		Redis:       defaultRedis(),
 	}
 }
 
