@@ -29,6 +29,7 @@ func Catalogue() map[string][]Payload {
 			AIChatToolResult{},
 			AIChatApprovalRequired{},
 			AIChatApprovalResolved{},
+			AIChatApprovalOutcome{},
 			WorkflowNodeUpdate{},
 			WorkflowStatusUpdate{},
 			WorkflowDataCollectionRequest{},

@@ -116,7 +116,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 		log.Error("answer was not published", "error", err)
 	}
 	for _, a := range after.Approvals {
-		s.publishToRoom(a.RoomID, a.Required())
+		s.publishLive(a.RoomID, a.Required())
 	}
 }
 

@@ -27,15 +27,16 @@ func (a Approval) Came() events.AIChatApprovalOutcome {
 	return events.AIChatApprovalOutcome{ChatRoomID: a.RoomID, ApprovalID: a.ID, OK: a.Outcome.OK, Outcome: a.Outcome.Text, InstanceID: a.Outcome.InstanceID}
 }
 
-// publishToRoom tells all members of a room something that is not numbered: who
-// comes later is told what is open.
-func (s *Service) publishToRoom(roomID string, p events.Payload) {
-	if err := s.opts.Publisher.Publish(events.ChatRoom(roomID), cluster.Position{}, p); err != nil {
+// publishLive tells those who hear answers in pieces something that is not
+// numbered: who comes later is told what is open. Others see what they always
+// saw.
+func (s *Service) publishLive(roomID string, p events.Payload) {
+	if err := s.opts.Publisher.Publish(events.ChatStreamRoom(roomID), cluster.Position{}, p); err != nil {
 		s.opts.Logger.Error("event was not published", "room", roomID, "event", p.EventName(), "error", err)
 	}
 }
 
-// ShowApprovals tells somebody who has just come into a room what waits for a
+// ShowApprovals tells somebody who has just begun to hear a room what waits for a
 // decision there, or is being done. What changes meanwhile was published before
 // it is told, so it is told again.
 func (s *Service) ShowApprovals(ctx context.Context, r Room, tell func(events.Payload)) error {

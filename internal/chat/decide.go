@@ -44,6 +44,9 @@ func (s *Service) approval(r Room, p Proposal) Approval {
 // is approved is done after Decide has returned, and once. hash, unless "", must
 // be that of what was shown. The text is how trying it went.
 func (s *Service) Decide(ctx context.Context, id *auth.Identity, roomID, approvalID string, what Action, hash string) (Approval, string, error) {
+	if what != Approve && what != Reject && what != Test {
+		return Approval{}, "", events.FieldErrorf("decision", "%q is not one of approve, reject, test", what)
+	}
 	if _, err := s.Room(ctx, id, roomID); err != nil {
 		return Approval{}, "", err
 	}
@@ -131,7 +134,7 @@ func (s *Service) settle(ctx context.Context, a Approval, d Decision) (Approval,
 		return a, fmt.Errorf("deciding an approval: %w", err)
 	}
 	if decided {
-		s.publishToRoom(a.RoomID, a.Resolved())
+		s.publishLive(a.RoomID, a.Resolved())
 	}
 	return a, nil
 }

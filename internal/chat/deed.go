@@ -106,7 +106,7 @@ func (s *Service) doAndTell(term context.Context, id *auth.Identity, a Approval,
 		return
 	}
 	a.Done, a.Outcome = true, out
-	s.publishToRoom(a.RoomID, a.Came())
+	s.publishLive(a.RoomID, a.Came())
 }
 
 // failed is the outcome when there is none, and logs why.
@@ -189,7 +189,7 @@ func (s *Service) takeUpDeed(ctx context.Context, a Approval, owner string) erro
 		a.Owner = owner
 	}
 	// Its server may not have had the time to tell.
-	s.publishToRoom(a.RoomID, a.Resolved())
+	s.publishLive(a.RoomID, a.Resolved())
 	id := &auth.Identity{User: a.By, Tenants: []auth.Membership{{ID: a.Tenant, Role: a.Role}}}
 	s.carryOut(id, a, held, true)
 	return nil

@@ -31,6 +31,7 @@ func (a *aiChat) routes() []namespaces.Route {
 		namespaces.HandleOnce(a.once, "ai_chat_room_join", a.join, a.joinAgain),
 		namespaces.Handle("ai_chat_room_disconnect", a.disconnect),
 		namespaces.Handle("ai_chat_stop", a.stop),
+		namespaces.Handle("ai_chat_approval", a.approval),
 		namespaces.HandleOnce(a.once, "ai_chat_user_message", a.message, a.messageAgain).FailingAlwaysAs(botFailure),
 	}
 }
@@ -152,7 +153,8 @@ func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room
 }
 
 // enterStream lets a session hear answers while they are being given. What has
-// been said of the one that is comes first, as one piece.
+// been said of the one that is comes first, as one piece; then what waits for a
+// decision.
 func (a *aiChat) enterStream(ctx context.Context, s namespaces.Session, room chat.Room) error {
 	ctx, out := context.WithoutCancel(ctx), newSending(ctx, s) // a client may take its time
 	stream := events.ChatStreamRoom(room.ID)
@@ -169,7 +171,10 @@ func (a *aiChat) enterStream(ctx context.Context, s namespaces.Session, room cha
 		}
 		return after, err
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return a.chat.ShowApprovals(ctx, room, func(p events.Payload) { s.Emit(p) })
 }
 
 // remember keeps which conversations a session is in, so that it can leave

@@ -80,7 +80,7 @@ func sharedApproval(t *testing.T, a, b *store.DB) {
 	var mu sync.Mutex
 	taken := 0
 	both(2, a, b, func(db *store.DB) {
-		_, mine, err := db.Chats().DecideApproval(t.Context(), want.ID, chat.Rejected, "ada", now)
+		_, mine, err := db.Chats().DecideApproval(t.Context(), want.ID, chat.Decision{Status: chat.Rejected, By: "ada", At: now})
 		check(t, err)
 		mu.Lock()
 		defer mu.Unlock()

@@ -30,6 +30,7 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("definitions", func(t *testing.T) { definitions(t, db.Workflows()) })
 	t.Run("chats", func(t *testing.T) { chats(t, db.Chats()) })
 	t.Run("approvals", func(t *testing.T) { approvals(t, db.Chats()) })
+	t.Run("deeds", func(t *testing.T) { deeds(t, db) })
 	t.Run("widgets", func(t *testing.T) { widgets(t, db.Widgets()) })
 	t.Run("listeners", func(t *testing.T) { listeners(t, db.Listeners()) })
 	t.Run("keys", func(t *testing.T) { keys(t, db.Identity()) })
@@ -160,64 +161,6 @@ func chats(t *testing.T, s store.Chats) {
 	last, err := s.LastAnswers(ctx, []string{r.ID, "nobody"})
 	check(t, err)
 	same(t, last, map[string]uint64{r.ID: 5})
-}
-
-// propose makes the assistant propose something in a room.
-func propose(t *testing.T, s store.Chats, a chat.Approval) {
-	t.Helper()
-	room := a.RoomID
-	if _, err := s.Room(t.Context(), room); err != nil {
-		check(t, s.CreateRoom(t.Context(), chat.Room{ID: room, Tenant: "acme", Owner: "ada", At: now}))
-	}
-	said, err := s.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now})
-	check(t, err)
-	end := chat.Entry{Seq: said.Seq, Turn: said.Seq, Kind: chat.StreamEnd, Data: []byte(`{}`), At: now}
-	_, err = s.Answer(t.Context(), said, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}, end, chat.Aftermath{Approvals: []chat.Approval{a}})
-	check(t, err)
-}
-
-func pending(room, title string, proposed time.Time) chat.Approval {
-	p := chat.Proposal{Tool: "run_workflow", Title: title, Arguments: json.RawMessage(`{"n":1}`)}
-	return chat.Approval{Proposal: p, ID: uuid.NewString(), RoomID: room, Hash: chat.HashOf(p), ProposedAt: proposed, ExpiresAt: proposed.Add(time.Hour), Status: chat.Pending}
-}
-
-func approvals(t *testing.T, s store.Chats) {
-	ctx := t.Context()
-	room := uuid.NewString()
-	_, err := s.NewestApproval(ctx, room, now)
-	is(t, err, chat.ErrNotFound)
-	old, want := pending(room, "old", now.Add(-time.Minute)), pending(room, "new", now)
-	propose(t, s, old)
-	propose(t, s, want)
-	got, err := s.NewestApproval(ctx, room, now)
-	check(t, err)
-	same(t, got, want)
-	_, err = s.NewestApproval(ctx, room, now.Add(2*time.Hour))
-	is(t, err, chat.ErrNotFound)
-	// Of many who decide one does.
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	decided := 0
-	for range 8 {
-		all.Go(func() {
-			a, mine, err := s.DecideApproval(ctx, want.ID, chat.Approved, "ada", now)
-			mu.Lock()
-			defer mu.Unlock()
-			if check(t, err); mine {
-				decided++
-			}
-			same(t, a.Status, chat.Approved)
-		})
-	}
-	all.Wait()
-	same(t, decided, 1)
-	check(t, s.SetOutcome(ctx, want.ID, "it ran"))
-	got, err = s.Approval(ctx, want.ID)
-	check(t, err)
-	same(t, got.Outcome+got.DecidedBy, "it ranada")
-	got, err = s.NewestApproval(ctx, room, now)
-	check(t, err)
-	same(t, got, old)
 }
 
 func widgets(t *testing.T, s store.Widgets) {
