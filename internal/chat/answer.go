@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // answer gives the one answer to a message, while it is this instance's to
@@ -112,9 +111,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 	s.counts.ended(reply.Finish, reply.Usage)
 	s.publishEntry(r.ID, end)
 	s.typing(r.ID, false)
-	if err := s.opts.Publisher.Publish(events.ChatRoom(r.ID), s.position(m), events.AIChatBotMessage{Text: reply.Text, ChatRoomID: r.ID}); err != nil {
-		log.Error("answer was not published", "error", err)
-	}
+	s.publishMessage(m)
 	for _, a := range after.Approvals {
 		s.publishLive(a.RoomID, a.Required())
 	}
@@ -156,17 +153,6 @@ func (s *Service) untilStored(term context.Context, log *slog.Logger, write func
 		case <-time.After(pause):
 		}
 	}
-}
-
-// position is where a message of the assistant stands in its room: those of
-// users are numbered too, but not published.
-func (s *Service) position(m Message) cluster.Position {
-	prev, err := s.opts.Store.AnswerBefore(context.WithoutCancel(s.term()), m.RoomID, m.Seq)
-	if err != nil {
-		s.opts.Logger.Error("previous answer was not found", "room", m.RoomID, "error", err)
-		prev = m.Seq // nobody knows
-	}
-	return cluster.Position{Offset: m.Seq, Prev: prev}
 }
 
 // reply asks the assistant. A panic is one bad answer, not the end of the server.

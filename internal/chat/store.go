@@ -32,6 +32,9 @@ type Message struct {
 	Owner string
 	// Key is unique in the room; "" is none. It is only written.
 	Key string
+	// Session is the public id of the session that said it, "" if it came by
+	// none.
+	Session string
 }
 
 // Speaker is who said something.
@@ -119,14 +122,11 @@ type Rooms interface {
 	// Messages returns the latest of a room before a number, 0 for all, oldest
 	// first.
 	Messages(ctx context.Context, roomID string, before uint64, limit int) ([]Message, error)
-	// Answers returns the assistant's messages after a number, up to another.
-	Answers(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
-	// AnswerBefore returns the number of the assistant's latest message before
-	// a number, 0 if there is none.
-	AnswerBefore(ctx context.Context, roomID string, seq uint64) (uint64, error)
-	// LastAnswers returns the number of the assistant's latest message in each
-	// room that has one.
-	LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error)
+	// MessagesSince returns the messages after a number, up to another.
+	MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
+	// LastMessages returns the number of the latest message in each room that
+	// has one.
+	LastMessages(ctx context.Context, roomIDs []string) (map[string]uint64, error)
 }
 
 // Turns are messages that are to be answered, and what is said on the way.
