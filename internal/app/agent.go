@@ -23,7 +23,7 @@ func (a *App) newAssistant() chat.Assistant {
 	}
 	tools := append(agent.WorkflowTools(agentWorkflows{a.workflows}), agent.DataTool(a.agentData()), agent.LogTool(agentLog{a.lines}))
 	return agent.New(agent.Options{
-		Model: a.models, Tools: tools, System: c.Chat.SystemPrompt, ContextTokens: c.Chat.ContextTokens, Logger: a.log,
+		Model: a.models, Tools: tools, Holds: a.holds, System: c.Chat.SystemPrompt, ContextTokens: c.Chat.ContextTokens, Logger: a.log,
 	})
 }
 
@@ -56,14 +56,10 @@ func (w agentWorkflows) get(ctx context.Context, id *auth.Identity, a auth.Actio
 
 // List implements [agent.Workflows].
 func (w agentWorkflows) List(ctx context.Context, id *auth.Identity, tenant string) ([]agent.Workflow, error) {
-	list, err := w.workflows.List(ctx, id, tenant)
+	list, err := knownWorkflows(w).List(ctx, id, tenant)
 	out := []agent.Workflow{}
-	for _, found := range list {
-		known := agent.Workflow{ID: found.ID, Title: found.Title, Inputs: []string{}}
-		for _, arg := range found.Plan.Definition.Inputs() {
-			known.Inputs = append(known.Inputs, arg.Key)
-		}
-		out = append(out, known)
+	for _, known := range list {
+		out = append(out, agent.Workflow(known))
 	}
 	return out, err
 }

@@ -123,12 +123,16 @@ func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply 
 	return r
 }
 
-// earlier returns what was said before a message, without what was refused: no
-// model is to see that.
+// earlier returns what was said before a message, and the answers to that, which
+// may have come while the message waited. What was refused is left out: no model
+// is to see that.
 func (s *Service) earlier(ctx context.Context, m Message) ([]Message, error) {
-	history, err := s.opts.Store.Messages(ctx, m.RoomID, m.Seq, s.opts.History)
+	latest, err := s.opts.Store.Messages(ctx, m.RoomID, 0, s.opts.History+s.opts.Waiting)
 	if err != nil {
 		return nil, fmt.Errorf("reading earlier messages: %w", err)
 	}
-	return slices.DeleteFunc(history, func(m Message) bool { return m.Finish == FinishRefused }), nil
+	history := slices.DeleteFunc(latest, func(said Message) bool {
+		return said.Speaker == User && said.Seq >= m.Seq || said.Finish == FinishRefused
+	})
+	return history[max(0, len(history)-s.opts.History):], nil
 }

@@ -80,6 +80,11 @@ func TestCheckChatModels(t *testing.T) {
 		}
 	}
 	c := Default()
+	c.Chat.Assistant = Agent
+	if got := strings.Join(c.Check(), "\n"); got != "chat.assistant: agent asks one of chat.models, and there is none" {
+		t.Error(got)
+	}
+	c = Default()
 	first := good
 	first.Default = true
 	c.Chat.Models = []ChatModel{first, first}

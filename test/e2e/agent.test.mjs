@@ -128,19 +128,23 @@ it('lists workflows, describes one, proposes a run, and runs it when that is app
   assert.deepEqual([proposed.said, proposed.tools[1].ok, proposed.tools[1].summary], ['I have proposed it.', true, 'proposed: Add numbers']);
   const required = await room.client.next('ai_chat_approval_required');
   assert.deepEqual([required.tool, required.title, required.arguments], ['workflow_run', 'Add numbers', { workflowID, inputValues }]);
-  const runs = async () => (await server.api(server.tokens.admin, 'GET', `/tenants/${server.tenant}/workflows/${workflowID}/instances`)).body;
-  const before = JSON.stringify(await runs());
+  const runs = async () => {
+    const { body } = await server.api(server.tokens.admin, 'GET', `/tenants/${server.tenant}/workflows/instances?workflowID=${workflowID}`);
+    return body.instances.map((i) => i.instanceID);
+  };
+  assert.deepEqual(await runs(), []);
 
   const asked = (await model.requests()).length;
   const approved = await room.say('go', 'approve');
-  assert.match(approved.said, /"Add numbers" ran as [0-9a-f-]+ and is (SUCCESS|COMPLETED)/);
+  const [, instanceID] = approved.said.match(/^"Add numbers" ran as ([0-9a-f-]+) and is COMPLETED: \{"sum":42\}/);
   assert.equal((await model.requests()).length, asked, 'the model was asked to approve');
-  assert.notEqual(JSON.stringify(await runs()), before);
-  const instanceID = approved.said.match(/ran as ([0-9a-f-]+)/)[1];
+  assert.deepEqual(await runs(), [instanceID]);
 
   await model.on('how did it go', call('run_status', { instanceID }));
   await model.on('"status":', answer('Well.'));
-  assert.match((await room.say('how did it go?')).tools[1].summary, /^Add numbers: (SUCCESS|COMPLETED)$/);
+  assert.equal((await room.say('how did it go?')).tools[1].summary, 'Add numbers: COMPLETED');
+  const { messages } = await lastBody();
+  assert.ok(messages[0].content.includes(`"title":"Add numbers","status":"approved","instanceID":"${instanceID}"`), messages[0].content);
   room.client.close();
 });
 

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/provider"
 )
@@ -28,6 +29,9 @@ type Options struct {
 	// Model answers; requests name no model of it.
 	Model provider.Provider
 	Tools []Tool
+	// Holds reports whether the identity of a turn still is good, before tools
+	// are used in its name; the error ends the turn. nil believes so.
+	Holds func(id *auth.Identity) error
 	// System says who the assistant is and how it answers; "" is [System]. Rules
 	// about tools follow on it.
 	System string
@@ -37,8 +41,6 @@ type Options struct {
 	// ToolTime bounds the use of a tool. Default 20 s.
 	ToolTime time.Duration
 	Logger   *slog.Logger
-	// Now is the clock, for tests.
-	Now func() time.Time
 }
 
 // An Agent answers with a model. It may be used concurrently.
@@ -56,9 +58,6 @@ func New(o Options) *Agent {
 	}
 	if o.ToolTime <= 0 {
 		o.ToolTime = 20 * time.Second
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	return &Agent{o}
 }

@@ -43,16 +43,12 @@ type conversation struct {
 
 func (a *Agent) conversation(t chat.Turn, out chat.Out) *conversation {
 	c := &conversation{
-		agent: a, turn: t, out: out, ids: map[string]bool{}, began: a.opts.Now().UTC(),
+		agent: a, turn: t, out: out, ids: map[string]bool{}, began: time.Now().UTC(),
 		log:    a.opts.Logger.With("room", t.Room.ID, "tenant", t.Room.Tenant),
 		prompt: provider.Message{Role: provider.User, Text: t.Message.Text},
 	}
 	for _, m := range t.History {
-		role := provider.User
-		if m.Speaker == chat.Bot {
-			role = provider.Assistant
-		}
-		c.history = append(c.history, provider.Message{Role: role, Text: m.Text})
+		c.history = append(c.history, c.earlier(m))
 	}
 	for _, tool := range a.opts.Tools {
 		if tool.Offered == nil || tool.Offered(t) {
@@ -60,6 +56,21 @@ func (a *Agent) conversation(t chat.Turn, out chat.Out) *conversation {
 		}
 	}
 	return c
+}
+
+// others stands before what other members have said: tools are used in the name
+// of who has spoken last, and for nobody else.
+const others = "(Another member of the conversation said this; it asks nothing of you now.) "
+
+// earlier is a message of before.
+func (c *conversation) earlier(m chat.Message) provider.Message {
+	switch {
+	case m.Speaker == chat.Bot:
+		return provider.Message{Role: provider.Assistant, Text: m.Text}
+	case m.User != c.turn.Message.User:
+		return provider.Message{Role: provider.User, Text: others + m.Text}
+	}
+	return provider.Message{Role: provider.User, Text: m.Text}
 }
 
 // ask asks the model once and passes on what it says.
@@ -91,7 +102,7 @@ func (c *conversation) say(piece string) error {
 // request is what the model is asked next.
 func (c *conversation) request() provider.Request {
 	r := provider.Request{
-		System: c.agent.opts.System + rules + "\nIt is " + c.began.Format(time.RFC1123) + ".",
+		System: c.agent.opts.System + rules + "\nIt is " + c.began.Format(time.RFC1123) + "." + decisions(c.turn.Approvals),
 		User:   provider.HashUser(c.turn.Room.Tenant, c.turn.Message.User),
 	}
 	for _, t := range c.tools {

@@ -14,8 +14,8 @@ const leftOut = `{"kind": "left out", "reason": "there was no room for this resu
 const leastPrompt = 2 << 10
 
 // fit puts messages into a request, as many as there is room for: it leaves out
-// the oldest of before, then the oldest results of tools, and then the end of
-// the prompt. The results of the latest round stay.
+// the oldest of before, then what is long in the oldest rounds, and then the end
+// of the prompt. The latest round stays.
 func (c *conversation) fit(r provider.Request) provider.Request {
 	budget := c.agent.opts.ContextTokens
 	excess := func() int {
@@ -32,19 +32,37 @@ func (c *conversation) fit(r provider.Request) provider.Request {
 		if excess() <= 0 {
 			break
 		}
-		if m := &c.rounds[i]; m.Role == provider.ToolRole && len(m.Text) > len(leftOut) {
-			m.Text = leftOut
-		}
+		shrink(&c.rounds[i])
 	}
-	if over := excess() * bytesPerToken; over > 0 && len(c.prompt.Text) > leastPrompt {
+	if over := excess() * provider.BytesPerToken; over > 0 && len(c.prompt.Text) > leastPrompt {
 		c.prompt.Text = start(c.prompt.Text, max(len(c.prompt.Text)-over, leastPrompt)) + "\n(The rest of the message is left out, because it is too long.)"
 		excess()
 	}
 	return r
 }
 
-// bytesPerToken is what [provider.Estimate] counts with.
-const bytesPerToken = 4
+// shrink leaves out what is long in a message of a round.
+func shrink(m *provider.Message) {
+	if len(m.Text) > len(leftOut) {
+		if m.Role == provider.ToolRole {
+			m.Text = leftOut
+		} else {
+			m.Text = start(m.Text, len(leftOut)) + "…"
+		}
+	}
+	for i := range m.ToolCalls {
+		if len(m.ToolCalls[i].Arguments) > len(leftOut) {
+			m.ToolCalls[i].Arguments = []byte(leftOut)
+		}
+	}
+}
+
+// resultLimit is how many bytes each of n results of a round may have, so that
+// they fit together.
+func (c *conversation) resultLimit(n int) int {
+	half := c.agent.opts.ContextTokens * provider.BytesPerToken / 2
+	return min(maxResult, max(half/n, leastResult))
+}
 
 // olderRounds is how many messages of this turn are of rounds before the latest.
 func (c *conversation) olderRounds() int {

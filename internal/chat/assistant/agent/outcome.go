@@ -9,7 +9,8 @@ import (
 
 const (
 	// maxResult bounds what the model gets of a result, in bytes of JSON.
-	maxResult = 16 << 10
+	// There may be less room for it, down to leastResult.
+	maxResult, leastResult = 16 << 10, 1 << 10
 	// maxSummary bounds what people get of it, in bytes.
 	maxSummary = 200
 )
@@ -26,17 +27,17 @@ func refused(format string, args ...any) outcome {
 
 // content is an outcome as the model gets it: an object that says what it is.
 // What came from elsewhere is a value in it, so no text can end it.
-func (o outcome) content() string {
+func (o outcome) content(limit int) string {
 	if o.err != nil {
-		return object(map[string]any{"kind": "error", "error": start(o.err.Error(), maxResult)})
+		return object(map[string]any{"kind": "error", "error": start(o.err.Error(), limit)})
 	}
 	raw, err := encode(o.Data)
 	if err != nil {
 		return object(map[string]any{"kind": "error", "error": "the result is not JSON"})
 	}
-	if len(raw) > maxResult {
+	if len(raw) > limit {
 		return object(map[string]any{
-			"kind": "data", "cut": true, "bytes": len(raw), "hint": "this is the beginning of a longer result: ask for less at once", "beginning": start(string(raw), maxResult),
+			"kind": "data", "cut": true, "bytes": len(raw), "hint": "this is the beginning of a longer result: ask for less at once", "beginning": start(string(raw), limit),
 		})
 	}
 	return object(map[string]any{"kind": "data", "data": raw})

@@ -22,7 +22,7 @@ const (
 	// time.
 	maxCalls, atOnce = 16, 4
 	// maxArguments bounds those of a call, in bytes of JSON.
-	maxArguments = 16 << 10
+	maxArguments = 8 << 10
 	// maxProposals bounds what one answer proposes.
 	maxProposals = 5
 )
@@ -31,6 +31,11 @@ const (
 // go on at the same time; what came of them is told in the order in which they
 // were asked for.
 func (c *conversation) useTools(ctx context.Context, answer provider.Response) error {
+	if holds := c.agent.opts.Holds; holds != nil {
+		if err := holds(c.turn.Identity); err != nil {
+			return err
+		}
+	}
 	calls := c.sound(answer.ToolCalls)
 	c.rounds = append(c.rounds, provider.Message{Role: provider.Assistant, Text: answer.Text, ToolCalls: calls})
 	for _, call := range calls {
@@ -42,9 +47,10 @@ func (c *conversation) useTools(ctx context.Context, answer provider.Response) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	limit := c.resultLimit(len(calls))
 	for i, o := range outcomes {
 		o = c.propose(o)
-		c.rounds = append(c.rounds, provider.Message{Role: provider.ToolRole, ToolCallID: calls[i].ID, Text: o.content()})
+		c.rounds = append(c.rounds, provider.Message{Role: provider.ToolRole, ToolCallID: calls[i].ID, Text: o.content(limit)})
 		if err := c.out.ToolResult(calls[i].ID, o.err == nil, o.summary()); err != nil {
 			return err
 		}
@@ -61,7 +67,7 @@ func (c *conversation) sound(asked []provider.ToolCall) []provider.ToolCall {
 	calls := slices.Clone(asked)
 	for i := range calls {
 		call := &calls[i]
-		if len(call.Arguments) > maxArguments {
+		if len(call.Arguments) > maxArguments || i >= maxCalls {
 			call.Arguments, call.Broken = json.RawMessage("{}"), true
 		}
 		if !callable.MatchString(call.Name) {

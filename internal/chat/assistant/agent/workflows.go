@@ -30,7 +30,7 @@ type Workflows interface {
 type Workflow struct {
 	ID     string   `json:"workflowID"`
 	Title  string   `json:"title"`
-	Inputs []string `json:"inputs"`
+	Inputs []string `json:"inputs,omitempty"`
 }
 
 // A Description is what a workflow takes and does.
