@@ -57,8 +57,8 @@ func (AIChatBotStreamStart) EventName() string { return "ai_chat_bot_stream_star
 type AIChatBotStreamDelta struct {
 	ChatRoomID string `json:"chatRoomID"`
 	ReplyTo    uint64 `json:"replyTo"`
-	// At is how long the text was before, in UTF-16 code units: what length is
-	// in JavaScript.
+	// At is where Text begins, in UTF-16 code units, what length is in
+	// JavaScript: where the text before ends, or 0 if it is in place of that.
 	At   int    `json:"at"`
 	Text string `json:"text"`
 }
