@@ -31,6 +31,7 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("definitions", func(t *testing.T) { definitions(t, db.Workflows()) })
 	t.Run("chats", func(t *testing.T) { chats(t, db.Chats()) })
 	t.Run("approvals", func(t *testing.T) { approvals(t, db.Chats()) })
+	t.Run("usage", func(t *testing.T) { usage(t, db.Chats()) })
 	t.Run("deeds", func(t *testing.T) { deeds(t, db) })
 	t.Run("widgets", func(t *testing.T) { widgets(t, db.Widgets()) })
 	t.Run("listeners", func(t *testing.T) { listeners(t, db.Listeners()) })
