@@ -18,6 +18,21 @@ type AIChatBotMessage struct {
 // EventName implements [Payload].
 func (AIChatBotMessage) EventName() string { return "ai_chat_bot_message" }
 
+// AIChatMemberMessage is what a user said in a room, for all who are in it.
+type AIChatMemberMessage struct {
+	ChatRoomID string `json:"chatRoomID"`
+	UserID     string `json:"userID"`
+	// SessionID is the public id of the session that said it, which has shown it
+	// already; left out if it came from none.
+	SessionID string `json:"sessionID,omitempty"`
+	Text      string `json:"text"`
+	Action    string `json:"action,omitempty"` // test, approve or reject
+	At        Time   `json:"at"`
+}
+
+// EventName implements [Payload].
+func (AIChatMemberMessage) EventName() string { return "ai_chat_member_message" }
+
 // AIChatBotTyping tells whether the assistant is at an answer.
 type AIChatBotTyping struct {
 	ChatRoomID string `json:"chatRoomID"`
@@ -42,8 +57,8 @@ func (AIChatBotStreamStart) EventName() string { return "ai_chat_bot_stream_star
 type AIChatBotStreamDelta struct {
 	ChatRoomID string `json:"chatRoomID"`
 	ReplyTo    uint64 `json:"replyTo"`
-	// At is how long the text was before, in UTF-16 code units: what length is
-	// in JavaScript.
+	// At is where Text begins, in UTF-16 code units, what length is in
+	// JavaScript: where the text before ends, or 0 if it is in place of that.
 	At   int    `json:"at"`
 	Text string `json:"text"`
 }

@@ -21,6 +21,7 @@ func Catalogue() map[string][]Payload {
 		"/": {
 			AIChatRoomID{},
 			AIChatBotMessage{},
+			AIChatMemberMessage{},
 			AIChatBotTyping{},
 			AIChatBotStreamStart{},
 			AIChatBotStreamDelta{},

@@ -18,13 +18,18 @@ import (
 // needs none.
 func (a *App) newAssistant() chat.Assistant {
 	c := a.opts.Config
-	if kind := c.Chat.Assistant; kind == config.Builtin || kind == config.Auto && len(c.Chat.Models) == 0 {
+	if !asksModel(c.Chat) {
 		return builtin.New(knownWorkflows{a.workflows})
 	}
 	tools := append(agent.WorkflowTools(agentWorkflows{a.workflows}), agent.DataTool(a.agentData()), agent.LogTool(agentLog{a.lines}))
 	return agent.New(agent.Options{
 		Model: a.models, Tools: tools, Holds: a.holds, System: c.Chat.SystemPrompt, ContextTokens: c.Chat.ContextTokens, Logger: a.log,
 	})
+}
+
+// asksModel reports whether a model answers conversations.
+func asksModel(c config.Chat) bool {
+	return c.Assistant == config.Agent || c.Assistant == config.Auto && len(c.Models) > 0
 }
 
 // chatTools are what assistants may propose.

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // answer gives the one answer to a message, while it is this instance's to
@@ -23,11 +21,6 @@ func (s *Service) answer(t Turn) {
 	if t.Message.Owner != s.opts.Owner() {
 		return // lost before its turn came
 	}
-	if s.slots.Acquire(ctx, t.Room.Tenant) {
-		defer s.slots.Release(t.Room.Tenant)
-	} else if errors.Is(context.Cause(ctx), errLost) {
-		return // it may be another's by now
-	}
 	out, stopped, err := s.begin(s.term(), t)
 	if err != nil {
 		s.notBegun(t, err)
@@ -36,6 +29,14 @@ func (s *Service) answer(t Turn) {
 	if stopped {
 		stop(ErrStopped)
 	}
+	// Only now: who waits for another turn of the room keeps nobody from a slot.
+	if s.slots.Acquire(ctx, t.Room.Tenant) {
+		defer s.slots.Release(t.Room.Tenant)
+	} else if errors.Is(context.Cause(ctx), errLost) {
+		out.close() // it may be another's by now
+		return
+	}
+	defer s.counts.live()()
 	reply := s.replyTo(ctx, t, out)
 	head, err := out.close()
 	if errors.Is(err, ErrAnswered) {
@@ -61,17 +62,30 @@ func (s *Service) replyTo(ctx context.Context, t Turn, out *stream) Reply {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	var reply Reply
-	err := ctx.Err()
+	// Whatever becomes of it: later turns have it among what was said before.
+	err := s.judge(ctx, t.Room, t.Message, Prompt, t.Message.Text)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err == nil {
 		reply, err = s.reply(ctx, t, out)
 	}
-	said := out.said()
+	said, first := out.said()
 	reply.Text = clean(reply.Text)
 	if err != nil || !strings.HasPrefix(reply.Text, said) {
 		reply.Text = said
 	}
+	if err == nil || said != "" {
+		s.counts.first(first)
+	}
+	reply.Usage = s.taken(ctx, t, reply.Usage, said)
+	// Also what was said until somebody stopped it.
+	if no := s.judge(ctx, t.Room, t.Message, Completion, reply.Text); no != nil {
+		err = no
+	}
+	s.logText(t, Completion, reply.Text)
 	reply = s.finish(ctx, t, reply, err)
-	out.Text(strings.TrimPrefix(reply.Text, said)) // its error is told by close
+	out.end(reply.Text)
 	return reply
 }
 
@@ -94,11 +108,10 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 		log.Error("answer was not stored", "error", err)
 		return
 	}
+	s.counts.ended(reply.Finish, reply.Usage)
 	s.publishEntry(r.ID, end)
 	s.typing(r.ID, false)
-	if err := s.opts.Publisher.Publish(events.ChatRoom(r.ID), s.position(m), events.AIChatBotMessage{Text: reply.Text, ChatRoomID: r.ID}); err != nil {
-		log.Error("answer was not published", "error", err)
-	}
+	s.publishMessage(m)
 	for _, a := range after.Approvals {
 		s.publishLive(a.RoomID, a.Required())
 	}
@@ -130,7 +143,7 @@ func (s *Service) untilStored(term context.Context, log *slog.Logger, write func
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := write(context.WithoutCancel(term))
 		var refused *events.Error
-		if err == nil || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
+		if err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
 			return err
 		}
 		log.Warn("something could not be stored yet", "error", err)
@@ -140,17 +153,6 @@ func (s *Service) untilStored(term context.Context, log *slog.Logger, write func
 		case <-time.After(pause):
 		}
 	}
-}
-
-// position is where a message of the assistant stands in its room: those of
-// users are numbered too, but not published.
-func (s *Service) position(m Message) cluster.Position {
-	prev, err := s.opts.Store.AnswerBefore(context.WithoutCancel(s.term()), m.RoomID, m.Seq)
-	if err != nil {
-		s.opts.Logger.Error("previous answer was not found", "room", m.RoomID, "error", err)
-		prev = m.Seq // nobody knows
-	}
-	return cluster.Position{Offset: m.Seq, Prev: prev}
 }
 
 // reply asks the assistant. A panic is one bad answer, not the end of the server.
@@ -174,7 +176,7 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 	if reply, decides, err := s.obey(ctx, t); decides || err != nil {
 		return reply, err
 	}
-	if reply, err = s.opts.Assistant.Reply(ctx, t, out); err != nil {
+	if reply, err = s.ask(ctx, t, out); err != nil {
 		return reply, err
 	}
 	reply.Propose, err = s.checked(ctx, t, reply.Propose)
@@ -187,7 +189,7 @@ func (s *Service) apology(t Turn, err error) string {
 	var e *events.Error
 	switch {
 	case errors.As(err, &e):
-		log.Info("message could not be answered", "code", e.Code, "reason", e.Message)
+		log.Info("message could not be answered", "code", e.Code) // the message of the error may quote what was said
 		return "That did not work: " + e.Message + "."
 	case errors.Is(err, context.DeadlineExceeded):
 		log.Warn("answer took too long", "limit", s.opts.Timeout)
@@ -197,147 +199,6 @@ func (s *Service) apology(t Turn, err error) string {
 	}
 	log.Error("message could not be answered", "error", err)
 	return "Something went wrong on the server while answering. Its log says more; please try again."
-}
-
-const interrupted = "I was interrupted before I could answer. Please ask again."
-
-// abandonedPage is how many messages are taken over at a time.
-const abandonedPage = 100
-
-// Recover answers what instances that are gone have left without an answer,
-// does what they have left undone, and ends what has expired.
-func (s *Service) Recover(ctx context.Context) error {
-	owner := s.opts.Owner()
-	if owner == "" {
-		return nil
-	}
-	if err := s.expireApprovals(ctx); err != nil {
-		return err
-	}
-	if err := s.takeUpDeeds(ctx, owner); err != nil {
-		return err
-	}
-	return s.takeOverTurns(ctx, owner)
-}
-
-func (s *Service) takeOverTurns(ctx context.Context, owner string) error {
-	for {
-		messages, err := s.opts.Store.Abandoned(ctx, abandonedPage)
-		if err != nil {
-			return fmt.Errorf("looking for unanswered messages: %w", err)
-		}
-		taken := 0
-		for _, m := range messages {
-			ok, err := s.takeOver(ctx, m, owner)
-			if err != nil {
-				return err
-			}
-			if ok {
-				taken++
-			}
-		}
-		if taken < abandonedPage {
-			return nil
-		}
-	}
-}
-
-// takeOver ends the turn of a message whose owner is gone, unless another
-// instance does. What was said of the answer is kept.
-func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, error) {
-	if m.Owner == owner {
-		return false, nil // without other instances the owner is nowhere to be found
-	}
-	r, err := s.opts.Store.Room(ctx, m.RoomID)
-	if err != nil {
-		return false, fmt.Errorf("reading chat room %s: %w", m.RoomID, err)
-	}
-	taken, err := s.opts.Store.Take(ctx, m, owner)
-	if err != nil {
-		return false, fmt.Errorf("taking over a message: %w", err)
-	}
-	if !taken {
-		return false, nil
-	}
-	m.Owner = owner
-	ended, err := s.interrupt(ctx, r, m)
-	if !ended {
-		s.interruptLater(r, m)
-	}
-	return true, err
-}
-
-// interruptLater ends a turn when another of its room, which some instance goes
-// on with, is over, or when the store is there again.
-func (s *Service) interruptLater(r Room, m Message) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return // it is abandoned, and taken up by the next
-	}
-	term := s.ctx
-	s.working.Go(func() {
-		for pause := busyPause; ; pause = min(2*pause, maxBusyPause) {
-			select {
-			case <-term.Done():
-				return
-			case <-time.After(pause):
-			}
-			ended, err := s.interrupt(term, r, m)
-			if ended {
-				return
-			}
-			if err != nil {
-				s.opts.Logger.Warn("a turn could not be ended yet", "room", r.ID, "seq", m.Seq, "error", err)
-			}
-		}
-	})
-}
-
-// interrupt ends a turn that nobody goes on with, unless another of its room is
-// to be ended first.
-func (s *Service) interrupt(ctx context.Context, r Room, m Message) (ended bool, err error) {
-	start := payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: r.ID, ReplyTo: m.Seq})
-	head, _, err := s.opts.Store.BeginTurn(ctx, m, start)
-	switch {
-	case errors.Is(err, ErrBusy):
-		return false, nil
-	case errors.Is(err, ErrAnswered), errors.Is(err, ErrNotFound):
-		return true, nil // it is another's to end, or gone
-	case err != nil:
-		return false, fmt.Errorf("taking over a turn: %w", err)
-	}
-	said, err := s.saidBefore(ctx, m)
-	if err != nil {
-		return false, err
-	}
-	out := newStream(s, Turn{Room: r, Message: m}, head)
-	out.goOnAfter(said)
-	last := interrupted
-	if said != "" {
-		last = "\n\n" + interrupted
-	}
-	out.Text(last) // its error is told by close
-	if head, err = out.close(); errors.Is(err, ErrAnswered) {
-		return true, nil
-	}
-	s.say(r, m, Reply{Text: said + last, Finish: FinishInterrupted}, head)
-	return true, nil
-}
-
-// saidBefore returns what the stream has of an answer.
-func (s *Service) saidBefore(ctx context.Context, m Message) (string, error) {
-	entries, err := s.Streamed(ctx, m.RoomID, 0, math.MaxInt64)
-	if err != nil {
-		return "", fmt.Errorf("reading the stream of chat room %s: %w", m.RoomID, err)
-	}
-	var text strings.Builder
-	for _, e := range entries {
-		if e.Turn == m.Seq && e.Kind == Delta {
-			text.WriteString(decode[events.AIChatBotStreamDelta](e).Text)
-		}
-	}
-	return text.String(), nil
 }
 
 // Lost gives up every message that waits for an answer of this instance: they

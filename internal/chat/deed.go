@@ -114,7 +114,7 @@ func (s *Service) failed(log *slog.Logger, err error) Outcome {
 	e, meant := events.Public(err)
 	switch {
 	case meant:
-		log.Info("what was approved did not work", "code", e.Code, "reason", e.Message)
+		log.Info("what was approved did not work", "code", e.Code) // the message of the error may quote what was said
 		return Outcome{Text: "That did not work: " + e.Message + "."}
 	case errors.Is(err, context.DeadlineExceeded):
 		log.Warn("what was approved took too long", "limit", s.opts.Timeout)

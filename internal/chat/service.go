@@ -49,7 +49,7 @@ type Options struct {
 	// Peers reach other instances, for turns that go on there; nil if there are
 	// none.
 	Peers Peers
-	// Timeout bounds one answer. Default 30 s.
+	// Timeout bounds one answer. Default 5 min, as long as a model may take.
 	Timeout time.Duration
 	// Waiting bounds the messages of a room that wait for an answer. Default 32.
 	Waiting int
@@ -63,6 +63,21 @@ type Options struct {
 	MaxMessage int
 	// History is how many earlier messages an assistant gets. Default 50.
 	History int
+	// TokensPerDay bounds what the answers to one tenant take on a day, in UTC.
+	// 0 is no bound.
+	TokensPerDay int
+	// Estimate guesses the tokens that a turn took when the assistant could not
+	// tell: it panicked, or its server died. said is what it had said. nil is for
+	// an assistant that takes none.
+	Estimate func(t Turn, said string) Usage
+	// Moderator judges what is said to the assistant and what it answers; nil
+	// lets everything be said.
+	Moderator Moderator
+	// AllowUnjudged lets be said what the Moderator could not judge.
+	AllowUnjudged bool
+	// LogPrompts writes what is said to the assistant, and by it, to Logger,
+	// which must take secrets out.
+	LogPrompts bool
 }
 
 // Peers reach other instances.
@@ -77,6 +92,7 @@ type Service struct {
 	opts    Options
 	slots   *fair.Slots
 	pieces  *batch.Writer[[]Piece]
+	counts  *counter
 	working sync.WaitGroup // holds of queues
 
 	mu     sync.Mutex
@@ -99,7 +115,7 @@ type queue struct {
 // NewService returns a Service. Nothing runs before the first message.
 func NewService(opts Options) *Service {
 	if opts.Timeout <= 0 {
-		opts.Timeout = 30 * time.Second
+		opts.Timeout = 5 * time.Minute
 	}
 	if opts.Waiting <= 0 {
 		opts.Waiting = 32
@@ -117,7 +133,7 @@ func NewService(opts Options) *Service {
 	if opts.History <= 0 {
 		opts.History = 50
 	}
-	s := &Service{opts: opts, rooms: make(map[string]*queue), turns: make(map[string]*turn), deeds: make(map[string]*deed), slots: fair.New(opts.Turns, opts.TurnsPerTenant)}
+	s := &Service{opts: opts, rooms: make(map[string]*queue), turns: make(map[string]*turn), deeds: make(map[string]*deed), slots: fair.New(opts.Turns, opts.TurnsPerTenant), counts: newCounter()}
 	s.pieces = batch.New(batch.Options[[]Piece]{Write: s.addToStream})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -207,18 +223,26 @@ func (s *Service) Before(ctx context.Context, r Room, before uint64, limit int) 
 	return messages, more, nil
 }
 
-// Say stores a message and sees to it that it is answered. tenant, unless "",
-// must be the room's. One that is to be said once and was stored before is left
-// alone: it has been answered, or will be.
-func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, text string, action Action) (Message, error) {
-	if len(text) > s.opts.MaxMessage {
-		return Message{}, events.FieldErrorf("message", "has %d bytes, and may have %d", len(text), s.opts.MaxMessage)
+// Words are what a user says in a room.
+type Words struct {
+	Tenant  string // must be the room's, unless ""
+	Text    string
+	Action  Action
+	Session string // the public id of the session they come from, "" if from none
+}
+
+// Say stores a message, tells the members of the room and sees to it that it is
+// answered. One that is to be said once and was stored before is left alone: it
+// has been answered, or will be.
+func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w Words) (Message, error) {
+	if len(w.Text) > s.opts.MaxMessage {
+		return Message{}, events.FieldErrorf("message", "has %d bytes, and may have %d", len(w.Text), s.opts.MaxMessage)
 	}
 	r, err := s.Room(ctx, id, roomID)
 	if err != nil {
 		return Message{}, err
 	}
-	if r, err = s.bind(ctx, id, r, tenant); err != nil {
+	if r, err = s.bind(ctx, id, r, w.Tenant); err != nil {
 		return Message{}, err
 	}
 	key := once.Key(ctx, "chat message")
@@ -251,10 +275,13 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, te
 	}
 	// From here on it is answered: nothing may refuse what has been stored, or
 	// a client that says it again gets two answers.
-	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{RoomID: r.ID, Speaker: User, User: id.User, Text: text, Action: action, At: time.Now().UTC(), Owner: owner, Key: key})
+	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{
+		RoomID: r.ID, Speaker: User, User: id.User, Session: w.Session, Text: w.Text, Action: w.Action, At: time.Now().UTC(), Owner: owner, Key: key,
+	})
 	if err != nil {
 		return Message{}, fmt.Errorf("storing message: %w", err)
 	}
+	s.publishMessage(m)
 	s.enqueue(q, Turn{Identity: id, Room: r, Message: m})
 	return m, nil
 }

@@ -25,11 +25,16 @@ type Message struct {
 	Text    string
 	Action  Action
 	At      time.Time
-	Finish  Finish // why an answer ended
+	// Finish is why an answer ended. Of what a user said it is FinishRefused or
+	// "".
+	Finish Finish
 	// Owner is the instance that answers a message of a user, "" if none does.
 	Owner string
 	// Key is unique in the room; "" is none. It is only written.
 	Key string
+	// Session is the public id of the session that said it, "" if it came by
+	// none.
+	Session string
 }
 
 // Speaker is who said something.
@@ -117,14 +122,11 @@ type Rooms interface {
 	// Messages returns the latest of a room before a number, 0 for all, oldest
 	// first.
 	Messages(ctx context.Context, roomID string, before uint64, limit int) ([]Message, error)
-	// Answers returns the assistant's messages after a number, up to another.
-	Answers(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
-	// AnswerBefore returns the number of the assistant's latest message before
-	// a number, 0 if there is none.
-	AnswerBefore(ctx context.Context, roomID string, seq uint64) (uint64, error)
-	// LastAnswers returns the number of the assistant's latest message in each
-	// room that has one.
-	LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error)
+	// MessagesSince returns the messages after a number, up to another.
+	MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
+	// LastMessages returns the number of the latest message in each room that
+	// has one.
+	LastMessages(ctx context.Context, roomIDs []string) (map[string]uint64, error)
 }
 
 // Turns are messages that are to be answered, and what is said on the way.
@@ -151,7 +153,8 @@ type Turns interface {
 	// ErrNotFound if there is none.
 	StopTurns(ctx context.Context, roomID string) (Message, error)
 	// Answer ends a turn: it numbers and stores the answer to a message of a
-	// user, unless that has one or another owner, stores the end of the stream
+	// user, unless that has one or another owner, marks the message if the answer
+	// was refused, stores the end of the stream
 	// in place of the turn's other entries, counts what it took, and stores the
 	// approvals. If the owner has answered it already, the number is that of
 	// the first answer.

@@ -32,23 +32,37 @@ const (
 
 // begin lets a turn begin when no other of its room is to be taken before.
 func (s *Service) begin(ctx context.Context, t Turn) (out *stream, stopped bool, err error) {
-	start := payload(StreamStart, t.Message.Seq, events.AIChatBotStreamStart{ChatRoomID: t.Room.ID, ReplyTo: t.Message.Seq})
+	start := startOf(t.Message)
+	head, stopped, err := s.awaitTurn(ctx, t.Message, start)
+	if err != nil {
+		return nil, false, err
+	}
+	out = newStream(s, t, head)
+	start.Seq, start.Prev = head, head-1
+	s.publishEntry(t.Room.ID, start)
+	s.typing(t.Room.ID, true)
+	return out, stopped, nil
+}
+
+func startOf(m Message) Entry {
+	return payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: m.RoomID, ReplyTo: m.Seq})
+}
+
+// awaitTurn begins a turn in the store, when no other of its room is to be taken
+// before.
+func (s *Service) awaitTurn(ctx context.Context, m Message, start Entry) (head uint64, stopped bool, err error) {
+	log := s.opts.Logger.With("room", m.RoomID)
 	for pause := busyPause; ; pause = min(2*pause, maxBusyPause) {
-		// A server that ends has something to say to those who wait, too.
-		head, stopped, err := s.opts.Store.BeginTurn(context.WithoutCancel(ctx), t.Message, start)
-		if err == nil {
-			out := newStream(s, t, head)
-			start.Seq, start.Prev = head, head-1
-			s.publishEntry(t.Room.ID, start)
-			s.typing(t.Room.ID, true)
-			return out, stopped, nil
-		}
+		err = s.untilStored(ctx, log, func(ctx context.Context) error {
+			head, stopped, err = s.opts.Store.BeginTurn(ctx, m, start)
+			return err
+		})
 		if !errors.Is(err, ErrBusy) {
-			return nil, false, err
+			return head, stopped, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, false, context.Cause(ctx)
+			return 0, false, context.Cause(ctx)
 		case <-time.After(pause):
 		}
 	}
@@ -83,6 +97,8 @@ func (s *Service) take(t Turn, stop context.CancelCauseFunc) (done func()) {
 func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply {
 	cause := context.Cause(ctx)
 	switch {
+	case isRefusal(err):
+		return Reply{Text: err.Error(), Finish: FinishRefused, Model: r.Model, Usage: r.Usage}
 	case errors.Is(cause, ErrStopped):
 		r.Finish, r.Propose = FinishStopped, nil
 	case err != nil:
@@ -108,12 +124,15 @@ func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply 
 }
 
 // earlier returns what was said before a message, and the answers to that, which
-// may have come while the message waited.
+// may have come while the message waited. What was refused is left out: no model
+// is to see that.
 func (s *Service) earlier(ctx context.Context, m Message) ([]Message, error) {
 	latest, err := s.opts.Store.Messages(ctx, m.RoomID, 0, s.opts.History+s.opts.Waiting)
 	if err != nil {
 		return nil, fmt.Errorf("reading earlier messages: %w", err)
 	}
-	history := slices.DeleteFunc(latest, func(said Message) bool { return said.Speaker == User && said.Seq >= m.Seq })
+	history := slices.DeleteFunc(latest, func(said Message) bool {
+		return said.Speaker == User && said.Seq >= m.Seq || said.Finish == FinishRefused
+	})
 	return history[max(0, len(history)-s.opts.History):], nil
 }

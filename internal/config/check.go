@@ -53,7 +53,7 @@ func (c Config) Check() (problems []string) {
 		"server.shutdownTimeout": c.Server.ShutdownTimeout, "socket.pingInterval": c.Socket.PingInterval,
 		"socket.pingTimeout": c.Socket.PingTimeout, "socket.upgradeTimeout": c.Socket.UpgradeTimeout,
 		"socket.connectTimeout": c.Socket.ConnectTimeout, "socket.handlerTimeout": c.Socket.HandlerTimeout,
-		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout, "workflow.http.maxTimeout": c.Workflow.HTTP.MaxTimeout,
+		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout, "chat.moderation.timeout": c.Chat.Moderation.Timeout, "workflow.http.maxTimeout": c.Workflow.HTTP.MaxTimeout,
 		"auth.expiryWarning": c.Auth.ExpiryWarning, "auth.revocationInterval": c.Auth.RevocationInterval,
 		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
 		"store.maxLifetime": c.Store.MaxLifetime, "store.connectTimeout": c.Store.ConnectTimeout, "store.timeout": c.Store.Timeout,
@@ -104,6 +104,8 @@ func (c Config) Check() (problems []string) {
 		"log.format":        {c.Log.Format, []string{"text", "json"}},
 		"redis.adapter":     {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
 		"workflow.engine":   {c.Workflow.Engine, []string{EngineEmbedded, EngineTemporal}},
+
+		"chat.moderation.onError": {c.Chat.Moderation.OnError, []string{Allow, Refuse}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))

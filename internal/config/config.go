@@ -148,7 +148,7 @@ func Default() Config {
 		Monitor:     Monitor{Lines: 1000, StatsInterval: 5 * time.Second},
 		Workflow:    defaultWorkflow(),
 		DataSources: []DataSource{},
-		Chat:        Chat{Assistant: Auto, ContextTokens: 16_000, Timeout: 30 * time.Second, Waiting: 32, Busy: Queue, Turns: 256, TurnsPerTenant: 64, MaxMessage: 64 << 10, Models: []ChatModel{}},
+		Chat:        defaultChat(),
 		Widgets:     Widgets{AutoRegister: true},
 		History:     History{Count: 1000, Age: 24 * time.Hour},
 		Once:        Once{Keep: 24 * time.Hour},

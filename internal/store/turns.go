@@ -206,7 +206,11 @@ func (s Chats) Answer(ctx context.Context, to, answer chat.Message, end chat.Ent
 		if answer, err = appendMessage(tx, answer); err != nil {
 			return err
 		}
-		if _, err := tx.exec(`UPDATE chat_messages SET answer = ? WHERE room_id = ? AND seq = ?`, int64(answer.Seq), to.RoomID, int64(to.Seq)); err != nil {
+		refused := chat.Finish("")
+		if answer.Finish == chat.FinishRefused {
+			refused = answer.Finish
+		}
+		if _, err := tx.exec(`UPDATE chat_messages SET answer = ?, finish = ? WHERE room_id = ? AND seq = ?`, int64(answer.Seq), string(refused), to.RoomID, int64(to.Seq)); err != nil {
 			return err
 		}
 		if err := endTurn(tx, to, end); err != nil {
