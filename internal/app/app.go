@@ -212,11 +212,12 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	a.feed.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
-		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID, Peers: a.chatPeers(),
+		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID, Peers: a.chatPeers(), Announce: a.announceChats(),
 		Refuse: c.Chat.Busy == config.Refuse, Turns: c.Chat.Turns, TurnsPerTenant: c.Chat.TurnsPerTenant, MaxMessage: int(c.Chat.MaxMessage),
 	})
 	if a.peers != nil {
 		a.peers.Handle(chat.StopMethod, a.chat.ServeStop)
+		a.bus.Listen(noteChatChanged, func(n cluster.Note) { a.chat.Changed(n.Data) })
 	}
 	a.instances.OnLost(a.journal.Lost)
 	a.instances.OnLost(a.chat.Lost)

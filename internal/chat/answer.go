@@ -36,6 +36,9 @@ func (s *Service) answer(t Turn) {
 	}
 	reply := s.replyTo(ctx, t, out)
 	head, err := out.close()
+	if errors.Is(context.Cause(ctx), errGone) {
+		return
+	}
 	if errors.Is(err, ErrAnswered) {
 		s.opts.Logger.Warn("message is answered elsewhere", "room", t.Room.ID, "seq", t.Message.Seq)
 		return
@@ -48,6 +51,10 @@ func (s *Service) notBegun(t Turn, err error) {
 	log := s.opts.Logger.With("room", t.Room.ID, "tenant", t.Room.Tenant, "seq", t.Message.Seq)
 	if errors.Is(err, ErrAnswered) {
 		log.Warn("message is answered elsewhere")
+		return
+	}
+	if errors.Is(err, ErrNotFound) {
+		log.Info("message is not answered, for its chat room is gone")
 		return
 	}
 	log.Error("message could not be answered", "error", err) // it is abandoned, and taken up later
@@ -86,6 +93,10 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 	m, err := s.store(to, Message{RoomID: r.ID, Speaker: Bot, Text: reply.Text, At: time.Now().UTC(), Finish: reply.Finish}, end, after)
 	if errors.Is(err, ErrAnswered) {
 		log.Warn("message is answered elsewhere", "seq", to.Seq)
+		return
+	}
+	if errors.Is(err, ErrNotFound) {
+		log.Info("answer was not stored, for its chat room is gone", "seq", to.Seq)
 		return
 	}
 	if err != nil {
@@ -213,6 +224,9 @@ func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, 
 		return false, nil // without other instances the owner is nowhere to be found
 	}
 	r, err := s.opts.Store.Room(ctx, m.RoomID)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("reading chat room %s: %w", m.RoomID, err)
 	}
@@ -231,8 +245,8 @@ func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, 
 func (s *Service) interrupt(ctx context.Context, r Room, m Message) error {
 	start := payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: r.ID, ReplyTo: m.Seq})
 	head, _, err := s.opts.Store.BeginTurn(ctx, m, start)
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) {
-		return nil // another is looked at first
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) {
+		return nil // another is looked at first, or the room is gone
 	}
 	if err != nil {
 		return fmt.Errorf("taking over a turn: %w", err)

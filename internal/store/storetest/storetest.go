@@ -30,6 +30,9 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("repeated run writes", func(t *testing.T) { repeated(t, db.Workflows()) })
 	t.Run("definitions", func(t *testing.T) { definitions(t, db.Workflows()) })
 	t.Run("chats", func(t *testing.T) { chats(t, db.Chats()) })
+	t.Run("chat members", func(t *testing.T) { chatMembers(t, db.Chats()) })
+	t.Run("chat list", func(t *testing.T) { chatList(t, db.Chats()) })
+	t.Run("chat deletion", func(t *testing.T) { chatDeletion(t, db.Chats()) })
 	t.Run("approvals", func(t *testing.T) { approvals(t, db.Chats()) })
 	t.Run("widgets", func(t *testing.T) { widgets(t, db.Widgets()) })
 	t.Run("listeners", func(t *testing.T) { listeners(t, db.Listeners()) })
@@ -109,7 +112,7 @@ func workflows(t *testing.T, s store.Workflows) {
 
 func chats(t *testing.T, s store.Chats) {
 	ctx := t.Context()
-	r := chat.Room{ID: uuid.NewString(), Owner: "ada", At: now}
+	r := chat.Room{ID: uuid.NewString(), Owner: "ada", At: now, ChangedAt: now}
 	check(t, s.CreateRoom(ctx, r))
 	got, err := s.BindRoom(ctx, r.ID, "acme")
 	check(t, err)
@@ -156,6 +159,14 @@ func chats(t *testing.T, s store.Chats) {
 	last, err := s.LastMessages(ctx, []string{r.ID, "nobody"})
 	check(t, err)
 	same(t, last, map[string]uint64{r.ID: 6})
+}
+
+// newChat makes a conversation.
+func newChat(t *testing.T, s store.Chats) string {
+	t.Helper()
+	id := uuid.NewString()
+	check(t, s.CreateRoom(t.Context(), chat.Room{ID: id, Tenant: "acme", Owner: "ada", At: now, ChangedAt: now}))
+	return id
 }
 
 // propose makes the assistant propose something in a room.
@@ -251,7 +262,7 @@ func listeners(t *testing.T, s store.Listeners) {
 // writers makes many write at once: none may fail for the others' sake.
 func writers(t *testing.T, db *store.DB) {
 	ctx := t.Context()
-	room := uuid.NewString()
+	room := newChat(t, db.Chats())
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -275,7 +286,7 @@ func writers(t *testing.T, db *store.DB) {
 // not take: that is refused by all.
 func texts(t *testing.T, db *store.DB) {
 	ctx := t.Context()
-	room := uuid.NewString()
+	room := newChat(t, db.Chats())
 	odd := "\x01 \\ ' \" ? $1 %s \u2028 \U0001F600 \uFFFD"
 	m, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: odd, At: now})
 	check(t, err)
