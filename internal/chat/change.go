@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"time"
 )
 
 // A Change is one after which somebody who is in a room may have to leave it.
@@ -11,9 +10,6 @@ type Change struct {
 	RoomID  string `json:"roomID,omitempty"` // "" may be any
 	Deleted bool   `json:"deleted,omitempty"`
 }
-
-// changeTime bounds what is done about a change that another instance tells.
-const changeTime = 10 * time.Second
 
 // OnChange sets what sees to it that those leave who must. It is called on
 // every instance. OnChange must be called before anything else.
@@ -50,8 +46,6 @@ func (s *Service) Changed(data []byte) {
 	s.working.Add(1)
 	go func() {
 		defer s.working.Done()
-		ctx, cancel := context.WithTimeout(s.term(), changeTime)
-		defer cancel()
-		s.leave(ctx, c)
+		s.leave(s.term(), c)
 	}()
 }
