@@ -238,15 +238,50 @@ func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, 
 		return false, nil
 	}
 	m.Owner = owner
-	return true, s.interrupt(ctx, r, m)
+	err = s.interrupt(ctx, r, m)
+	if errors.Is(err, ErrBusy) { // another takes over what was said before
+		s.interruptLater(r, m)
+		err = nil
+	}
+	return true, err
+}
+
+// interruptLater ends the turn of a message as soon as those before it are
+// over. Nobody else does: its owner is this instance now.
+func (s *Service) interruptLater(r Room, m Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return // and abandoned, when this instance is gone
+	}
+	ctx := s.ctx
+	s.working.Add(1)
+	go func() {
+		defer s.working.Done()
+		for pause := busyPause; ; pause = min(2*pause, maxBusyPause) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			err := s.interrupt(ctx, r, m)
+			if errors.Is(err, ErrBusy) {
+				continue
+			}
+			if err != nil {
+				s.opts.Logger.Error("message could not be taken over", "room", r.ID, "seq", m.Seq, "error", err)
+			}
+			return
+		}
+	}()
 }
 
 // interrupt ends a turn that nobody goes on with.
 func (s *Service) interrupt(ctx context.Context, r Room, m Message) error {
 	start := payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: r.ID, ReplyTo: m.Seq})
 	head, _, err := s.opts.Store.BeginTurn(ctx, m, start)
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) {
-		return nil // another is looked at first, or the room is gone
+	if errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) {
+		return nil // somebody was faster, or the room is gone
 	}
 	if err != nil {
 		return fmt.Errorf("taking over a turn: %w", err)
