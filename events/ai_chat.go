@@ -33,6 +33,33 @@ type AIChatMemberMessage struct {
 // EventName implements [Payload].
 func (AIChatMemberMessage) EventName() string { return "ai_chat_member_message" }
 
+// AIChatRoomUpdated tells what has become of a room.
+type AIChatRoomUpdated struct {
+	ChatRoomID string `json:"chatRoomID"`
+	Title      string `json:"title,omitempty"`
+	// Members are the users who take part, who began the conversation first;
+	// left out if they are the same as before.
+	Members []string `json:"members,omitempty"`
+	// Deleted tells that there is no such room any more, Removed that the user
+	// takes no part in it any more. The session has left it.
+	Deleted bool `json:"deleted,omitempty"`
+	Removed bool `json:"removed,omitempty"`
+}
+
+// EventName implements [Payload].
+func (AIChatRoomUpdated) EventName() string { return "ai_chat_room_updated" }
+
+// AIChatMessage is a message of a conversation, as its history has it.
+type AIChatMessage struct {
+	Type         string `json:"type"` // user or bot
+	Text         string `json:"text"`
+	Timestamp    Time   `json:"timestamp"`
+	Offset       uint64 `json:"offset"`
+	UserID       string `json:"userID,omitempty"`       // of users
+	Action       string `json:"action,omitempty"`       // of users: test, approve or reject
+	FinishReason string `json:"finishReason,omitempty"` // of answers, why they ended
+}
+
 // AIChatBotTyping tells whether the assistant is at an answer.
 type AIChatBotTyping struct {
 	ChatRoomID string `json:"chatRoomID"`

@@ -22,6 +22,7 @@ func Catalogue() map[string][]Payload {
 			AIChatRoomID{},
 			AIChatBotMessage{},
 			AIChatMemberMessage{},
+			AIChatRoomUpdated{},
 			AIChatBotTyping{},
 			AIChatBotStreamStart{},
 			AIChatBotStreamDelta{},

@@ -216,12 +216,13 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	a.feed.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
-		Assistant: a.newAssistant(), Tools: a.chatTools(), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID, Peers: a.chatPeers(),
+		Assistant: a.newAssistant(), Tools: a.chatTools(), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID, Peers: a.chatPeers(), Announce: a.announceChats(),
 		Refuse: c.Chat.Busy == config.Refuse, Turns: c.Chat.Turns, TurnsPerTenant: c.Chat.TurnsPerTenant, MaxMessage: int(c.Chat.MaxMessage),
 		TokensPerDay: c.Chat.TokensPerDay, Estimate: estimator(c.Chat), Moderator: a.moderator(), AllowUnjudged: c.Chat.Moderation.OnError == config.Allow, LogPrompts: c.Chat.LogPrompts,
 	})
 	if a.peers != nil {
 		a.peers.Handle(chat.StopMethod, a.chat.ServeStop)
+		a.bus.Listen(noteChatChanged, func(n cluster.Note) { a.chat.Changed(n.Data) })
 	}
 	a.instances.OnLost(a.journal.Lost)
 	a.instances.OnLost(a.chat.Lost)

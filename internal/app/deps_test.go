@@ -49,7 +49,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/app internal/telemetry cmd", module + "internal/workflow/journal", "only the application chooses what carries runs on"},
 	{"", "internal/app internal/telemetry", module + "internal/workflow/temporal", "only the application chooses what carries runs on"},
 	{"internal/workflow/interpreter", "", module + "internal/workflow$", "what follows from a log does not depend on who keeps it"},
-	{"", "internal/app internal/store internal/telemetry namespaces/root internal/chat", module + "internal/chat", "services do not know each other"},
+	{"", "internal/app internal/store internal/telemetry namespaces/root internal/rest internal/chat", module + "internal/chat", "services do not know each other"},
 	{"", "internal/app", module + "internal/chat/moderation", "only the application chooses who judges"},
 	{"internal/chat/moderation", "", module, "what judges texts knows nothing of rooms and turns"},
 	{"", "internal/chat/provider/openai", "github.com/sashabaranov/", "the protocol of language models has one door"},

@@ -39,6 +39,9 @@ func (s *Service) answer(t Turn) {
 	defer s.counts.live()()
 	reply := s.replyTo(ctx, t, out)
 	head, err := out.close()
+	if errors.Is(context.Cause(ctx), errGone) {
+		return
+	}
 	if errors.Is(err, ErrAnswered) {
 		s.opts.Logger.Warn("message is answered elsewhere", "room", t.Room.ID, "seq", t.Message.Seq)
 		return
@@ -51,6 +54,10 @@ func (s *Service) notBegun(t Turn, err error) {
 	log := s.opts.Logger.With("room", t.Room.ID, "tenant", t.Room.Tenant, "seq", t.Message.Seq)
 	if errors.Is(err, ErrAnswered) {
 		log.Warn("message is answered elsewhere")
+		return
+	}
+	if errors.Is(err, ErrNotFound) {
+		log.Info("message is not answered, for its chat room is gone")
 		return
 	}
 	log.Error("message could not be answered", "error", err) // it is abandoned, and taken up later
@@ -102,6 +109,10 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 	m, err := s.store(to, Message{RoomID: r.ID, Speaker: Bot, Text: reply.Text, At: time.Now().UTC(), Finish: reply.Finish}, end, after)
 	if errors.Is(err, ErrAnswered) {
 		log.Warn("message is answered elsewhere", "seq", to.Seq)
+		return
+	}
+	if errors.Is(err, ErrNotFound) {
+		log.Info("answer was not stored, for its chat room is gone", "seq", to.Seq)
 		return
 	}
 	if err != nil {

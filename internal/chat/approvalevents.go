@@ -31,8 +31,12 @@ func (a Approval) Came() events.AIChatApprovalOutcome {
 // numbered: who comes later is told what is open. Others see what they always
 // saw.
 func (s *Service) publishLive(roomID string, p events.Payload) {
-	if err := s.opts.Publisher.Publish(events.ChatStreamRoom(roomID), cluster.Position{}, p); err != nil {
-		s.opts.Logger.Error("event was not published", "room", roomID, "event", p.EventName(), "error", err)
+	s.publishUnnumbered(events.ChatStreamRoom(roomID), p)
+}
+
+func (s *Service) publishUnnumbered(room events.Room, p events.Payload) {
+	if err := s.opts.Publisher.Publish(room, cluster.Position{}, p); err != nil {
+		s.opts.Logger.Error("event was not published", "room", room, "event", p.EventName(), "error", err)
 	}
 }
 

@@ -49,6 +49,9 @@ type Options struct {
 	// Peers reach other instances, for turns that go on there; nil if there are
 	// none.
 	Peers Peers
+	// Announce has the other instances call [Service.Changed]; nil if there are
+	// none.
+	Announce func(data []byte)
 	// Timeout bounds one answer. Default 5 min, as long as a model may take.
 	Timeout time.Duration
 	// Waiting bounds the messages of a room that wait for an answer. Default 32.
@@ -93,7 +96,8 @@ type Service struct {
 	slots   *fair.Slots
 	pieces  *batch.Writer[[]Piece]
 	counts  *counter
-	working sync.WaitGroup // holds of queues
+	leave   func(ctx context.Context, c Change)
+	working sync.WaitGroup // holds of queues, and changes
 
 	mu     sync.Mutex
 	ctx    context.Context // of answers
@@ -164,7 +168,8 @@ func (s *Service) Open(ctx context.Context, id *auth.Identity, tenant string) (R
 			return made, err
 		}
 	}
-	r := Room{ID: once.ID(ctx, "chat room"), Tenant: tenant, Owner: id.User, At: time.Now().UTC()}
+	now := time.Now().UTC()
+	r := Room{ID: once.ID(ctx, "chat room"), Tenant: tenant, Owner: id.User, At: now, ChangedAt: now}
 	if err := s.opts.Store.CreateRoom(ctx, r); err != nil {
 		return Room{}, fmt.Errorf("creating chat room: %w", err)
 	}
@@ -210,17 +215,25 @@ func (s *Service) Recent(ctx context.Context, r Room) ([]Message, error) {
 	return s.opts.Store.Messages(ctx, r.ID, 0, history)
 }
 
-// Before returns messages of a room before a number, oldest first, and whether
-// there are more before those.
+// pageBytes is how much text a page of messages has at most, unless one has
+// more.
+const pageBytes = 256 << 10
+
+// Before returns messages of a room before a number, 0 for the latest, oldest
+// first, and whether there are more before those.
 func (s *Service) Before(ctx context.Context, r Room, before uint64, limit int) (messages []Message, more bool, err error) {
 	messages, err = s.opts.Store.Messages(ctx, r.ID, before, limit+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("reading messages: %w", err)
 	}
-	if more = len(messages) > limit; more {
-		messages = messages[1:]
+	first, size := len(messages), 0
+	for first > 0 && len(messages)-first < limit {
+		if size += len(messages[first-1].Text); size > pageBytes && first < len(messages) {
+			break
+		}
+		first--
 	}
-	return messages, more, nil
+	return messages[first:], first > 0, nil
 }
 
 // Words are what a user says in a room.
@@ -278,10 +291,16 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{
 		RoomID: r.ID, Speaker: User, User: id.User, Session: w.Session, Text: w.Text, Action: w.Action, At: time.Now().UTC(), Owner: owner, Key: key,
 	})
+	if errors.Is(err, ErrNotFound) {
+		return Message{}, events.NotFound("chat room", roomID)
+	}
 	if err != nil {
 		return Message{}, fmt.Errorf("storing message: %w", err)
 	}
 	s.publishMessage(m)
+	if r.Title == "" {
+		s.name(context.WithoutCancel(ctx), m)
+	}
 	s.enqueue(q, Turn{Identity: id, Room: r, Message: m})
 	return m, nil
 }

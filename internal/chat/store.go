@@ -14,6 +14,8 @@ type Room struct {
 	Owner  string
 	Title  string
 	At     time.Time
+	// ChangedAt is when something was said last, or the room was made.
+	ChangedAt time.Time
 }
 
 // A Message is what somebody said in a room.
@@ -115,7 +117,23 @@ type Rooms interface {
 	BindRoom(ctx context.Context, id, tenant string) (Room, error)
 	// IsMember reports whether a user takes part in a room that is another's.
 	IsMember(ctx context.Context, roomID, user string) (bool, error)
-	// Append numbers a message and stores it.
+	// Members returns the members of a room as they came, without its owner.
+	Members(ctx context.Context, roomID string) ([]Member, error)
+	// AddMember adds a member to a room, and reports whether it was none before.
+	AddMember(ctx context.Context, m Member) (added bool, err error)
+	// RemoveMember removes a member, and reports whether it was one.
+	RemoveMember(ctx context.Context, roomID, user string) (removed bool, err error)
+	// RoomsOf returns the rooms of a tenant that a user takes part in, the one
+	// that was changed last first, after another of them unless that is zero.
+	RoomsOf(ctx context.Context, tenant, user string, after Room, limit int) ([]Room, error)
+	// SetTitle gives a room a title, NameRoom only if it has none, which it
+	// reports.
+	SetTitle(ctx context.Context, id, title string) error
+	NameRoom(ctx context.Context, id, title string) (named bool, err error)
+	// DeleteRoom removes a room and all that belongs to it, and returns the
+	// message that is being answered, a zero one if there is none.
+	DeleteRoom(ctx context.Context, id string) (answering Message, err error)
+	// Append numbers a message and stores it; ErrNotFound if its room is gone.
 	Append(ctx context.Context, m Message) (Message, error)
 	// Said returns the message of a room that was stored with a key.
 	Said(ctx context.Context, roomID, key string) (Message, error)

@@ -62,6 +62,9 @@ func (s *Service) takeOver(ctx context.Context, messages []Message, owner string
 func (s *Service) takeOverRoom(ctx context.Context, messages []Message, owner string) (taken int, err error) {
 	roomID := messages[0].RoomID
 	r, err := s.opts.Store.Room(ctx, roomID)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil // it was deleted meanwhile
+	}
 	if err != nil {
 		return 0, fmt.Errorf("reading chat room %s: %w", roomID, err)
 	}

@@ -21,6 +21,7 @@ type turn struct {
 var (
 	ErrStopped = errors.New("somebody stopped the answer")
 	errLost    = errors.New("the answer is another's to give")
+	errGone    = errors.New("the chat room is gone")
 )
 
 // busyPause is how long a turn waits before it asks again whether it may begin,

@@ -39,7 +39,7 @@ func both(n int, a, b *store.DB, fn func(db *store.DB)) {
 // number of its own, and none is left out.
 func conversation(t *testing.T, a, b *store.DB) {
 	const n = 50
-	room := uuid.NewString()
+	room := newChat(t, a.Chats())
 	seen := make(map[uint64]bool)
 	var mu sync.Mutex
 	both(n, a, b, func(db *store.DB) {

@@ -30,6 +30,9 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("repeated run writes", func(t *testing.T) { repeated(t, db.Workflows()) })
 	t.Run("definitions", func(t *testing.T) { definitions(t, db.Workflows()) })
 	t.Run("chats", func(t *testing.T) { chats(t, db.Chats()) })
+	t.Run("chat members", func(t *testing.T) { chatMembers(t, db.Chats()) })
+	t.Run("chat list", func(t *testing.T) { chatList(t, db.Chats()) })
+	t.Run("chat deletion", func(t *testing.T) { chatDeletion(t, db.Chats()) })
 	t.Run("approvals", func(t *testing.T) { approvals(t, db.Chats()) })
 	t.Run("usage", func(t *testing.T) { usage(t, db.Chats()) })
 	t.Run("deeds", func(t *testing.T) { deeds(t, db) })
@@ -111,7 +114,7 @@ func workflows(t *testing.T, s store.Workflows) {
 
 func chats(t *testing.T, s store.Chats) {
 	ctx := t.Context()
-	r := chat.Room{ID: uuid.NewString(), Owner: "ada", At: now}
+	r := chat.Room{ID: uuid.NewString(), Owner: "ada", At: now, ChangedAt: now}
 	check(t, s.CreateRoom(ctx, r))
 	got, err := s.BindRoom(ctx, r.ID, "acme")
 	check(t, err)
@@ -160,6 +163,14 @@ func chats(t *testing.T, s store.Chats) {
 	same(t, last, map[string]uint64{r.ID: 6})
 }
 
+// newChat makes a conversation.
+func newChat(t *testing.T, s store.Chats) string {
+	t.Helper()
+	id := uuid.NewString()
+	check(t, s.CreateRoom(t.Context(), chat.Room{ID: id, Tenant: "acme", Owner: "ada", At: now, ChangedAt: now}))
+	return id
+}
+
 func widgets(t *testing.T, s store.Widgets) {
 	ctx := t.Context()
 	id := uuid.NewString()
@@ -195,7 +206,7 @@ func listeners(t *testing.T, s store.Listeners) {
 // writers makes many write at once: none may fail for the others' sake.
 func writers(t *testing.T, db *store.DB) {
 	ctx := t.Context()
-	room := uuid.NewString()
+	room := newChat(t, db.Chats())
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -219,7 +230,7 @@ func writers(t *testing.T, db *store.DB) {
 // not take: that is refused by all.
 func texts(t *testing.T, db *store.DB) {
 	ctx := t.Context()
-	room := uuid.NewString()
+	room := newChat(t, db.Chats())
 	odd := "\x01 \\ ' \" ? $1 %s \u2028 \U0001F600 \uFFFD"
 	m, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: odd, At: now})
 	check(t, err)

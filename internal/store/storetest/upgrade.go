@@ -93,7 +93,7 @@ func Upgraded(t *testing.T, db *store.DB) {
 
 	room, err := db.Chats().Room(ctx, firstRoom)
 	check(t, err)
-	same(t, room, chat.Room{ID: firstRoom, Tenant: "acme", Owner: "ada", At: now})
+	same(t, room, chat.Room{ID: firstRoom, Tenant: "acme", Owner: "ada", At: now, ChangedAt: now})
 	messages, err := db.Chats().Messages(ctx, firstRoom, 0, 10)
 	check(t, err)
 	same(t, messages, []chat.Message{
