@@ -84,7 +84,7 @@ func (s *Service) decide(ctx context.Context, id *auth.Identity, a Approval, wha
 		return a, outcome, err
 	case Reject:
 		d.Status = Rejected
-		a, err = s.settle(ctx, a, d)
+		a, _, err = s.settle(ctx, a, d)
 	default:
 		d.Status = Approved
 		a, err = s.approve(ctx, id, a, d)
@@ -102,7 +102,8 @@ func (s *Service) current(ctx context.Context, id *auth.Identity, a Approval, wh
 	case a.Status != Pending:
 		return a, nil
 	case a.overdue(time.Now()):
-		return s.settle(ctx, a, Decision{Status: Expired})
+		a, _, err := s.settle(ctx, a, Decision{Status: Expired})
+		return a, err
 	case what == Reject:
 		return a, nil
 	}
@@ -119,24 +120,25 @@ func (s *Service) current(ctx context.Context, id *auth.Identity, a Approval, wh
 	case a.Version == "" || HashOf(now) == a.Hash:
 		return a, nil
 	}
-	return s.settle(ctx, a, Decision{Status: Invalid, Reason: reason})
+	a, _, err = s.settle(ctx, a, Decision{Status: Invalid, Reason: reason})
+	return a, err
 }
 
 func (a Approval) overdue(now time.Time) bool { return !now.Before(a.ExpiresAt) }
 
 // settle gives an approval its decision, unless it has one, and returns it as
-// it then is.
-func (s *Service) settle(ctx context.Context, a Approval, d Decision) (Approval, error) {
+// it then is, and whether that is by this call.
+func (s *Service) settle(ctx context.Context, a Approval, d Decision) (now Approval, decided bool, err error) {
 	d.At = time.Now().UTC()
 	// Whoever has decided has decided, even if the time of the event is over.
-	a, decided, err := s.opts.Store.DecideApproval(context.WithoutCancel(ctx), a.ID, d)
+	now, decided, err = s.opts.Store.DecideApproval(context.WithoutCancel(ctx), a.ID, d)
 	if err != nil {
-		return a, fmt.Errorf("deciding an approval: %w", err)
+		return a, false, fmt.Errorf("deciding an approval: %w", err)
 	}
 	if decided {
-		s.publishLive(a.RoomID, a.Resolved())
+		s.publishLive(now.RoomID, now.Resolved())
 	}
-	return a, nil
+	return now, decided, nil
 }
 
 // agrees tells why somebody's decision is not the one that counts, nil if it
@@ -160,7 +162,7 @@ func (s *Service) expireApprovals(ctx context.Context) error {
 		return fmt.Errorf("looking for approvals that have expired: %w", err)
 	}
 	for _, a := range overdue {
-		if _, err := s.settle(ctx, a, Decision{Status: Expired}); err != nil {
+		if _, _, err := s.settle(ctx, a, Decision{Status: Expired}); err != nil {
 			return err
 		}
 	}

@@ -57,13 +57,11 @@ func (s *Service) approve(ctx context.Context, id *auth.Identity, a Approval, d 
 		return a, err
 	}
 	defer s.dropDeed(a.ID, held)
-	if a, err = s.settle(ctx, a, d); err != nil {
-		return a, err
-	}
-	if a.Status == Approved && a.Owner == d.Owner && !a.Done {
+	a, decided, err := s.settle(ctx, a, d)
+	if decided { // and nobody else: the decision is told before the outcome
 		s.carryOut(id, a, held, false)
 	}
-	return a, nil
+	return a, err
 }
 
 // carryOut begins a deed, unless that has happened.
@@ -178,6 +176,9 @@ func (s *Service) takeUpDeed(ctx context.Context, a Approval, owner string) erro
 	if s.shared(held) {
 		return nil // somebody is at it
 	}
+	if a, err = s.opts.Store.Approval(ctx, a.ID); err != nil || a.Done { // since it was looked for
+		return unlessGone(err)
+	}
 	if a.Owner != owner {
 		taken, err := s.opts.Store.TakeApproval(ctx, a, owner)
 		if err != nil {
@@ -193,6 +194,14 @@ func (s *Service) takeUpDeed(ctx context.Context, a Approval, owner string) erro
 	id := &auth.Identity{User: a.By, Tenants: []auth.Membership{{ID: a.Tenant, Role: a.Role}}}
 	s.carryOut(id, a, held, true)
 	return nil
+}
+
+// unlessGone drops the error about what was deleted meanwhile.
+func unlessGone(err error) error {
+	if err == nil || errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return fmt.Errorf("reading approval: %w", err)
 }
 
 // shared reports whether others than the caller hold a deed.
