@@ -37,7 +37,7 @@ func (e *Engine) child(ctx context.Context, parent workflow.Run, c interpreter.C
 		if err != nil {
 			return &interpreter.Ending{Status: events.RunFailed, Error: err.Error()}, nil
 		}
-		if err := e.Prepare(ctx, made, input); err != nil {
+		if err := e.create(ctx, made, input); err != nil {
 			return nil, err
 		}
 		run = made
