@@ -50,7 +50,7 @@ func (s *Service) Draft(ctx context.Context, id *auth.Identity, w Workflow, valu
 	if err != nil {
 		return Draft{}, err
 	}
-	m := d.replay([]interpreter.Entry{d.input})
+	m := d.Replay([]interpreter.Entry{d.input})
 	d.Variables = s.opts.Feed.context(d.Run, d.input.Seq, m.Snapshot())
 	return d, nil
 }

@@ -112,9 +112,7 @@ func (e *Engine) afterTheEnd(ctx context.Context, run workflow.Run, o *interpret
 	if err != nil {
 		return fmt.Errorf("reading log: %w", err)
 	}
-	m := interpreter.New(run.Plan, interpreter.Options{})
-	m.Replay(log)
-	if m.Taken(o.ID) {
+	if run.Replay(log).Taken(o.ID) {
 		return nil
 	}
 	return notRunning(run)
