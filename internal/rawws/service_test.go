@@ -373,3 +373,29 @@ func TestServiceAcceptsItsExamples(t *testing.T) {
 		t.Errorf("%d %.100s", resp.StatusCode, text)
 	}
 }
+
+// Messages and answers overtake each other on their way to the room: they come
+// once and in the order of the conversation anyway.
+func TestServiceChatAtSpeed(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	token := s.Token("ann", "default", auth.Member)
+	one, two := dialService(t, s, "token="+token), dialService(t, s, "token="+token)
+	two.told(on("conversation:c"), `subscribed {"channel":"conversation:c"}`)
+	const said = 20
+	for n := range said {
+		one.send(fmt.Sprintf(`{"type":"chat_message","data":{"conversation_id":"c","content":"number %02d."}}`, n))
+	}
+	var heard []string
+	for range 2 * said {
+		heard = append(heard, two.hear())
+	}
+	next := map[bool]int{}
+	for _, h := range heard {
+		answer := strings.Contains(h, `"sender_id":"assistant"`)
+		if !strings.Contains(h, fmt.Sprintf("number %02d.", next[answer])) {
+			t.Fatalf("in %s", strings.Join(heard, "\n"))
+		}
+		next[answer]++
+	}
+	two.silent()
+}
