@@ -12,8 +12,11 @@ import (
 
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/internal/cluster/clustertest"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/servertest"
+	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
 	"github.com/roomcast/roomcast/internal/websocket"
 )
 
@@ -398,4 +401,36 @@ func TestServiceChatAtSpeed(t *testing.T) {
 		next[answer]++
 	}
 	two.silent()
+}
+
+// What one server publishes, and what is said there, is heard on another.
+func TestServiceAcrossServers(t *testing.T) {
+	url, data, net := postgrestest.URL(t), t.TempDir(), clustertest.New(true)
+	var servers [2]*servertest.Server
+	for i := range servers {
+		servers[i] = servertest.Start(t, servertest.Options{Bus: net.Bus(), Data: data, Change: func(c *config.Config) {
+			c.Store.Driver, c.Store.URL = config.Postgres, config.Secret(url)
+		}})
+		eventually.True(t, func() bool { return servers[i].Do("", "GET", "/health/ready", nil, nil) == 200 })
+	}
+	token := servers[0].Token("ann", "default", auth.Member)
+	here, there := dialService(t, servers[0], "token="+token), dialService(t, servers[1], "token="+token)
+	for _, c := range []*serviceClient{here, there} {
+		c.told(on("conversation:c"), `subscribed {"channel":"conversation:c"}`)
+		c.told(on("task:t-1"), `subscribed {"channel":"task:t-1"}`)
+	}
+	here.send(`{"type":"chat_message","data":{"conversation_id":"c","content":"help"}}`)
+	there.hears(`chat_message {"content":"help","conversation_id":"c","sender_id":"ann"}`)
+	if answer := there.hear(); here.hear() != answer {
+		t.Error(answer)
+	}
+	publish(t, servers[1], `{"room":"entity:default:task:t-1","event":"status_update","data":{"entityType":"task","entityID":"t-1","status":"done","ownerID":"ann"}}`,
+		`{"room":"user:default:ann","event":"notification","data":{"message":"x"}}`)
+	for _, c := range []*serviceClient{here, there} {
+		got := map[string]bool{c.hear(): true, c.hear(): true}
+		if !got[`status_update {"entity_id":"t-1","entity_type":"task","status":"done"}`] || !got[`notification {"level":"info","message":"x"}`] {
+			t.Error(got)
+		}
+		c.silent()
+	}
 }
