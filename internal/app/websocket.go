@@ -18,7 +18,11 @@ import (
 func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatcher) {
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
-	for _, d := range []rawws.Dialect{rawws.NewBots(conversations{a.chat, a.history}), rawws.NewService()} {
+	named := conversations{a.chat, a.history}
+	for _, d := range []rawws.Dialect{
+		rawws.NewBots(named),
+		rawws.NewService(rawws.ServiceOptions{Conversations: named, Acks: c.Service.Acks}),
+	} {
 		if slices.Contains(c.Dialects, string(d.Name)) {
 			spoken = append(spoken, d)
 		}

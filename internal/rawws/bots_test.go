@@ -70,6 +70,8 @@ func TestBotsComeBack(t *testing.T) {
 	away, stays := dial(t, s, "/ws/bots?token="+token), dial(t, s, "/ws/bots?token="+token)
 	for _, c := range []*client{away, stays} {
 		c.send(`{"type":"subscribe","session_id":"s"}`)
+		c.send(`{"type":"ping"}`)
+		c.until("pong")
 	}
 	away.send(`{"type":"message","session_id":"s","content":"one"}`)
 	away.until("stream_end")

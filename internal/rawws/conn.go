@@ -381,10 +381,13 @@ func (c *Conn) close(why *websocket.CloseError) {
 // voice is who speaks with the client: that of its dialect, else of the default.
 func (c *Conn) voice() Speaker {
 	c.mu.Lock()
-	speaker := c.speaker
+	speaker, name := c.speaker, c.choice.dialect
 	c.mu.Unlock()
 	if speaker != nil {
 		return speaker
+	}
+	if d := c.srv.dialects[name]; d.Speak != nil { // it is about to be chosen
+		return d.Speak(c)
 	}
 	return c.fallback()
 }

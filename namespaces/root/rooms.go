@@ -58,6 +58,9 @@ func (r roomRoutes) join(ctx context.Context, s namespaces.Session, in roomJoin)
 	if err != nil {
 		return roomJoined{}, err
 	}
+	if r.followed.full(s, room) {
+		return roomJoined{}, events.Errorf(events.CodeConflict, "you are in %d rooms already: leave one first", maxRooms)
+	}
 	ctx, out := context.WithoutCancel(ctx), newSending(ctx, s) // a client may take its time
 	after, err := r.resume(ctx, out, room, in.Since)
 	if err != nil {
@@ -68,6 +71,10 @@ func (r roomRoutes) join(ctx context.Context, s namespaces.Session, in roomJoin)
 	})
 	return roomJoined{room, resume(r.history.Epoch(), in.Since, out.gap, through)}, err
 }
+
+// maxRooms bounds the rooms of a session: some take no row, so that a client
+// could name any number.
+const maxRooms = 1000
 
 // resume returns the offset after which a client gets what a room published:
 // without since it gets what is published from now on.
@@ -117,7 +124,7 @@ func (r roomRoutes) read(ctx context.Context, out *sending, room events.Room, af
 // leave takes any name that join takes; leaving a room one is not in does no
 // harm.
 func (r roomRoutes) leave(_ context.Context, s namespaces.Session, name string) (roomNamed, error) {
-	for _, prefix := range []string{"tenant:", "listener:", "listener_test:"} {
+	for _, prefix := range []string{"tenant:", "user:", "entity:", "agent:", "listener:", "listener_test:"} {
 		if strings.HasPrefix(name, prefix) {
 			s.Leave(events.Room(name))
 			r.followed.drop(s, events.Room(name))
@@ -140,6 +147,12 @@ func (r roomRoutes) find(ctx context.Context, id *auth.Identity, name string) (e
 			return "", refused
 		}
 		return events.TenantRoom(tenant), nil
+	}
+	if a, ok := events.ParseAddress(events.Room(name)); ok {
+		if !id.MayBeIn(auth.RoomKind(a.Kind), a.Tenant, a.ID) { // of these, only a user's has an owner
+			return "", refused
+		}
+		return events.Room(name), nil
 	}
 	kind, test := listener.Source, false
 	listenerID, ok := strings.CutPrefix(name, "listener:app_page:")
