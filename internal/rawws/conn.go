@@ -327,7 +327,7 @@ func (c *Conn) unidentified() *events.Error {
 // Authenticate lets a client in by a credential that came in a frame, and tells
 // why not. It is for Receive.
 func (c *Conn) Authenticate(credential auth.Credential) *events.Error {
-	id, err := c.srv.authenticate(c.ctx, credential.From(c.address))
+	id, err := c.srv.authenticate(c.ctx, credential, c.address)
 	if err == nil && id == nil {
 		err = events.FieldErrorf("token", "is missing")
 	}
