@@ -22,6 +22,7 @@ type WebSocket struct {
 	IdleData    bool          `mapstructure:"idleData" yaml:"idleData"`
 	AuthTimeout time.Duration `mapstructure:"authTimeout" yaml:"authTimeout"`
 	Silence     time.Duration `mapstructure:"silence" yaml:"silence"`
+	Meet        Meet          `mapstructure:"meet" yaml:"meet"`
 }
 
 // The dialects.
@@ -30,7 +31,7 @@ var dialects = []string{"genesis", "action", "bots", "service", "meet"}
 func defaultWebSocket() WebSocket {
 	return WebSocket{
 		Dialects: slices.Clone(dialects), Default: "bots", PerAddress: 100, MaxMessage: 64 << 10, SendLimit: 1 << 20, Rate: 50, Burst: 100,
-		Ping: 30 * time.Second, Idle: 5 * time.Minute, AuthTimeout: 10 * time.Second, Silence: 5 * time.Second,
+		Ping: 30 * time.Second, Idle: 5 * time.Minute, AuthTimeout: 10 * time.Second, Silence: 5 * time.Second, Meet: defaultMeet(),
 	}
 }
 
@@ -58,5 +59,5 @@ func (c WebSocket) check() (problems []string) {
 	if c.Idle > 0 && c.Ping >= c.Idle {
 		add("idle", "%v is not more than websocket.ping, %v: clients that only listen would be ended", c.Idle, c.Ping)
 	}
-	return problems
+	return append(problems, c.Meet.check()...)
 }

@@ -38,6 +38,7 @@ type Conn struct {
 	identity *auth.Identity // who the client is, before it has a session
 	authErr  *events.Error  // why it is not who it says
 	session  *Session       // nil until it is known who the client is
+	stays    bool           // although that will not be known
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
@@ -306,7 +307,7 @@ func (c *Conn) identify(d Dialect, speaker Speaker) bool {
 	default:
 		c.arm(c.srv.opts.Limits.Auth, func() {
 			c.push(job{do: func() {
-				if c.session == nil {
+				if c.session == nil && !c.stays {
 					speaker.Refuse(frame{}, events.Errorf(events.CodeTokenNotFound, "nobody knows who you are: send a token in time"))
 					c.End(statusAuthTimeout, "not authenticated in time")
 				}
@@ -353,6 +354,13 @@ func (c *Conn) Enter(id *auth.Identity) bool {
 	}
 	c.voice().Entered(c.ctx)
 	return true
+}
+
+// Stay lets the client go on although it will not say who it is. It is for
+// Receive.
+func (c *Conn) Stay() {
+	c.stays = true
+	c.disarm()
 }
 
 // Session returns the session, nil if it is not known who the client is. It is
