@@ -35,6 +35,7 @@ func (a *App) newMeetings(epoch string) {
 	a.meetings = meet.New(meet.Options{
 		Store: a.db.Meetings(), Rooms: meetRooms{a, epoch}, Owner: a.instances.ID, Capacity: c.Capacity, Anonymous: c.Anonymous, Logger: a.log,
 	})
+	a.instances.OnLost(a.meetings.Doubt)
 	a.instances.OnSweep(a.meetings.Sweep)
 }
 

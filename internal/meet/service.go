@@ -208,10 +208,6 @@ func (s *Service) Sweep(ctx context.Context) error {
 	s.mu.Lock()
 	owed := s.owed
 	s.owed = make(map[string]string)
-	var all []*meeting
-	for _, m := range s.meetings {
-		all = append(all, m)
-	}
 	forget := time.Since(s.forgot) > forgetInterval
 	if forget {
 		s.forgot = time.Now()
@@ -220,7 +216,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 	for seat, room := range owed {
 		s.remove(ctx, room, seat, Gone)
 	}
-	for _, m := range all {
+	for _, m := range s.all() {
 		if m.isStale() {
 			m.receive(Delivery{Version: math.MaxUint64, Event: Presence, Payload: json.RawMessage(`{}`)})
 		}
@@ -243,10 +239,33 @@ func (s *Service) remove(ctx context.Context, room, seat string, reason Reason) 
 	return l, true
 }
 
+func (s *Service) all() (all []*meeting) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.meetings {
+		all = append(all, m)
+	}
+	return all
+}
+
+// Doubt has every list read again by the next Sweep: announcements may have been
+// missed, or this server has been taken for dead and its participants are gone.
+func (s *Service) Doubt() {
+	for _, m := range s.all() {
+		m.mu.Lock()
+		m.stale = true
+		m.mu.Unlock()
+	}
+}
+
 // Versions returns those of meetings, by their rooms: how far announcements have
 // got.
 func (s *Service) Versions(ctx context.Context, rooms []string) (map[string]uint64, error) {
-	return s.opts.Store.Versions(ctx, rooms)
+	versions, err := s.opts.Store.Versions(ctx, rooms)
+	if err != nil {
+		s.Doubt()
+	}
+	return versions, err
 }
 
 // Stats are numbers of this server: of its meetings and participants, and of

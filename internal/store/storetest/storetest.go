@@ -46,7 +46,6 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("requests", func(t *testing.T) { requests(t, db.Workflows()) })
 	t.Run("answers", func(t *testing.T) { answers(t, db) })
 	t.Run("meetings", func(t *testing.T) { meetings(t, db) })
-	t.Run("meeting crowds", func(t *testing.T) { meetingCrowds(t, db, db) })
 	t.Run("texts", func(t *testing.T) { texts(t, db) })
 }
 
