@@ -214,6 +214,7 @@ const (
 	meetRoomFull       = "ROOM_FULL"
 	meetNotInRoom      = "NOT_IN_ROOM"
 	meetTargetNotFound = "TARGET_NOT_FOUND"
+	meetInternal       = "INTERNAL_ERROR"
 )
 
 // Refuse implements [Speaker].
@@ -228,6 +229,8 @@ func (m *meeter) Refuse(_ frame, e *events.Error) {
 		code = meetTooLarge
 	case e.Code == events.CodeValidation, e.Code == events.CodeInvalidRequest:
 		code, text = meetInvalidFormat, "Invalid: "+text
+	case e.Code != events.CodePermissionDenied && e.Code != events.CodeConflict:
+		code = meetInternal
 	}
 	m.refuse(code, text)
 }

@@ -1,11 +1,16 @@
 package rawws_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/eventually"
@@ -19,6 +24,7 @@ import (
 func (c *client) want(kept map[string]string, fields map[string]any) map[string]any {
 	c.t.Helper()
 	m := c.next()
+	documented(c.t, m)
 	for name, value := range fields {
 		text, _ := value.(string)
 		if key, ok := strings.CutPrefix(text, "{"); ok {
@@ -36,6 +42,69 @@ func (c *client) want(kept map[string]string, fields map[string]any) map[string]
 }
 
 type fields = map[string]any
+
+var meetContract = sync.OnceValues(func() (*asyncapi.Contract, error) {
+	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-meet.yaml"])
+	if err != nil {
+		return nil, err
+	}
+	return asyncapi.NewContract(doc, asyncapi.Enforce, slog.New(slog.DiscardHandler))
+})
+
+// documented holds what the server said against the document.
+func documented(t *testing.T, m map[string]any) {
+	t.Helper()
+	contract, err := meetContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind := m["type"].(string)
+	channel := "/ws/meet/{room}"
+	if _, named := m["room_id"]; named {
+		channel = "/ws/meet"
+	}
+	raw, _ := json.Marshal(m)
+	if err := contract.Outbound(channel, kind, raw); err != nil {
+		t.Errorf("%s: %v", raw, err)
+	}
+}
+
+// Every example of what clients send is accepted.
+func TestMeetAcceptsItsExamples(t *testing.T) {
+	s := meetServer(t, nil)
+	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-meet.yaml"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := s.Token("ann", "default", auth.Member)
+	for _, m := range doc.Messages() {
+		path := strings.Replace(m.Namespace, "{room}", "room-uuid", 1)
+		for _, e := range m.Examples {
+			if !m.Inbound || m.Name == "auth" { // whose token is none
+				continue
+			}
+			target, c := dial(t, s, path+"?token="+token), dial(t, s, path+"?token="+token)
+			target.send(`{"type":"join","room_id":"room-uuid","participant_id":"participant-uuid","participant_name":"N"}`)
+			target.next()
+			c.send(`{"type":"join","room_id":"room-uuid","participant_name":"N"}`)
+			c.send(string(e))
+			c.send(`{"type":"ping"}`)
+			for kind := any(""); kind != "pong"; {
+				answer := c.next()
+				documented(t, answer)
+				if kind = answer["type"]; kind == "error" {
+					t.Errorf("%s %s: %v", path, e, answer)
+				}
+			}
+			target.ws.Close()
+			c.ws.Close()
+		}
+	}
+	resp, text := s.Send("", "GET", "/asyncapi/ws-meet.yaml", http.Header{}, nil)
+	if resp.StatusCode != 200 || string(text) != string(asyncapi.Dialects()["ws-meet.yaml"]) {
+		t.Errorf("%d %.100s", resp.StatusCode, text)
+	}
+}
 
 // silent makes sure that nothing has come: pings are answered in order.
 func (c *client) silent() {
