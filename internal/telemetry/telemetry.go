@@ -24,6 +24,7 @@ type Sources struct {
 	Credentials func() (verified, refused int64)
 	Runs        Runs
 	Temporal    Temporal
+	Meetings    Meetings
 	Cluster
 }
 
@@ -67,6 +68,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 	c.describeCluster(ch)
 	c.describeRuns(ch)
+	c.describeMeetings(ch)
 }
 
 // metrics are what a scrape gets.
@@ -101,5 +103,6 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	m.count(logsLost, c.LogsLost())
 	c.collectRuns(m)
+	c.collectMeetings(m)
 	c.collectCluster(m)
 }
