@@ -12,9 +12,11 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/app"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/cluster/clustertest"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/eventually"
+	"github.com/roomcast/roomcast/internal/redis/redistest"
 	"github.com/roomcast/roomcast/internal/servertest"
 	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
 	"github.com/roomcast/roomcast/internal/websocket"
@@ -84,18 +86,32 @@ func (c *caller) enterPath(id string) (list string) {
 // happens between those.
 func TestMeetingsAcrossServers(t *testing.T) {
 	for _, ordered := range []bool{true, false} {
-		t.Run(fmt.Sprintf("ordered=%v", ordered), func(t *testing.T) { meetAcross(t, ordered) })
+		t.Run(fmt.Sprintf("ordered=%v", ordered), func(t *testing.T) {
+			net := clustertest.New(ordered)
+			one, two := net.Bus(), net.Bus()
+			meetAcross(t, func(*config.Config) {}, []cluster.Bus{one, two}, two.SetUp)
+		})
 	}
+	t.Run("sharded", func(t *testing.T) {
+		url := config.Secret(redistest.Start(t, redistest.Options{}).URL())
+		meetAcross(t, func(c *config.Config) { c.Redis.URL, c.Redis.Adapter = url, "sharded" }, []cluster.Bus{nil, nil}, func(bool) {})
+	})
 }
 
-func meetAcross(t *testing.T, ordered bool) {
-	url, data, net := postgrestest.URL(t), t.TempDir(), clustertest.New(ordered)
-	buses := []*clustertest.Bus{net.Bus(), net.Bus()}
+// meetAcross has participants on two servers; setUp takes the second off the
+// bus, and back.
+func meetAcross(t *testing.T, change func(*config.Config), buses []cluster.Bus, setUp func(bool)) {
+	url, data := postgrestest.URL(t), t.TempDir()
 	var servers []*servertest.Server
 	for _, bus := range buses {
-		servers = append(servers, servertest.Start(t, servertest.Options{Bus: bus, Data: data, Change: func(c *config.Config) {
+		s := servertest.Start(t, servertest.Options{Bus: bus, Data: data, Change: func(c *config.Config) {
 			c.Store.Driver, c.Store.URL, c.WebSocket.Meet.Capacity = config.Postgres, config.Secret(url), 3
-		}}))
+			change(c)
+		}})
+		servers = append(servers, s)
+	}
+	for _, s := range servers {
+		becomes(t, s, 200, "ready")
 	}
 	a, b := servers[0], servers[1]
 	ann, bob := call(t, a, "/ws/meet/r", "ann"), call(t, b, "/ws/meet", "bob")
@@ -128,14 +144,14 @@ func meetAcross(t *testing.T, ordered bool) {
 	eve.want("error", "message", "Room full (max 3)")
 
 	// What happens while a server hears nothing it knows afterwards.
-	buses[1].SetUp(false)
+	setUp(false)
 	ann.send(`{"type":"leave"}`)
 	eventually.True(t, func() bool {
 		eve.send(`{"type":"join","participant_id":"eve","participant_name":"Eve"}`)
 		m, _ := eve.next()
 		return m["type"] == "user_joined"
 	})
-	buses[1].SetUp(true)
+	setUp(true)
 	bob.want("participant_left", "participant_id", "ann")
 	bob.want("participant_joined", "participant_id", "eve")
 	cid.want("user_left", "participant_id", "ann")
