@@ -433,3 +433,31 @@ func TestMeetEndsWithTheCredential(t *testing.T) {
 	c.ended(4401)
 	stays.want(kept, fields{"type": "user_left", "participant_id": "{bob"})
 }
+
+// The documented limits hold here as everywhere, and are told in the words of
+// the dialect.
+func TestMeetLimits(t *testing.T) {
+	s := meetServer(t, func(c *config.Config) { c.WebSocket.Rate, c.WebSocket.Burst = 1, 5 })
+	kept := map[string]string{}
+	token := s.Token("ann", "default", auth.Member)
+	fast := dial(t, s, "/ws/meet/r?token="+token)
+	for range 20 {
+		fast.send(`{"type":"ping"}`)
+	}
+	for m := fast.next(); m["code"] != "RATE_LIMITED"; m = fast.next() {
+		if m["type"] != "pong" {
+			t.Fatal(m)
+		}
+	}
+	long := dial(t, s, "/ws/meet?token="+token)
+	long.send(`{"type":"signal","room_id":"r","target_id":"x","signal":"` + strings.Repeat("x", 65<<10) + `"}`)
+	long.want(kept, fields{"type": "error", "code": "MESSAGE_TOO_LARGE"})
+	long.ended(websocket.StatusTooBig)
+	// Back ends that only publish take no part, and get no credentials either.
+	for role, want := range map[auth.Role]int{auth.Member: 200, auth.Publisher: 403} {
+		var answer map[string]any
+		if status := s.Do(s.Token("x", "default", role), "GET", "/api/meet/turn-credentials", nil, &answer); status != want {
+			t.Errorf("%s: %d %v", role, status, answer)
+		}
+	}
+}
