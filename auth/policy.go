@@ -17,6 +17,7 @@ const (
 	Chat           Action = "chat:use"
 	UseWidgets     Action = "widget:use"
 	JoinTenant     Action = "tenant:join"
+	Meet           Action = "meet:join"
 	ReadListeners  Action = "listener:read"
 	WriteListeners Action = "listener:write"
 	Publish        Action = "room:publish"
@@ -44,6 +45,7 @@ var policy = []struct {
 	{Chat, []Role{Member, Admin}, "talk to the assistant, in conversations of one's own and those that one was let into"},
 	{UseWidgets, []Role{Member, Admin}, "show widgets of the tenant"},
 	{JoinTenant, []Role{Member, Admin}, "hear what is published to the tenant: to all of it, to oneself, and about its entities and agents"},
+	{Meet, []Role{Member, Admin}, "take part in meetings, and get credentials for TURN servers"},
 	{ReadListeners, []Role{Member, Admin}, "hear listeners and the pages that show them"},
 	{WriteListeners, []Role{Admin}, "create, feed and delete listeners"},
 	{Publish, []Role{Publisher, Admin}, "publish to rooms of the tenant, over HTTP"},

@@ -7,7 +7,7 @@ import "testing"
 func TestRolesAndActions(t *testing.T) {
 	want := map[Action]string{ // M a member, A an administrator, P a publisher
 		ReadWorkflows: "MA", WriteWorkflows: "A", Execute: "MA", ReadRuns: "MA", AnswerRuns: "MA", StopRuns: "A", ReportRuns: "AP",
-		Chat: "MA", UseWidgets: "MA", JoinTenant: "MA", ReadListeners: "MA", WriteListeners: "A", Publish: "AP", ManageKeys: "A", Monitor: "A",
+		Chat: "MA", UseWidgets: "MA", JoinTenant: "MA", Meet: "MA", ReadListeners: "MA", WriteListeners: "A", Publish: "AP", ManageKeys: "A", Monitor: "A",
 		"no:such": "", "": "",
 	}
 	for action, roles := range want {

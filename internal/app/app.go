@@ -33,6 +33,7 @@ import (
 	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/internal/meet"
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/publish"
@@ -95,7 +96,8 @@ type App struct {
 	publish    *publish.Service
 	socket     *socketio.Server
 	websocket  *rawws.Server // nil if no dialect is spoken
-	bus        cluster.Bus   // nil if this server is alone, as are peers
+	meetings   *meet.Service
+	bus        cluster.Bus // nil if this server is alone, as are peers
 	peers      *peers.Service
 	canary     *canary.Canary      // nil if there is none
 	exchange   *logstream.Exchange // nil without a bus
@@ -246,6 +248,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 		MaxBatch: c.Publish.MaxBatch, Wait: c.Socket.HandlerTimeout,
 	})
 	a.listeners = listener.NewService(a.db.Listeners(), a.history)
+	a.newMeetings(out.epoch)
 	return nil
 }
 
@@ -266,7 +269,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 			a.newWebSocket(ns, router)
 		}
 	}
-	served = append(served, a.canaryNamespace())
+	served = append(served, a.canaryNamespace(), meetNamespace)
 	polling, websocket := transports(c.Transports)
 	a.socket = socketio.New(socketio.Options{
 		Engine: engineio.Options{
@@ -283,7 +286,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 		QueueBytes:     int(c.QueueBytes),
 		Recovery:       socketio.RecoveryOptions{Window: c.Recovery.Window, MaxBytes: int(c.Recovery.MaxBytes)},
 		Bus:            a.bus,
-		History:        roomHistory{repair{a.workflows, a.chat, a.history}, a.log},
+		History:        roomHistory{repair{a.workflows, a.chat, a.history}, a.meetings, a.log},
 		Arrived:        a.arrived,
 	})
 }

@@ -68,6 +68,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"internal/once", "", module, "what happens once is not its business"},
 	{"", "internal/app internal/store internal/telemetry", module + "internal/instances", "services do not know each other"},
 	{"", "internal/app internal/telemetry", module + "internal/canary", "it tells who asks for the health of the server, and nobody else"},
+	{"", "internal/app internal/store internal/rest internal/rawws internal/telemetry", module + "internal/meet", "services do not know each other"},
 	{"", "internal/app internal/telemetry", module + "internal/peers", "services declare what they need of other instances"},
 	{"", "internal/app", module + "namespaces/root", "transports get namespaces handed to them"},
 	{"", "internal/app", module + "namespaces/monitor", "transports get namespaces handed to them"},

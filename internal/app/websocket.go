@@ -21,6 +21,7 @@ func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatch
 	named := conversations{a.chat, a.history}
 	for _, d := range []rawws.Dialect{
 		rawws.NewBots(named),
+		rawws.NewMeet(a.meetings),
 		rawws.NewService(rawws.ServiceOptions{Conversations: named, Acks: c.Service.Acks}),
 	} {
 		if slices.Contains(c.Dialects, string(d.Name)) {

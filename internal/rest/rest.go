@@ -23,6 +23,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/meet"
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/workflow"
@@ -48,12 +49,14 @@ type Options struct {
 	// 10 s.
 	Timeout time.Duration
 	Publish *publish.Service
+	Turn    meet.Turn
 	// MaxBody bounds a request's body in bytes, MaxPublish that of what is
 	// published.
 	MaxBody, MaxPublish int64
 }
 
-// An API is the http.Handler of everything below /api/v1/.
+// An API is the http.Handler of everything below /api/v1/, and of
+// [DocumentedTurnPath].
 type API struct {
 	opts     Options
 	mux      *http.ServeMux
@@ -76,6 +79,7 @@ func New(opts Options) *API {
 	a.listenerRoutes()
 	a.identityRoutes()
 	a.handle(publishPattern, a.publish)
+	a.meetRoutes()
 	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, nil, events.Errorf(events.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
 	})

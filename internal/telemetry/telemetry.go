@@ -25,6 +25,7 @@ type Sources struct {
 	Runs        Runs
 	Turns       Turns
 	Temporal    Temporal
+	Meetings    Meetings
 	Cluster
 }
 
@@ -69,6 +70,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	c.describeCluster(ch)
 	c.describeRuns(ch)
 	c.describeTurns(ch)
+	c.describeMeetings(ch)
 }
 
 // metrics are what a scrape gets.
@@ -104,5 +106,6 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	m.count(logsLost, c.LogsLost())
 	c.collectRuns(m)
 	c.collectTurns(m)
+	c.collectMeetings(m)
 	c.collectCluster(m)
 }

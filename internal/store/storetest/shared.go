@@ -19,6 +19,7 @@ func Shared(t *testing.T, a, b *store.DB) {
 	t.Run("run writers", func(t *testing.T) { runWriters(t, a, b) })
 	t.Run("one run of many", func(t *testing.T) { createOnce(t, a, b) })
 	t.Run("takeovers", func(t *testing.T) { takeovers(t, a, b) })
+	t.Run("meetings", func(t *testing.T) { meetingCrowds(t, a, b) })
 	t.Run("approvals", func(t *testing.T) { sharedApproval(t, a, b) })
 }
 

@@ -50,6 +50,7 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("owned runs", func(t *testing.T) { ownedRuns(t, db) })
 	t.Run("requests", func(t *testing.T) { requests(t, db.Workflows()) })
 	t.Run("answers", func(t *testing.T) { answers(t, db) })
+	t.Run("meetings", func(t *testing.T) { meetings(t, db) })
 	t.Run("texts", func(t *testing.T) { texts(t, db) })
 }
 
