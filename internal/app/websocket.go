@@ -13,7 +13,7 @@ import (
 func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatcher) {
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
-	for _, d := range []rawws.Dialect{rawws.NewService()} {
+	for _, d := range append(a.actionDialect(), rawws.NewService()) {
 		if slices.Contains(c.Dialects, string(d.Name)) {
 			spoken = append(spoken, d)
 		}
