@@ -60,6 +60,7 @@ var eventPolicy = map[string]Action{
 	"ai_chat_room_disconnect":    SignedIn,
 	"ai_chat_user_message":       Chat, // approving takes Execute
 	"ai_chat_stop":               Chat,
+	"ai_chat_typing":             Chat,
 	"workflow_run_join":          ReadRuns,
 	"widget_workflow_connect":    UseWidgets, // mode execute takes Execute, others ReadRuns
 	"widget_send_input":          AnswerRuns,

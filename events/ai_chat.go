@@ -13,10 +13,38 @@ func (AIChatRoomID) EventName() string { return "ai_chat_room_id" }
 type AIChatBotMessage struct {
 	Text       string `json:"text"`
 	ChatRoomID string `json:"chatRoomID,omitempty"`
+	// ReplyTo is the offset of the message that is answered.
+	ReplyTo uint64 `json:"replyTo,omitempty"`
 }
 
 // EventName implements [Payload].
 func (AIChatBotMessage) EventName() string { return "ai_chat_bot_message" }
+
+// AIChatMemberMessage is what a user said in a room, for all who are in it.
+type AIChatMemberMessage struct {
+	ChatRoomID string `json:"chatRoomID"`
+	UserID     string `json:"userID"`
+	// SessionID is the public id of the session that said it, which has shown it
+	// already; left out if it came from none.
+	SessionID string `json:"sessionID,omitempty"`
+	Text      string `json:"text"`
+	Action    string `json:"action,omitempty"` // test, approve or reject
+	At        Time   `json:"at"`
+}
+
+// EventName implements [Payload].
+func (AIChatMemberMessage) EventName() string { return "ai_chat_member_message" }
+
+// AIChatMemberTyping tells whether a user is about to say something.
+type AIChatMemberTyping struct {
+	ChatRoomID string `json:"chatRoomID"`
+	UserID     string `json:"userID"`
+	SessionID  string `json:"sessionID,omitempty"` // of who types
+	Typing     bool   `json:"typing"`
+}
+
+// EventName implements [Payload].
+func (AIChatMemberTyping) EventName() string { return "ai_chat_member_typing" }
 
 // AIChatBotTyping tells whether the assistant is at an answer.
 type AIChatBotTyping struct {

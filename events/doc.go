@@ -21,6 +21,8 @@ func Catalogue() map[string][]Payload {
 		"/": {
 			AIChatRoomID{},
 			AIChatBotMessage{},
+			AIChatMemberMessage{},
+			AIChatMemberTyping{},
 			AIChatBotTyping{},
 			AIChatBotStreamStart{},
 			AIChatBotStreamDelta{},

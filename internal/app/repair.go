@@ -56,12 +56,12 @@ func (r repair) Missed(ctx context.Context, room events.Room, after, until uint6
 	if isRun {
 		return all, nil, nil
 	}
-	answers, err := r.chat.Published(ctx, string(room), after, until)
+	messages, err := r.chat.Published(ctx, string(room), after, until)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, m := range answers {
-		if all, err = r.add(all, m.Payload, m.Position); err != nil {
+	for _, m := range messages {
+		if all, err = r.add(all, m.Payload(), m.Position()); err != nil {
 			return nil, nil, err
 		}
 	}

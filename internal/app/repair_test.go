@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,7 +93,7 @@ func TestMissedIsWhatWasPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		if _, err := r.chat.Say(t.Context(), ada, room.ID, "", fmt.Sprint(i), chat.None); err != nil {
+		if _, err := r.chat.Say(t.Context(), ada, room.ID, chat.Words{Text: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,6 +119,9 @@ func TestMissedIsWhatWasPublished(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := out.got[room]
+		if i == 1 { // an answer may be published before what was said meanwhile
+			slices.SortFunc(want, func(a, b string) int { return strings.Compare(strings.Fields(a)[1], strings.Fields(b)[1]) })
+		}
 		if i == 2 {
 			want = want[300:]
 			if gap == nil || *gap != (events.Gap{Room: room, From: 1, To: 300, Reason: events.GapTrimmed}) {

@@ -1,8 +1,13 @@
 package app
 
 import (
+	"context"
 	"slices"
 
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/chat"
+	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/rawws"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/namespaces"
@@ -13,7 +18,7 @@ import (
 func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatcher) {
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
-	for _, d := range append(a.actionDialect(), rawws.NewService()) {
+	for _, d := range append(a.actionDialect(), rawws.NewBots(conversations{a.chat, a.history}), rawws.NewService()) {
 		if slices.Contains(c.Dialects, string(d.Name)) {
 			spoken = append(spoken, d)
 		}
@@ -33,4 +38,27 @@ func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatch
 		},
 		Logger: a.log,
 	})
+}
+
+// conversations are those of the assistant, as clients need them that call them
+// by names of their own.
+type conversations struct {
+	chat    *chat.Service
+	history *history.Service
+}
+
+var _ rawws.Conversations = conversations{}
+
+func (c conversations) Named(ctx context.Context, id *auth.Identity, tenant, name string) (roomID string, made bool, err error) {
+	r, made, err := c.chat.Named(ctx, id, tenant, name)
+	return r.ID, made, err
+}
+
+func (c conversations) Cursor(ctx context.Context, id *auth.Identity, roomID string) (events.Since, error) {
+	offset, err := c.chat.Cursor(ctx, id, roomID)
+	return events.Since{Epoch: c.history.Epoch(), Offset: offset}, err
+}
+
+func (c conversations) MoveCursor(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error {
+	return c.chat.MoveCursor(ctx, id, roomID, offset)
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/internal/cluster"
 )
 
 // answer gives the one answer to a message, while it is this instance's to
@@ -84,7 +83,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 	for _, p := range reply.Propose {
 		after.Approvals = append(after.Approvals, s.approval(r, p))
 	}
-	m, err := s.store(to, Message{RoomID: r.ID, Speaker: Bot, Text: reply.Text, At: time.Now().UTC(), Finish: reply.Finish}, end, after)
+	m, err := s.store(to, Message{RoomID: r.ID, Speaker: Bot, Text: reply.Text, ReplyTo: to.Seq, At: time.Now().UTC(), Finish: reply.Finish}, end, after)
 	if errors.Is(err, ErrAnswered) {
 		log.Warn("message is answered elsewhere", "seq", to.Seq)
 		return
@@ -95,9 +94,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 	}
 	s.publishEntry(r.ID, end)
 	s.typing(r.ID, false)
-	if err := s.opts.Publisher.Publish(events.ChatRoom(r.ID), s.position(m), events.AIChatBotMessage{Text: reply.Text, ChatRoomID: r.ID}); err != nil {
-		log.Error("answer was not published", "error", err)
-	}
+	s.publishMessage(m)
 	for _, a := range after.Approvals {
 		s.publishApproval(a)
 	}
@@ -130,17 +127,6 @@ func (s *Service) store(to, answer Message, end Entry, after Aftermath) (Message
 		case <-time.After(pause):
 		}
 	}
-}
-
-// position is where a message of the assistant stands in its room: those of
-// users are numbered too, but not published.
-func (s *Service) position(m Message) cluster.Position {
-	prev, err := s.opts.Store.AnswerBefore(context.WithoutCancel(s.term()), m.RoomID, m.Seq)
-	if err != nil {
-		s.opts.Logger.Error("previous answer was not found", "room", m.RoomID, "error", err)
-		prev = m.Seq // nobody knows
-	}
-	return cluster.Position{Offset: m.Seq, Prev: prev}
 }
 
 // reply asks the assistant. A panic is one bad answer, not the end of the server.

@@ -236,7 +236,7 @@ func TestStoreFailsWhileAnswering(t *testing.T) {
 	svc := chat.NewService(chat.Options{Store: s, Publisher: out, Assistant: assistantFunc(echo), Logger: slog.New(slog.DiscardHandler)})
 	room := f.room(ada)
 	for _, text := range []string{"a", "b"} {
-		if _, err := svc.Say(t.Context(), ada, room, "", text, chat.None); err != nil {
+		if _, err := svc.Say(t.Context(), ada, room, chat.Words{Text: text}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -244,7 +244,7 @@ func TestStoreFailsWhileAnswering(t *testing.T) {
 		t.Fatal(err)
 	}
 	messages, err := f.store.Messages(t.Context(), room, 0, 10)
-	if err != nil || len(messages) != 4 || fmt.Sprint(out.said) != "[0 3 a 3 4 b]" {
+	if err != nil || len(messages) != 4 || fmt.Sprint(out.said) != "[2 3 a 3 4 b]" {
 		t.Errorf("%d messages, published %v, %v", len(messages), out.said, err)
 	}
 }

@@ -4,32 +4,53 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 )
 
-// A Published message is one that its room got.
-type Published struct {
-	Payload  events.AIChatBotMessage
-	Position cluster.Position // without its epoch
+// publishMessage tells the members of a room what somebody said there.
+func (s *Service) publishMessage(m Message) {
+	if err := s.opts.Publisher.Publish(events.ChatRoom(m.RoomID), m.Position(), m.Payload()); err != nil {
+		s.opts.Logger.Error("message was not published", "room", m.RoomID, "seq", m.Seq, "error", err)
+	}
 }
 
-// Published returns what a room got after an offset, up to another.
-func (s *Service) Published(ctx context.Context, roomID string, after, until uint64) ([]Published, error) {
-	answers, err := s.opts.Store.Answers(ctx, roomID, after, until)
-	if err != nil || len(answers) == 0 {
-		return nil, err
+// Typing tells those who hear answers in pieces that a user is typing, or not
+// any more.
+func (s *Service) Typing(ctx context.Context, id *auth.Identity, roomID, session string, typing bool) error {
+	r, err := s.Room(ctx, id, roomID)
+	if err != nil {
+		return err
 	}
-	prev, err := s.opts.Store.AnswerBefore(ctx, roomID, answers[0].Seq)
+	s.publishLive(r.ID, events.AIChatMemberTyping{ChatRoomID: r.ID, UserID: id.User, SessionID: session, Typing: typing})
+	return nil
+}
+
+// Position is where a message stands in its room. Two servers may publish those
+// that follow on each other the wrong way round: the position tells.
+func (m Message) Position() cluster.Position {
+	return cluster.Position{Offset: m.Seq, Prev: m.Seq - 1}
+}
+
+// Payload is the event of a message.
+func (m Message) Payload() events.Payload {
+	if m.Speaker == Bot {
+		return events.AIChatBotMessage{Text: m.Text, ChatRoomID: m.RoomID, ReplyTo: m.ReplyTo}
+	}
+	return events.AIChatMemberMessage{
+		ChatRoomID: m.RoomID, UserID: m.User, SessionID: m.Session, Text: m.Text, Action: string(m.Action), At: events.Time{Time: m.At},
+	}
+}
+
+// Published returns the messages that a room got after an offset, up to
+// another.
+func (s *Service) Published(ctx context.Context, roomID string, after, until uint64) ([]Message, error) {
+	messages, err := s.opts.Store.MessagesSince(ctx, roomID, after, until)
 	if err != nil {
 		return nil, fmt.Errorf("reading messages: %w", err)
 	}
-	var all []Published
-	for _, m := range answers {
-		all = append(all, Published{events.AIChatBotMessage{Text: m.Text, ChatRoomID: roomID}, cluster.Position{Offset: m.Seq, Prev: prev}})
-		prev = m.Seq
-	}
-	return all, nil
+	return messages, nil
 }
 
 // StreamHeads returns the offsets of the latest entries of streams. Those
@@ -42,10 +63,10 @@ func (s *Service) StreamHeads(ctx context.Context, roomIDs []string) (map[string
 	return heads, nil
 }
 
-// Heads returns the offsets of the latest messages that rooms got. Those
-// without any are left out.
+// Heads returns the offsets of the latest messages of rooms. Those without any
+// are left out.
 func (s *Service) Heads(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
-	heads, err := s.opts.Store.LastAnswers(ctx, roomIDs)
+	heads, err := s.opts.Store.LastMessages(ctx, roomIDs)
 	if err != nil {
 		return nil, fmt.Errorf("reading messages: %w", err)
 	}

@@ -204,18 +204,26 @@ func (s *Service) Before(ctx context.Context, r Room, before uint64, limit int) 
 	return messages, more, nil
 }
 
-// Say stores a message and sees to it that it is answered. tenant, unless "",
-// must be the room's. One that is to be said once and was stored before is left
-// alone: it has been answered, or will be.
-func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, text string, action Action) (Message, error) {
-	if len(text) > s.opts.MaxMessage {
-		return Message{}, events.FieldErrorf("message", "has %d bytes, and may have %d", len(text), s.opts.MaxMessage)
+// Words are what a user says in a room.
+type Words struct {
+	Tenant  string // must be the room's, unless ""
+	Text    string
+	Action  Action
+	Session string // the public id of the session they come from, "" if from none
+}
+
+// Say stores a message, tells the members of the room and sees to it that it is
+// answered. One that is to be said once and was stored before is left alone: it
+// has been answered, or will be.
+func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w Words) (Message, error) {
+	if len(w.Text) > s.opts.MaxMessage {
+		return Message{}, events.FieldErrorf("message", "has %d bytes, and may have %d", len(w.Text), s.opts.MaxMessage)
 	}
 	r, err := s.Room(ctx, id, roomID)
 	if err != nil {
 		return Message{}, err
 	}
-	if r, err = s.bind(ctx, id, r, tenant); err != nil {
+	if r, err = s.bind(ctx, id, r, w.Tenant); err != nil {
 		return Message{}, err
 	}
 	key := once.Key(ctx, "chat message")
@@ -248,10 +256,13 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID, tenant, te
 	}
 	// From here on it is answered: nothing may refuse what has been stored, or
 	// a client that says it again gets two answers.
-	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{RoomID: r.ID, Speaker: User, User: id.User, Text: text, Action: action, At: time.Now().UTC(), Owner: owner, Key: key})
+	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{
+		RoomID: r.ID, Speaker: User, User: id.User, Session: w.Session, Text: w.Text, Action: w.Action, At: time.Now().UTC(), Owner: owner, Key: key,
+	})
 	if err != nil {
 		return Message{}, fmt.Errorf("storing message: %w", err)
 	}
+	s.publishMessage(m)
 	s.enqueue(q, Turn{Identity: id, Room: r, Message: m})
 	return m, nil
 }

@@ -80,7 +80,7 @@ func (f *fixture) room(id *auth.Identity) string {
 
 func (f *fixture) say(room, text string, action chat.Action) {
 	f.t.Helper()
-	if _, err := f.svc.Say(f.t.Context(), ada, room, "", text, action); err != nil {
+	if _, err := f.svc.Say(f.t.Context(), ada, room, chat.Words{Text: text, Action: action}); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -140,7 +140,7 @@ func TestAnswersComeInOrder(t *testing.T) {
 	for i, room := range rooms {
 		all.Go(func() {
 			for n := range 100 {
-				f.svc.Say(t.Context(), ada, room, "", fmt.Sprintf("%d %d", i, n), chat.None)
+				f.svc.Say(t.Context(), ada, room, chat.Words{Text: fmt.Sprintf("%d %d", i, n)})
 			}
 		})
 	}
@@ -166,7 +166,7 @@ func TestTooManyWaiting(t *testing.T) {
 	var err error
 	accepted := 0
 	for err == nil {
-		if _, err = f.svc.Say(t.Context(), ada, room, "", "x", chat.None); err == nil {
+		if _, err = f.svc.Say(t.Context(), ada, room, chat.Words{Text: "x"}); err == nil {
 			accepted++
 		}
 	}
@@ -221,7 +221,7 @@ func TestRoomsAreTheirOwners(t *testing.T) {
 		if _, err := f.svc.Room(ctx, id, room); code(err) != events.CodeNotFound {
 			t.Errorf("%s in ada's room: %v", id.User, err)
 		}
-		if _, err := f.svc.Say(ctx, id, room, "", "x", chat.None); code(err) != events.CodeNotFound {
+		if _, err := f.svc.Say(ctx, id, room, chat.Words{Text: "x"}); code(err) != events.CodeNotFound {
 			t.Errorf("%s says something there: %v", id.User, err)
 		}
 	}
@@ -230,16 +230,16 @@ func TestRoomsAreTheirOwners(t *testing.T) {
 	}
 	// The first message says to which tenant a room belongs.
 	shared := f.room(many)
-	if _, err := f.svc.Say(ctx, many, shared, "", "x", chat.None); code(err) != events.CodeValidation {
+	if _, err := f.svc.Say(ctx, many, shared, chat.Words{Text: "x"}); code(err) != events.CodeValidation {
 		t.Errorf("without a tenant: %v", err)
 	}
-	if _, err := f.svc.Say(ctx, many, shared, "other", "x", chat.None); err != nil {
+	if _, err := f.svc.Say(ctx, many, shared, chat.Words{Tenant: "other", Text: "x"}); err != nil {
 		t.Error(err)
 	}
 	if r, err := f.svc.Room(ctx, many, shared); err != nil || r.Tenant != "other" {
 		t.Errorf("%+v %v", r, err)
 	}
-	if _, err := f.svc.Say(ctx, many, shared, "acme", "x", chat.None); code(err) != events.CodeNotFound {
+	if _, err := f.svc.Say(ctx, many, shared, chat.Words{Tenant: "acme", Text: "x"}); code(err) != events.CodeNotFound {
 		t.Errorf("with another tenant: %v", err)
 	}
 	<-f.said
@@ -286,7 +286,7 @@ func TestWhatIsStoredIsAnswered(t *testing.T) {
 		svc.Close(ctx) // begins to close, and has no time to wait
 	}})
 	room := f.room(ada)
-	if _, err := svc.Say(ctx, ada, room, "", "x", chat.None); err != nil {
+	if _, err := svc.Say(ctx, ada, room, chat.Words{Text: "x"}); err != nil {
 		t.Error(err)
 	}
 	if err := svc.Close(t.Context()); err != nil {
@@ -303,7 +303,7 @@ func TestBindingARoomTwice(t *testing.T) {
 	f := newFixture(t, chat.Options{}, nil)
 	room := f.room(many)
 	svc := f.with(racing{bind: func() { f.store.BindRoom(t.Context(), room, "acme") }})
-	_, err := svc.Say(t.Context(), many, room, "other", "x", chat.None)
+	_, err := svc.Say(t.Context(), many, room, chat.Words{Tenant: "other", Text: "x"})
 	var e *events.Error
 	if !errors.As(err, &e) || e.Code != events.CodeNotFound || e.Field != "tenantID" {
 		t.Errorf("%v", err)
@@ -356,7 +356,7 @@ func TestClose(t *testing.T) {
 	if got := <-f.said; !strings.Contains(got, "interrupted") {
 		t.Errorf("the cut answer: %q", got)
 	}
-	if _, err := f.svc.Say(t.Context(), ada, room, "", "x", chat.None); code(err) != events.CodeConflict {
+	if _, err := f.svc.Say(t.Context(), ada, room, chat.Words{Text: "x"}); code(err) != events.CodeConflict {
 		t.Errorf("after Close: %v", err)
 	}
 }

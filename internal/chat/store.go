@@ -29,7 +29,11 @@ type Message struct {
 	// Owner is the instance that answers a message of a user, "" if none does.
 	Owner string
 	// Key is unique in the room; "" is none. It is only written.
-	Key string
+	Key     string
+	ReplyTo uint64 // the message that an answer is about; 0 for what users say, and old answers
+	// Session is the public id of the session that said it, "" if it came by
+	// none.
+	Session string
 }
 
 // Speaker is who said something.
@@ -117,14 +121,15 @@ type Rooms interface {
 	// Messages returns the latest of a room before a number, 0 for all, oldest
 	// first.
 	Messages(ctx context.Context, roomID string, before uint64, limit int) ([]Message, error)
-	// Answers returns the assistant's messages after a number, up to another.
-	Answers(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
-	// AnswerBefore returns the number of the assistant's latest message before
-	// a number, 0 if there is none.
-	AnswerBefore(ctx context.Context, roomID string, seq uint64) (uint64, error)
-	// LastAnswers returns the number of the assistant's latest message in each
-	// room that has one.
-	LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error)
+	// MessagesSince returns the messages after a number, up to another.
+	MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
+	// Cursor returns how far a user was brought in a room, 0 if nobody knows, and
+	// MoveCursor moves that on, never back.
+	Cursor(ctx context.Context, roomID, user string) (uint64, error)
+	MoveCursor(ctx context.Context, roomID, user string, seq uint64) error
+	// LastMessages returns the number of the latest message in each room that
+	// has one.
+	LastMessages(ctx context.Context, roomIDs []string) (map[string]uint64, error)
 }
 
 // Turns are messages that are to be answered, and what is said on the way.

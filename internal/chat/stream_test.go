@@ -141,7 +141,7 @@ func begin(t *testing.T, svc *chat.Service, text string) string {
 
 func say(t *testing.T, svc *chat.Service, room, text string) {
 	t.Helper()
-	if _, err := svc.Say(t.Context(), ada, room, "", text, chat.None); err != nil {
+	if _, err := svc.Say(t.Context(), ada, room, chat.Words{Text: text}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -98,7 +98,7 @@ var numbered = map[auth.RoomKind]map[string]string{
 		"workflow_node_update": "the journal of the run", "workflow_status_update": "the journal of the run",
 		"workflow_data_collection_request": "the journal of the run",
 	},
-	"chat": {"ai_chat_bot_message": "the messages of the conversation"},
+	"chat": {"ai_chat_bot_message": "the messages of the conversation", "ai_chat_member_message": "the messages of the conversation"},
 }
 
 // May reports whether the user may publish in a tenant; the error is for the

@@ -153,6 +153,9 @@ func (c *Conn) Pong(*websocket.Conn) {
 	if !c.srv.opts.Limits.IdleData {
 		c.seen.Store(time.Now().UnixNano())
 	}
+	if alive, ok := c.voice().(aliveSpeaker); ok {
+		c.push(job{do: func() { alive.Alive(c.ctx) }})
+	}
 }
 
 // Closed implements [websocket.Handler].

@@ -52,6 +52,12 @@ type Speaker interface {
 	Left()
 }
 
+// An aliveSpeaker wants to know that its client has received what it was sent:
+// Alive is called like Receive, when the client has answered a ping.
+type aliveSpeaker interface {
+	Alive(ctx context.Context)
+}
+
 // A Notice is something that the server said.
 type Notice struct {
 	// Room is where it was published, "" if it is for this session alone.

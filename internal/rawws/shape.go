@@ -32,6 +32,12 @@ func pongOf(v verdict, f frame) any {
 	return map[string]any{"type": "pong", "data": struct{}{}, "timestamp": clock(time.Now())}
 }
 
+// public is an error as clients may see it.
+func public(err error) *events.Error {
+	e, _ := events.Public(err)
+	return e
+}
+
 // isAuth reports whether a code is about who the client is.
 func isAuth(code events.Code) bool {
 	switch code {

@@ -78,8 +78,8 @@ func appendMessage(tx transaction, m chat.Message) (chat.Message, error) {
 		return m, err
 	}
 	m.Seq = uint64(last) + 1
-	_, err := tx.exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at, finish, owner, once_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At), string(m.Finish), m.Owner, m.Key)
+	_, err := tx.exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at, finish, owner, once_key, session, reply_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.RoomID, int64(m.Seq), string(m.Speaker), m.User, m.Text, string(m.Action), micros(m.At), string(m.Finish), m.Owner, m.Key, m.Session, int64(m.ReplyTo))
 	if err != nil {
 		return m, err
 	}
@@ -89,13 +89,13 @@ func appendMessage(tx transaction, m chat.Message) (chat.Message, error) {
 
 func scanMessage(row scanner) (chat.Message, error) {
 	var m chat.Message
-	var seq, at int64
-	err := row.Scan(&m.RoomID, &seq, &m.Speaker, &m.User, &m.Text, &m.Action, &at, &m.Finish, &m.Owner)
-	m.Seq, m.At = uint64(seq), fromMicros(at)
+	var seq, at, replyTo int64
+	err := row.Scan(&m.RoomID, &seq, &m.Speaker, &m.User, &m.Text, &m.Action, &at, &m.Finish, &m.Owner, &m.Session, &replyTo)
+	m.Seq, m.At, m.ReplyTo = uint64(seq), fromMicros(at), uint64(replyTo)
 	return m, err
 }
 
-const messageColumns = `SELECT room_id, seq, speaker, user_id, text, action, at, finish, owner FROM chat_messages `
+const messageColumns = `SELECT room_id, seq, speaker, user_id, text, action, at, finish, owner, session, reply_to FROM chat_messages `
 
 // Said implements [chat.Store].
 func (s Chats) Said(ctx context.Context, roomID, key string) (chat.Message, error) {
@@ -116,21 +116,31 @@ func (s Chats) Messages(ctx context.Context, roomID string, before uint64, limit
 	return latest, err
 }
 
-// Answers implements [chat.Store].
-func (s Chats) Answers(ctx context.Context, roomID string, after, until uint64) ([]chat.Message, error) {
-	return list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? AND speaker = 'bot' AND seq > ? AND seq <= ? ORDER BY seq`, roomID, int64(after), int64(until))
+// MessagesSince implements [chat.Store].
+func (s Chats) MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]chat.Message, error) {
+	return list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? AND seq > ? AND seq <= ? ORDER BY seq`, roomID, int64(after), int64(until))
 }
 
-// AnswerBefore implements [chat.Store].
-func (s Chats) AnswerBefore(ctx context.Context, roomID string, seq uint64) (uint64, error) {
-	var prev int64
-	err := s.db.row(ctx, `SELECT COALESCE(MAX(seq), 0) FROM chat_messages WHERE room_id = ? AND speaker = 'bot' AND seq < ?`, roomID, int64(seq)).Scan(&prev)
-	return uint64(prev), err
+// Cursor implements [chat.Store].
+func (s Chats) Cursor(ctx context.Context, roomID, user string) (uint64, error) {
+	var seq int64
+	err := s.db.row(ctx, `SELECT seq FROM chat_cursors WHERE room_id = ? AND user_id = ?`, roomID, user).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return uint64(seq), err
 }
 
-// LastAnswers implements [chat.Store].
-func (s Chats) LastAnswers(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
-	return latest(ctx, s.db, roomIDs, `SELECT room_id, MAX(seq) FROM chat_messages WHERE speaker = 'bot' AND room_id IN (%s) GROUP BY room_id`)
+// MoveCursor implements [chat.Store].
+func (s Chats) MoveCursor(ctx context.Context, roomID, user string, seq uint64) error {
+	_, err := s.db.exec(ctx, `INSERT INTO chat_cursors (room_id, user_id, seq) VALUES (?, ?, ?)
+		ON CONFLICT (room_id, user_id) DO UPDATE SET seq = excluded.seq WHERE chat_cursors.seq < excluded.seq`, roomID, user, int64(seq))
+	return err
+}
+
+// LastMessages implements [chat.Store].
+func (s Chats) LastMessages(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
+	return latest(ctx, s.db, roomIDs, `SELECT room_id, MAX(seq) FROM chat_messages WHERE room_id IN (%s) GROUP BY room_id`)
 }
 
 // Abandoned implements [chat.Store].

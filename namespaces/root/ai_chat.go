@@ -31,6 +31,7 @@ func (a *aiChat) routes() []namespaces.Route {
 		namespaces.HandleOnce(a.once, "ai_chat_room_join", a.join, a.joinAgain),
 		namespaces.Handle("ai_chat_room_disconnect", a.disconnect),
 		namespaces.Handle("ai_chat_stop", a.stop),
+		namespaces.Handle("ai_chat_typing", a.typing),
 		namespaces.HandleOnce(a.once, "ai_chat_user_message", a.message, a.messageAgain).FailingAlwaysAs(botFailure),
 	}
 }
@@ -114,7 +115,7 @@ func (a *aiChat) enterAgain(ctx context.Context, s namespaces.Session, roomID st
 }
 
 // enter puts a session into a conversation and returns the latest messages.
-// What the assistant says after those, or after since, reaches it as events.
+// What is said after those, or after since, reaches it as events.
 func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room, since *events.Since) ([]chat.Message, resumption, error) {
 	recent, err := a.chat.Recent(ctx, room)
 	if err != nil {
@@ -137,10 +138,10 @@ func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room
 	through, err := a.followed.follow(s, events.ChatRoom(room.ID), after, func(after, until uint64) (uint64, error) {
 		said, err := a.chat.Published(ctx, room.ID, after, min(until, math.MaxInt64))
 		for _, m := range said {
-			if err := out.Emit(events.Numbered{Payload: m.Payload, Offset: m.Position.Offset}, len(m.Payload.Text)); err != nil {
+			if err := out.Emit(events.Numbered{Payload: m.Payload(), Offset: m.Seq}, len(m.Text)); err != nil {
 				return 0, err
 			}
-			after = m.Position.Offset
+			after = m.Seq
 		}
 		return after, err
 	})
@@ -246,6 +247,16 @@ func (a *aiChat) stop(ctx context.Context, s namespaces.Session, in chatStop) (c
 	return chatStopped{stopped}, err
 }
 
+type chatTyping struct {
+	ChatRoomID string `json:"chatRoomID"`
+	Typing     bool   `json:"typing"`
+}
+
+// typing tells those who hear answers in pieces that a user is typing.
+func (a *aiChat) typing(ctx context.Context, s namespaces.Session, in chatTyping) (struct{}, error) {
+	return struct{}{}, a.chat.Typing(ctx, s.Identity(), in.ChatRoomID, s.ID(), in.Typing)
+}
+
 type chatMessage struct {
 	namespaces.ClientMessage
 	Message    chatText `json:"message"`
@@ -286,7 +297,7 @@ func (a *aiChat) message(ctx context.Context, s namespaces.Session, in chatMessa
 			return chatAccepted{}, err
 		}
 	}
-	said, err := a.chat.Say(ctx, s.Identity(), in.room(), in.TenantID, in.Message.Text, in.Message.Action)
+	said, err := a.chat.Say(ctx, s.Identity(), in.room(), chat.Words{Tenant: in.TenantID, Text: in.Message.Text, Action: in.Message.Action, Session: s.ID()})
 	out := chatAccepted{said.RoomID, a.epoch, said.Seq}
 	if err == nil && once.Again(ctx) { // it may have been answered before the session came
 		err = a.messageAgain(ctx, s, in, out)

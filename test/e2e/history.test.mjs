@@ -95,8 +95,8 @@ for (const options of matrix) {
       assert.deepEqual([ack.ok, ack.recovered], [true, true]);
       const answer = await again.next('ai_chat_bot_message');
       assert.match(answer.text, /Countdown/);
-      assert.ok(answer.offset > offset);
-      assert.deepEqual(again.received.map((e) => e.name), ['ai_chat_room_id']);
+      assert.equal(answer.offset, offset + 2);
+      assert.deepEqual(again.received.map((e) => [e.name, e.payload.offset]), [['ai_chat_room_id', undefined], ['ai_chat_member_message', offset + 1]]);
       again.close();
     });
 

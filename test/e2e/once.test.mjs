@@ -53,7 +53,7 @@ for (const options of matrix) {
       await third.emit('ai_chat_user_message', { message: 'hello', chatRoomID, tenantID: 'default' });
       assert.ok((await third.next('ai_chat_bot_message')).offset > answer.offset);
       assert.equal((await third.emit('ai_chat_room_join', { chatRoomID })).messages.length, 4);
-      assert.deepEqual(third.received.map((e) => e.name), ['ai_chat_room_id']);
+      assert.deepEqual(third.received.map((e) => e.name), ['ai_chat_member_message', 'ai_chat_member_message', 'ai_chat_room_id']);
       third.close();
     });
 

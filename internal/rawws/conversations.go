@@ -1,0 +1,82 @@
+package rawws
+
+import (
+	"context"
+	"sync"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+)
+
+// Conversations are those that clients call by names of their own.
+type Conversations interface {
+	// Named returns the id of the conversation that a user means by a name, and
+	// whether it was made for that.
+	Named(ctx context.Context, id *auth.Identity, tenant, name string) (roomID string, made bool, err error)
+	// Cursor returns how far a user was brought in a conversation, and the epoch
+	// of that, and MoveCursor notes it.
+	Cursor(ctx context.Context, id *auth.Identity, roomID string) (events.Since, error)
+	MoveCursor(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error
+}
+
+// named are the conversations of a connection, under the names that its client
+// knows them by.
+type named struct {
+	mu    sync.Mutex
+	rooms map[string]string // by name
+	names map[events.Room]string
+}
+
+func (n *named) add(name, roomID string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.rooms == nil {
+		n.rooms, n.names = make(map[string]string), make(map[events.Room]string)
+	}
+	n.rooms[name] = roomID
+	n.names[events.ChatRoom(roomID)] = name
+	n.names[events.ChatStreamRoom(roomID)] = name
+}
+
+func (n *named) remove(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	roomID := n.rooms[name]
+	delete(n.rooms, name)
+	delete(n.names, events.ChatRoom(roomID))
+	delete(n.names, events.ChatStreamRoom(roomID))
+}
+
+// room returns the conversation of a name that the client is in.
+func (n *named) room(name string) (roomID string, in bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	roomID, in = n.rooms[name]
+	return roomID, in
+}
+
+// name returns what the client calls a conversation.
+func (n *named) name(roomID string) (name string, in bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	name, in = n.names[events.ChatRoom(roomID)]
+	return name, in
+}
+
+// Tenant returns the tenant that the client speaks for: that which the address
+// names, else its only one. It is for Receive.
+func (c *Conn) Tenant() (string, *events.Error) {
+	id := c.session.Identity()
+	for _, key := range []string{"tenant", "org_id"} {
+		if tenant := c.query.Get(key); tenant != "" {
+			if id.Role(tenant) == "" {
+				return "", events.NotFound("tenant", tenant)
+			}
+			return tenant, nil
+		}
+	}
+	if tenant, only := id.OnlyTenant(); only {
+		return tenant, nil
+	}
+	return "", events.FieldErrorf("tenant", "is missing: you belong to several tenants, add ?tenant= to the address")
+}
