@@ -104,7 +104,7 @@ func New(opts Options) *Service {
 		tokens:   tokens{key: derive(opts.Secret, "token"), now: opts.Now},
 		sums:     newChecksums(derive(opts.Secret, "checksum")),
 		failures: auth.NewFailures(opts.Failures, opts.Now),
-		slots:    fair.New(opts.Decisions, 0), holder: uuid.NewString(), lines: make(map[string]int),
+		slots:    fair.New(opts.Decisions, 1), holder: uuid.NewString(), lines: make(map[string]int),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	return s

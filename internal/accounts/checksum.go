@@ -16,9 +16,9 @@ import (
 	"github.com/roomcast/roomcast/events"
 )
 
-// rounds make a guess at the checksum of an account cost about a tenth of a
+// rounds make a guess at the checksum of an account cost some hundredths of a
 // second to somebody who has the database and not the secret.
-const rounds = 200_000
+const rounds = 100_000
 
 // maxHashing is how many wait for a hash to be made before others are refused.
 const maxHashing = 64
