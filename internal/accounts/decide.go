@@ -69,8 +69,8 @@ func (s *Service) Decide(ctx context.Context, address, token, message string, do
 		defer s.running.Done()
 		defer cancel()
 		defer stop()
-		defer s.leave(a.ID)
 		answer, err := s.wait(deciding, turn, a.ID, token, message)
+		s.leave(a.ID)
 		if ctx.Err() != nil || s.base.Err() != nil {
 			return // nobody is there to hear it
 		}
