@@ -168,6 +168,7 @@ func (s *Service) Register(ctx context.Context, address string, r Registration) 
 	case errors.Is(err, ErrTaken):
 		// Who may register could find out checksums this way.
 		s.failures.Fail(from)
+		s.opts.Logger.Warn("registration with the checksum of an account", "tenant", s.opts.Tenant, "address", address)
 		return "", events.Errorf(events.CodeConflict, "there is an account with this checksum: connect with it, or choose another")
 	case errors.Is(err, ErrFull):
 		s.opts.Logger.Warn("there are too many accounts: raise websocket.action.accounts", "tenant", s.opts.Tenant, "accounts", s.opts.Accounts)
