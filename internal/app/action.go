@@ -41,19 +41,26 @@ func (a *App) newAccounts() error {
 	return nil
 }
 
+// minActionSecret is the size of the hash that is keyed with it.
+const minActionSecret = 32
+
 // actionSecret returns the secret of the configuration. A server whose database
 // is its own makes one on first use, and keeps it beside the database, where only
 // the owner can read it.
 func (a *App) actionSecret() ([]byte, error) {
 	c := a.opts.Config
-	if c.WebSocket.Action.Secret != "" || c.Store.Driver != config.SQLite {
-		return []byte(c.WebSocket.Action.Secret), nil
+	secret := string(c.WebSocket.Action.Secret)
+	if secret == "" && c.Store.Driver == config.SQLite {
+		raw, err := readOrMakeSecret(filepath.Join(c.Server.Data, "action-secret"))
+		if err != nil {
+			return nil, fmt.Errorf("websocket.action.secret: %w", err)
+		}
+		secret = strings.TrimSpace(string(raw))
 	}
-	raw, err := readOrMakeSecret(filepath.Join(c.Server.Data, "action-secret"))
-	if err != nil {
-		return nil, fmt.Errorf("websocket.action.secret: %w", err)
+	if n := len(secret); n < minActionSecret {
+		return nil, fmt.Errorf("websocket.action.secret: has %d bytes, at least %d are needed, the same for all servers that share a database", n, minActionSecret)
 	}
-	return []byte(strings.TrimSpace(string(raw))), nil
+	return []byte(secret), nil
 }
 
 // actionDialect is the dialect, if it is spoken.

@@ -97,10 +97,18 @@ func (a Action) check(shared bool, add func(key, format string, args ...any)) {
 	}
 }
 
+// shortKey is how many characters an API key has at least that cannot be
+// guessed, however many try.
+const shortKey = 20
+
 // warnings names what may be guessed.
 func (a Action) warnings() (warnings []string) {
 	for key, secret := range map[string]Secret{"apiKey": a.APIKey, "secret": a.Secret} {
-		if why := weak(string(secret)); why != "" {
+		why := weak(string(secret))
+		if n := len(secret); why == "" && n > 0 && n < shortKey {
+			why = fmt.Sprintf("has only %d characters", n)
+		}
+		if why != "" {
 			warnings = append(warnings, fmt.Sprintf("websocket.action.%s: %s: make one with `openssl rand -hex 32`", key, why))
 		}
 	}
