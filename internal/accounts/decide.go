@@ -150,14 +150,14 @@ func (s *Service) inTurn(ctx context.Context, account, token, message string) (a
 			answer, err = "", fmt.Errorf("storing a decision: %w", ending)
 		}
 	}()
-	if made, err = s.make(ctx, account, token, message); err != nil {
+	if made, err = s.ask(ctx, account, token, message); err != nil {
 		return "", err
 	}
 	return made.Answer, nil
 }
 
-// make asks the model, whose panic is the failure of one decision.
-func (s *Service) make(ctx context.Context, account, token, message string) (x *Exchange, err error) {
+// ask has the model answer, whose panic is the failure of one decision.
+func (s *Service) ask(ctx context.Context, account, token, message string) (x *Exchange, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			x, err = nil, fmt.Errorf("the model panicked: %v", p)
