@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/internal/fair"
 )
 
 // A Model answers as a character.
@@ -69,7 +68,12 @@ func (s *Service) Decide(ctx context.Context, address, token, message string, do
 		defer s.running.Done()
 		defer cancel()
 		defer stop()
-		answer, err := s.wait(deciding, turn, a.ID, token, message)
+		var answer string
+		err := fmt.Errorf("waiting for the turn: %w", context.DeadlineExceeded)
+		if turn.Wait(deciding) {
+			defer s.slots.Release(a.ID) // after done: who is next is told next
+			answer, err = s.inTurn(deciding, a.ID, token, message)
+		}
 		s.leave(a.ID)
 		if ctx.Err() != nil || s.base.Err() != nil {
 			return // nobody is there to hear it
@@ -80,15 +84,6 @@ func (s *Service) Decide(ctx context.Context, address, token, message string, do
 		done(answer, err)
 	}()
 	return nil
-}
-
-// wait makes a decision when no other of the account is made.
-func (s *Service) wait(ctx context.Context, turn fair.Turn, account, token, message string) (string, error) {
-	if !turn.Wait(ctx) {
-		return "", fmt.Errorf("waiting for the turn: %w", ctx.Err())
-	}
-	defer s.slots.Release(account)
-	return s.inTurn(ctx, account, token, message)
 }
 
 // enter counts a decision in, unless too many wait.

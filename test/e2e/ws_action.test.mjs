@@ -98,7 +98,7 @@ for (const [file, field] of [['action_client_data.py', 'data'], ['action_client_
 
       // A decision that comes while somebody connects is not taken for a token,
       // and neither is the error.
-      await model.on('slowly', { steps: [{ millis: 500 }, { text: 'TalkTo: [ann]\nMessage: Hi.' }, { finish: 'stop' }, { done: true }] });
+      await model.on('slowly', { steps: [{ millis: 1500 }, { text: 'TalkTo: [ann]\nMessage: Hi.' }, { finish: 'stop' }, { done: true }] });
       c.type('takedecision slowly');
       await c.line('sent');
       assert.equal((await c.send('connection nobody')).status, 'error');
