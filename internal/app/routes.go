@@ -27,7 +27,7 @@ func (a *App) routes() (http.Handler, error) {
 	}
 	guard := a.guard()
 	a.rest = rest.New(rest.Options{
-		Authenticate: a.auth.Authenticate, Workflows: a.workflows, External: a.external, Listeners: a.listeners, Widgets: a.db.Widgets(),
+		Authenticate: a.auth.Authenticate, Workflows: a.workflows, External: a.external, Chat: a.chat, Listeners: a.listeners, Widgets: a.db.Widgets(),
 		Keys: a.keys, Revocations: a.revocations,
 		Logger: a.log, MaxBody: int64(a.opts.Config.Server.MaxBody),
 		Publish: a.publish, MaxPublish: int64(a.opts.Config.Publish.MaxBody), Once: a.once, Timeout: a.opts.Config.Socket.HandlerTimeout,

@@ -1,4 +1,4 @@
-// Package rest is the HTTP API: workflows and runs, listeners, API keys and
+// Package rest is the HTTP API: workflows and runs, conversations, listeners, API keys and
 // revocations, and who one is.
 // It shares services, identities and errors with the events.
 package rest
@@ -20,6 +20,7 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/once"
@@ -35,6 +36,7 @@ type Options struct {
 	Workflows    *workflow.Service
 	// External takes reports of runs that go on elsewhere.
 	External    *external.Engine
+	Chat        *chat.Service
 	Listeners   *listener.Service
 	Widgets     bridge.Widgets
 	Keys        *identity.Keys
@@ -70,6 +72,7 @@ func New(opts Options) *API {
 	a.workflowRoutes()
 	a.runRoutes()
 	a.externalRoutes()
+	a.chatRoutes()
 	a.listenerRoutes()
 	a.identityRoutes()
 	a.handle(publishPattern, a.publish)
