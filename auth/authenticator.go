@@ -41,7 +41,7 @@ type Authenticator struct {
 	apiKeys  apiKeys
 	store    KeyStore
 	revoked  func(id *Identity) bool
-	failures *failures
+	failures *Failures
 	parser   *jwt.Parser
 	leeway   time.Duration
 	now      func() time.Time
@@ -59,7 +59,7 @@ func New(opts Options) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		issuers: make(map[string]*issuer), store: opts.Keys, revoked: opts.Revoked,
-		failures: newFailures(opts.Failures, opts.Now), leeway: opts.Leeway, now: opts.Now,
+		failures: NewFailures(opts.Failures, opts.Now), leeway: opts.Leeway, now: opts.Now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
 			jwt.WithLeeway(opts.Leeway), jwt.WithTimeFunc(opts.Now)),
@@ -120,7 +120,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Credential) (*Identi
 		return id, nil
 	}
 	a.refused.Add(1)
-	return nil, a.failures.count(c, err)
+	return nil, a.count(c, err)
 }
 
 // Inspect verifies a credential without the effects of doing so.

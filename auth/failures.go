@@ -26,11 +26,11 @@ type FailureOptions struct {
 // it the one whose last failure is longest ago is forgotten, of a few.
 const maxFailing = 10_000
 
-// failures count bad credentials by address and by credential. Who fails too
-// often gets no reasons any more and is told to wait, twice as long each time
-// that they do not. Nothing else is held back: a good credential, from
-// whatever address, gets in.
-type failures struct {
+// Failures count what failed, by whatever names it: an address, a credential.
+// Who fails too often is told to wait, twice as long each time that they do not.
+// Whether they have to is up to who counts. Its methods may be called
+// concurrently.
+type Failures struct {
 	opts FailureOptions
 	now  func() time.Time
 
@@ -43,7 +43,8 @@ type failing struct {
 	last time.Time
 }
 
-func newFailures(opts FailureOptions, now func() time.Time) *failures {
+// NewFailures returns an empty count by a clock.
+func NewFailures(opts FailureOptions, now func() time.Time) *Failures {
 	if opts.Limit <= 0 {
 		opts.Limit = 20
 	}
@@ -53,11 +54,13 @@ func newFailures(opts FailureOptions, now func() time.Time) *failures {
 	if opts.MaxWait <= 0 {
 		opts.MaxWait = time.Minute
 	}
-	return &failures{opts: opts, now: now, failing: make(map[string]*failing)}
+	return &Failures{opts: opts, now: now, failing: make(map[string]*failing)}
 }
 
-// count notes a refusal and returns what the client gets to see of it.
-func (f *failures) count(c Credential, err error) error {
+// count notes a refusal and returns what the client gets to see of it: who
+// fails too often gets no reasons any more. Nothing else is held back: a good
+// credential, from whatever address, gets in.
+func (a *Authenticator) count(c Credential, err error) error {
 	e, meant := events.Public(err)
 	if !meant {
 		return err
@@ -68,27 +71,29 @@ func (f *failures) count(c Credential, err error) error {
 		return err // nothing was tried, or it may have been right
 	case events.CodeTokenExpired, events.CodeCredentialRevoked, events.CodeTokenNotYet:
 		// It was right once, or will be: nobody is guessing here.
-		wait = f.fail(c.fingerprint())
+		wait = a.failures.Fail(c.fingerprint())
 	default:
-		wait = f.fail(c.fingerprint())
+		wait = a.failures.Fail(c.fingerprint())
 		if c.address != "" {
-			wait = max(wait, f.fail("address "+network(c.address)))
+			wait = max(wait, a.failures.Fail("address "+Network(c.address)))
 		}
 	}
 	if wait == 0 {
 		return err
 	}
-	seconds := int(math.Ceil(wait.Seconds()))
+	return TooManyFailures(wait, "wait, then send another credential; the last failed with "+string(e.Code))
+}
+
+// TooManyFailures is the refusal of who is told to wait.
+func TooManyFailures(wait time.Duration, what string) *events.Error {
 	return &events.Error{
-		Code:       events.CodeTooManyFailures,
-		Message:    "too many failed attempts: wait, then send another credential; the last failed with " + string(e.Code),
-		RetryAfter: seconds,
+		Code: events.CodeTooManyFailures, Message: "too many failed attempts: " + what, RetryAfter: int(math.Ceil(wait.Seconds())),
 	}
 }
 
-// network is what an address stands for: with IPv6 everybody has a network of
+// Network is what an address stands for: with IPv6 everybody has a network of
 // them, to take another one for every attempt.
-func network(address string) string {
+func Network(address string) string {
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
 		return address
@@ -99,8 +104,8 @@ func network(address string) string {
 	return netip.PrefixFrom(addr, 64).Masked().String()
 }
 
-// fail notes a failure and returns how long to wait.
-func (f *failures) fail(key string) time.Duration {
+// Fail notes a failure and returns how long to wait.
+func (f *Failures) Fail(key string) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.now()
@@ -114,6 +119,29 @@ func (f *failures) fail(key string) time.Duration {
 		one.n = 0
 	}
 	one.n, one.last = one.n+1, now
+	return f.penalty(one)
+}
+
+// Wait returns how long is left of what the last failure was told to wait.
+func (f *Failures) Wait(key string) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	one := f.failing[key]
+	if one == nil {
+		return 0
+	}
+	return max(0, f.penalty(one)-f.now().Sub(one.last))
+}
+
+// Forget takes back all failures of a key.
+func (f *Failures) Forget(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.failing, key)
+}
+
+// penalty is how long to wait after the last failure.
+func (f *Failures) penalty(one *failing) time.Duration {
 	over := one.n - f.opts.Limit
 	if over <= 0 {
 		return 0
@@ -122,7 +150,7 @@ func (f *failures) fail(key string) time.Duration {
 }
 
 // makeRoom forgets somebody if there are too many.
-func (f *failures) makeRoom(now time.Time) {
+func (f *Failures) makeRoom(now time.Time) {
 	if len(f.failing) < maxFailing {
 		return
 	}

@@ -60,9 +60,9 @@ func TestFailuresAreToldToWait(t *testing.T) {
 }
 
 func TestFailuresAreBounded(t *testing.T) {
-	f := newFailures(FailureOptions{}, time.Now)
+	f := NewFailures(FailureOptions{}, time.Now)
 	for i := range maxFailing + 100 {
-		f.fail(fmt.Sprint(i))
+		f.Fail(fmt.Sprint(i))
 	}
 	if len(f.failing) > maxFailing {
 		t.Errorf("%d are remembered", len(f.failing))
@@ -88,4 +88,31 @@ func TestFailuresOfANetworkAreCountedTogether(t *testing.T) {
 			t.Errorf("%s: %s", from, got)
 		}
 	}
+}
+
+// Who has to wait can ask how long, which counts as nothing.
+func TestFailuresWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := NewFailures(FailureOptions{Limit: 1}, time.Now)
+		f.Fail("x")
+		if wait := f.Wait("x"); wait != 0 {
+			t.Errorf("within the limit: %v", wait)
+		}
+		f.Fail("x")
+		f.Fail("x")
+		time.Sleep(500 * time.Millisecond)
+		for range 3 {
+			if wait := f.Wait("x"); wait != 1500*time.Millisecond {
+				t.Errorf("in the middle: %v", wait)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		if wait := f.Wait("x") + f.Wait("y"); wait != 0 {
+			t.Errorf("after it: %v", wait)
+		}
+		f.Forget("x")
+		if wait := f.Fail("x"); wait != 0 {
+			t.Errorf("forgotten: %v", wait)
+		}
+	})
 }

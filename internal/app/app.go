@@ -19,6 +19,7 @@ import (
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/accounts"
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/canary"
 	"github.com/roomcast/roomcast/internal/certificate"
@@ -89,6 +90,7 @@ type App struct {
 	temporal   clusterEngine // nil unless new runs go there
 	feed       *workflow.Feed
 	chat       *chat.Service
+	accounts   *accounts.Service // nil unless the dialect action is spoken
 	bridge     *bridge.Service
 	listeners  *listener.Service
 	history    *history.Service
@@ -170,6 +172,9 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.newInstances()
 	if err := a.newServices(out, contract); err != nil {
+		return err
+	}
+	if err := a.newAccounts(); err != nil {
 		return err
 	}
 	a.newSocket(contract)

@@ -64,6 +64,7 @@ var bans = []struct{ from, except, banned, why string }{
 	{"", "internal/app internal/store internal/rest namespaces/root", module + "internal/listener", "services do not know each other"},
 	{"", "internal/app internal/store internal/rest internal/rawws namespaces/renewal cmd", module + "internal/identity", "services do not know each other"},
 	{"", "internal/app internal/store internal/publish internal/telemetry namespaces/root", module + "internal/history", "services do not know each other; publishing is what the history does for others"},
+	{"", "internal/app internal/store", module + "internal/accounts", "services do not know each other; the dialect declares what it needs of accounts"},
 	{"", "internal/app internal/rest", module + "internal/publish", "services do not know each other"},
 	{"internal/once", "", module, "what happens once is not its business"},
 	{"", "internal/app internal/store internal/telemetry", module + "internal/instances", "services do not know each other"},

@@ -137,11 +137,7 @@ func secretPath(data string) string { return filepath.Join(data, "dev-secret") }
 // and kept in the data folder, where only the owner can read it.
 func DevIssuer(data string) (auth.Issuer, error) {
 	issuer := auth.Issuer{Name: devIssuer, Audience: devAudience}
-	path := secretPath(data)
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		raw, err = newSecret(path)
-	}
+	raw, err := readOrMakeSecret(secretPath(data))
 	if err != nil {
 		return issuer, fmt.Errorf("the secret of development: %w", err)
 	}
@@ -149,7 +145,16 @@ func DevIssuer(data string) (auth.Issuer, error) {
 	return issuer, nil
 }
 
-// newSecret makes the secret, unless another server that starts at the same
+// readOrMakeSecret returns what is in a file, which is made if there is none.
+func readOrMakeSecret(path string) ([]byte, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newSecret(path)
+	}
+	return raw, err
+}
+
+// newSecret makes a secret, unless another server that starts at the same
 // time with the same folder is faster, and returns what is in the file.
 func newSecret(path string) ([]byte, error) {
 	var b [32]byte
@@ -157,7 +162,7 @@ func newSecret(path string) ([]byte, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "dev-secret-*") // only the owner can read it
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*") // only the owner can read it
 	if err != nil {
 		return nil, err
 	}

@@ -131,6 +131,9 @@ func (a *App) stop() error {
 	if a.peers != nil {
 		a.peers.Close(ctx)
 	}
+	if a.accounts != nil {
+		errs = append(errs, a.accounts.Close(ctx))
+	}
 	errs = append(errs, a.chat.Close(ctx), a.journal.Close(ctx), a.closeTemporal(ctx), a.meetings.Close(ctx))
 	a.bridge.Close()
 	a.history.Close()

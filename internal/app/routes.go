@@ -59,13 +59,17 @@ func (a *App) serveContract(mux *http.ServeMux) error {
 			w.Write(body)
 		}
 	}
-	yaml := file("application/yaml; charset=utf-8", asyncapi.SocketEventsYAML())
+	const contentType = "application/yaml; charset=utf-8"
+	yaml := file(contentType, asyncapi.SocketEventsYAML())
 	mux.Handle("GET /asyncapi.yaml", yaml)
 	mux.Handle("GET /asyncapi/socket-events.yaml", yaml)
 	for name, text := range asyncapi.Dialects() {
 		mux.Handle("GET /asyncapi/"+name, file("application/yaml; charset=utf-8", text))
 	}
 	mux.Handle("GET /asyncapi.json", file("application/json", asJSON))
+	for name, source := range asyncapi.Dialects() {
+		mux.Handle("GET /asyncapi/"+name, file(contentType, source))
+	}
 	return nil
 }
 

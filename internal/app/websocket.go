@@ -19,11 +19,11 @@ func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatch
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
 	named := conversations{a.chat, a.history}
-	for _, d := range []rawws.Dialect{
+	for _, d := range append(a.actionDialect(),
 		rawws.NewBots(named),
 		rawws.NewMeet(a.meetings),
 		rawws.NewService(rawws.ServiceOptions{Conversations: named, Acks: c.Service.Acks}),
-	} {
+	) {
 		if slices.Contains(c.Dialects, string(d.Name)) {
 			spoken = append(spoken, d)
 		}

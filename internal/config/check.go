@@ -121,7 +121,7 @@ func (c Config) Check() (problems []string) {
 	slices.Sort(problems)
 	problems = append(problems, c.Store.check()...)
 	problems = append(problems, c.Instance.check()...)
-	problems = append(problems, c.WebSocket.check()...)
+	problems = append(problems, c.WebSocket.check(c.Store.Driver != SQLite)...)
 	problems = append(problems, c.Chat.check()...)
 	return append(problems, c.Auth.check()...)
 }

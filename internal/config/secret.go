@@ -137,6 +137,7 @@ func (c Config) Warnings() (warnings []string) {
 			}
 		}
 	}
+	warnings = append(warnings, c.WebSocket.Action.warnings()...)
 	if c.Redis.Enabled() && c.Store.Driver == SQLite {
 		warnings = append(warnings, "store.driver: servers that share a Redis should share a database too: with sqlite, runs, conversations, histories and revocations are each server's own. Set it to postgres, unless this is the only server of this program there")
 	}

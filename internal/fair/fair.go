@@ -40,31 +40,51 @@ func (s *Slots) PerTenant() int { return s.perTenant }
 
 // Acquire waits for a slot, and reports whether it got one before ctx ended.
 func (s *Slots) Acquire(ctx context.Context, name string) bool {
-	if ctx.Err() != nil {
-		return false
-	}
+	return ctx.Err() == nil && s.Enter(name).Wait(ctx)
+}
+
+// A Turn is a place in line.
+type Turn struct {
+	slots  *Slots
+	tenant *tenant
+	come   chan struct{} // closed when it has
+}
+
+// Enter takes a place in line at once, for those who do not wait where they ask
+// and keep their order all the same. [Turn.Wait] must follow.
+func (s *Slots) Enter(name string) Turn {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	t := s.tenants[name]
 	if t == nil {
 		t = &tenant{name: name}
 		s.tenants[name] = t
 	}
+	turn := Turn{s, t, make(chan struct{})}
 	if s.taken < s.limit && t.taken < s.perTenant && len(t.line) == 0 {
 		s.taken++
 		t.taken++
-		s.mu.Unlock()
-		return true
+		close(turn.come)
+		return turn
 	}
-	turn := make(chan struct{})
-	if t.line = append(t.line, turn); len(t.line) == 1 {
+	if t.line = append(t.line, turn.come); len(t.line) == 1 {
 		s.turns = append(s.turns, t)
 	}
-	s.mu.Unlock()
+	return turn
+}
+
+// Wait waits for the slot, and reports whether it came before ctx ended.
+func (t Turn) Wait(ctx context.Context) bool {
 	select {
-	case <-turn:
+	case <-t.come:
+		return true
+	default:
+	}
+	select {
+	case <-t.come:
 		return true
 	case <-ctx.Done():
-		s.leave(t, turn)
+		t.slots.leave(t.tenant, t.come)
 		return false
 	}
 }

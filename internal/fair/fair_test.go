@@ -61,3 +61,25 @@ func (s *Slots) awaitLine(t *testing.T, name string, n int) {
 		}
 	}
 }
+
+// Who enters has its place, whenever it waits for the turn.
+func TestEnter(t *testing.T) {
+	s := New(2, 1)
+	first, second, third := s.Enter("a"), s.Enter("a"), s.Enter("a")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if !first.Wait(gone) {
+		t.Error("a turn that has come is not had")
+	}
+	if second.Wait(gone) {
+		t.Error("somebody who left has a turn")
+	}
+	s.Release("a")
+	if !third.Wait(t.Context()) {
+		t.Error("the last has no turn")
+	}
+	s.Release("a")
+	if len(s.tenants) != 0 || s.taken != 0 {
+		t.Errorf("%d slots are taken, of %d tenants", s.taken, len(s.tenants))
+	}
+}

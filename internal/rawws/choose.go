@@ -144,7 +144,7 @@ func judge(f frame) verdict {
 		return genesisPing
 	case f.kind == "ping" && len(f.fields) == 1:
 		return barePing
-	case f.action != "" && (!f.has("type") || actions[f.action] && !types[f.kind]):
+	case f.action != "" && (!f.has("type") || actionRoutes[f.action].route != "" && !types[f.kind]):
 		return isAction
 	case f.kind == "auth" && begins(f.fields["token"], '"'):
 		return isBots
@@ -160,11 +160,6 @@ func judge(f frame) verdict {
 		return meetElsewhere
 	}
 	return unknown
-}
-
-// actions are those that the dialect action knows.
-var actions = map[string]bool{
-	"Register": true, "Connection": true, "Connect": true, "TakeDecision": true, "MakeDecision": true, "Disconnect": true,
 }
 
 // types are those that the other dialects know.

@@ -241,13 +241,18 @@ func aftermath(tx transaction, after chat.Aftermath, answer chat.Message) error 
 			return err
 		}
 	}
-	if u := after.Usage; u.Prompt+u.Completion > 0 {
-		_, err := tx.exec(`INSERT INTO chat_usage (tenant, day, prompt, completion) VALUES (?, ?, ?, ?)
-			ON CONFLICT (tenant, day) DO UPDATE SET prompt = chat_usage.prompt + excluded.prompt, completion = chat_usage.completion + excluded.completion`,
-			after.Tenant, day(answer.At), u.Prompt, u.Completion)
-		return err
+	return addUsage(tx, after.Tenant, answer.At, after.Usage.Prompt, after.Usage.Completion)
+}
+
+// addUsage counts tokens that a tenant has used.
+func addUsage(tx transaction, tenant string, at time.Time, prompt, completion int) error {
+	if prompt+completion == 0 {
+		return nil
 	}
-	return nil
+	_, err := tx.exec(`INSERT INTO chat_usage (tenant, day, prompt, completion) VALUES (?, ?, ?, ?)
+		ON CONFLICT (tenant, day) DO UPDATE SET prompt = chat_usage.prompt + excluded.prompt, completion = chat_usage.completion + excluded.completion`,
+		tenant, day(at), prompt, completion)
+	return err
 }
 
 func day(at time.Time) string { return at.UTC().Format(time.DateOnly) }

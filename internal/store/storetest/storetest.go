@@ -51,6 +51,8 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("requests", func(t *testing.T) { requests(t, db.Workflows()) })
 	t.Run("answers", func(t *testing.T) { answers(t, db) })
 	t.Run("meetings", func(t *testing.T) { meetings(t, db) })
+	t.Run("accounts", func(t *testing.T) { accountRows(t, db.Accounts()) })
+	t.Run("account turns", func(t *testing.T) { accountTurns(t, db) })
 	t.Run("texts", func(t *testing.T) { texts(t, db) })
 }
 
