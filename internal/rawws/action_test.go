@@ -340,16 +340,6 @@ func TestActionAttacks(t *testing.T) {
 	})
 }
 
-// ended waits for the end of the connection.
-func (c *client) ended(code int) {
-	c.t.Helper()
-	c.ws.SetReadDeadline(time.Now().Add(10 * time.Second))
-	_, _, err := c.ws.ReadMessage()
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprint(code)) {
-		c.t.Errorf("ended with %v, want %d", err, code)
-	}
-}
-
 func TestActionTokensExpire(t *testing.T) {
 	s, _ := actionServer(t, func(c *config.Config) { c.WebSocket.Action.TokenLife = time.Millisecond })
 	c := dial(t, s, "/ws/action")
