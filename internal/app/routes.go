@@ -63,9 +63,6 @@ func (a *App) serveContract(mux *http.ServeMux) error {
 	yaml := file(contentType, asyncapi.SocketEventsYAML())
 	mux.Handle("GET /asyncapi.yaml", yaml)
 	mux.Handle("GET /asyncapi/socket-events.yaml", yaml)
-	for name, text := range asyncapi.Dialects() {
-		mux.Handle("GET /asyncapi/"+name, file("application/yaml; charset=utf-8", text))
-	}
 	mux.Handle("GET /asyncapi.json", file("application/json", asJSON))
 	for name, source := range asyncapi.Dialects() {
 		mux.Handle("GET /asyncapi/"+name, file(contentType, source))
