@@ -28,6 +28,23 @@ func ListenerTestRoom(id string) Room { return Room("listener_test:" + id) }
 // AppPageRoom is where listener events for a page of an app go.
 func AppPageRoom(id string) Room { return Room("listener:app_page:" + id) }
 
+// UserRoom is where what is for one user of a tenant goes. In its parts, and in
+// those of the two that follow, a colon is written %3A and a per cent sign %25.
+func UserRoom(tenantID, userID string) Room {
+	return Room("user:" + escape.Replace(tenantID) + ":" + escape.Replace(userID))
+}
+
+// EntityRoom is where the status of an entity goes: of whatever a back end
+// gives a type and an id.
+func EntityRoom(tenantID, entityType, entityID string) Room {
+	return Room("entity:" + escape.Replace(tenantID) + ":" + escape.Replace(entityType) + ":" + escape.Replace(entityID))
+}
+
+// AgentRoom is where the status of an agent goes.
+func AgentRoom(tenantID, agentID string) Room {
+	return Room("agent:" + escape.Replace(tenantID) + ":" + escape.Replace(agentID))
+}
+
 // The rooms of /monitor. An operator sees every log line; an administrator of
 // a tenant sees the lines about that tenant and those about nobody.
 const (

@@ -55,13 +55,16 @@ func (p *publisher) PublishLive(room events.Room, event string, data json.RawMes
 	p.server.PublishRaw("/", room, cluster.Position{}, event, data)
 }
 
-// roomOwners are the rows that rooms are of.
+// roomOwners are the rows that rooms are of, or what their names say.
 type roomOwners struct{ db *store.DB }
 
 var _ publish.Rooms = roomOwners{}
 
 // Owner implements [publish.Rooms].
 func (r roomOwners) Owner(ctx context.Context, room events.Room) (auth.RoomKind, string, error) {
+	if a, ok := events.ParseAddress(room); ok {
+		return auth.RoomKind(a.Kind), a.Tenant, nil
+	}
 	kind, id, found := splitRoom(room)
 	if !found {
 		return r.bareOwner(ctx, id)

@@ -44,6 +44,7 @@ func TestEveryEventHasAPolicy(t *testing.T) {
 func TestEveryRoomHasAPolicy(t *testing.T) {
 	kinds := map[string]auth.RoomKind{
 		"RunRoom": "run", "ChatRoom": "chat", "ChatStreamRoom": "chat_stream", "WidgetRoom": "widget", "TenantRoom": "tenant", "ListenerRoom": "listener",
+		"UserRoom": "user", "EntityRoom": "entity", "AgentRoom": "agent",
 		"ListenerTestRoom": "listener_test", "AppPageRoom": "listener:app_page", "LogRoomTenant": "log:tenant",
 		"LogRoomAll": "log:all", "LogRoomShared": "log:shared",
 	}

@@ -37,13 +37,23 @@ const parallel = 8
 // publish checks all messages, then publishes those to each room in order.
 func (p *publishing) publish(ctx context.Context, batch []Envelope) {
 	byRoom := make(map[events.Room][]int)
+	var toOwners copies
 	for i := range batch {
-		if err := p.check(ctx, &batch[i]); err != nil {
+		err := p.check(ctx, &batch[i])
+		if err == nil {
+			err = toOwners.add(ctx, p, &batch[i], i)
+		}
+		if err != nil {
 			p.fail(i, err)
 			continue
 		}
 		byRoom[batch[i].Room] = append(byRoom[batch[i].Room], i)
 	}
+	for k, e := range toOwners.list {
+		byRoom[e.Room] = append(byRoom[e.Room], len(batch)+k)
+	}
+	batch = append(batch[:len(batch):len(batch)], toOwners.list...)
+	p.results = append(p.results, make([]Result, len(toOwners.list))...)
 	var all sync.WaitGroup
 	slots := make(chan struct{}, parallel)
 	for _, of := range byRoom {
@@ -54,6 +64,7 @@ func (p *publishing) publish(ctx context.Context, batch []Envelope) {
 		})
 	}
 	all.Wait()
+	p.results = toOwners.settle(p.results)
 }
 
 // fail is the result of a message that is not published.
@@ -89,7 +100,10 @@ func (p *publishing) check(ctx context.Context, e *Envelope) error {
 	if by, ok := numbered[o.kind][e.Event]; ok {
 		return events.FieldErrorf("event", "%s is numbered there by %s, which alone publishes it", e.Event, by)
 	}
-	return p.checkData(e)
+	if err := p.checkData(e); err != nil {
+		return err
+	}
+	return about(e)
 }
 
 func (p *publishing) checkData(e *Envelope) error {

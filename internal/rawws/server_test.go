@@ -84,3 +84,25 @@ func TestService(t *testing.T) {
 		t.Fatal(m)
 	}
 }
+
+func TestUserRoom(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	boss := s.Token("boss", "default", auth.Admin)
+	ann, bob := dial(t, s, "/api/ws?token="+s.Token("ann", "default", auth.Member)), dial(t, s, "/api/ws?token="+s.Token("bob", "default", auth.Member))
+	for _, c := range []*client{ann, bob} {
+		c.send(`{"type":"ping","data":{}}`)
+		c.next()
+	}
+	var answer map[string]any
+	status := s.Do(boss, "POST", "/api/v1/tenants/default/publish", `{"messages":[
+		{"room":"user:default:bob","event":"notification","data":{"message":"for bob"}},
+		{"room":"user:default:ann","event":"notification","data":{"message":"for ann"}}]}`, &answer)
+	if status != 200 {
+		t.Fatal(status, answer)
+	}
+	for c, want := range map[*client]string{ann: "for ann", bob: "for bob"} {
+		if m := c.next(); m["type"] != "notification" || m["data"].(map[string]any)["message"] != want {
+			t.Fatal(m)
+		}
+	}
+}

@@ -28,8 +28,9 @@ func (s *service) say(kind string, data any) {
 	s.conn.SendJSON(serviceFrame{kind, data, clock(time.Now())})
 }
 
-// Entered implements [Speaker].
-func (s *service) Entered(context.Context) {}
+// Entered implements [Speaker]. What is for the user comes unasked; who is in no
+// tenant has nothing to hear.
+func (s *service) Entered(ctx context.Context) { s.conn.Session().JoinUser(ctx) }
 
 // Left implements [Speaker].
 func (s *service) Left() {}

@@ -117,7 +117,7 @@ func (r roomRoutes) read(ctx context.Context, out *sending, room events.Room, af
 // leave takes any name that join takes; leaving a room one is not in does no
 // harm.
 func (r roomRoutes) leave(_ context.Context, s namespaces.Session, name string) (roomNamed, error) {
-	for _, prefix := range []string{"tenant:", "listener:", "listener_test:"} {
+	for _, prefix := range []string{"tenant:", "user:", "entity:", "agent:", "listener:", "listener_test:"} {
 		if strings.HasPrefix(name, prefix) {
 			s.Leave(events.Room(name))
 			r.followed.drop(s, events.Room(name))
@@ -140,6 +140,12 @@ func (r roomRoutes) find(ctx context.Context, id *auth.Identity, name string) (e
 			return "", refused
 		}
 		return events.TenantRoom(tenant), nil
+	}
+	if a, ok := events.ParseAddress(events.Room(name)); ok {
+		if !id.MayBeIn(auth.RoomKind(a.Kind), a.Tenant, a.ID) { // of these, only a user's has an owner
+			return "", refused
+		}
+		return events.Room(name), nil
 	}
 	kind, test := listener.Source, false
 	listenerID, ok := strings.CutPrefix(name, "listener:app_page:")

@@ -1,0 +1,62 @@
+package rawws
+
+import (
+	"context"
+
+	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/events"
+)
+
+// JoinUser puts the session into the rooms of its user, where notifications and
+// the like go: there is one in each tenant. It is for Receive and Entered, like
+// the others here.
+func (s *Session) JoinUser(ctx context.Context) *events.Error {
+	user := s.Identity().User
+	return s.JoinInTenants(ctx, func(tenant string) events.Room { return events.UserRoom(tenant, user) })
+}
+
+// JoinEntity puts the session into the rooms of an entity. Clients name no
+// tenant, so it is in all of those that they are in.
+func (s *Session) JoinEntity(ctx context.Context, entityType, entityID string) *events.Error {
+	return s.JoinInTenants(ctx, func(tenant string) events.Room { return events.EntityRoom(tenant, entityType, entityID) })
+}
+
+// JoinAgent is JoinEntity for an agent.
+func (s *Session) JoinAgent(ctx context.Context, agentID string) *events.Error {
+	return s.JoinInTenants(ctx, func(tenant string) events.Room { return events.AgentRoom(tenant, agentID) })
+}
+
+// JoinInTenants joins the rooms of one kind in all tenants that the user may
+// hear.
+func (s *Session) JoinInTenants(ctx context.Context, room func(tenant string) events.Room) *events.Error {
+	rooms := s.inTenants(room)
+	if len(rooms) == 0 {
+		return events.Errorf(events.CodePermissionDenied, "you are in no tenant, or your role does not include %s", auth.JoinTenant)
+	}
+	for _, r := range rooms {
+		if err := s.Do(ctx, "join_room", r, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LeaveInTenants leaves the rooms that JoinInTenants has joined.
+func (s *Session) LeaveInTenants(ctx context.Context, room func(tenant string) events.Room) *events.Error {
+	for _, r := range s.inTenants(room) {
+		if err := s.Do(ctx, "leave_room", r, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Session) inTenants(room func(tenant string) events.Room) (rooms []events.Room) {
+	id := s.Identity()
+	for _, m := range id.Tenants {
+		if id.Can(auth.JoinTenant, m.ID) {
+			rooms = append(rooms, room(m.ID))
+		}
+	}
+	return rooms
+}
