@@ -31,6 +31,8 @@ func Catalogue() map[string][]Payload {
 			AIChatToolResult{},
 			AIChatApprovalRequired{},
 			AIChatApprovalResolved{},
+			WorkflowRunStarted{},
+			WorkflowRunEnded{},
 			WorkflowNodeUpdate{},
 			WorkflowStatusUpdate{},
 			WorkflowDataCollectionRequest{},
