@@ -18,7 +18,10 @@ import (
 func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatcher) {
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
-	for _, d := range []rawws.Dialect{rawws.NewBots(conversations{a.chat, a.history}), rawws.NewService()} {
+	for _, d := range []rawws.Dialect{
+		rawws.NewGenesis(executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}, executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}),
+		rawws.NewBots(conversations{a.chat, a.history}), rawws.NewService(),
+	} {
 		if slices.Contains(c.Dialects, string(d.Name)) {
 			spoken = append(spoken, d)
 		}
