@@ -122,6 +122,9 @@ type announcement struct {
 func (o serveOptions) announce(w io.Writer, a *app.App, c config.Config) error {
 	addrs := a.Addrs()
 	base := "http://" + addrs[0]
+	if len(c.Server.Addr) == 0 {
+		base = "https://" + addrs[0]
+	}
 	out := announcement{Addresses: addrs, URL: base, URLs: map[string]string{
 		"home":     base + "/",
 		"socketio": base + c.Socket.Path,

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/canary"
+	"github.com/roomcast/roomcast/internal/certificate"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/cluster"
@@ -290,16 +292,40 @@ func transports(names []string) (polling, websocket bool) {
 }
 
 func (a *App) listen() error {
-	for _, addr := range a.opts.Config.Server.Addr {
-		l, err := net.Listen("tcp", addr)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("server.addr: something else listens on %s already: choose another address with --addr", addr)
+	c := a.opts.Config.Server
+	for _, addr := range c.Addr {
+		if err := a.listenOn("server.addr", addr, nil); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("server.addr: %w", err)
-		}
-		a.addrs = append(a.addrs, l)
 	}
+	if len(c.TLS.Addr) == 0 {
+		return nil
+	}
+	cert, err := certificate.Open(certificate.Options{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, Logger: a.log})
+	if err != nil {
+		return fmt.Errorf("server.tls: %w", err)
+	}
+	for _, addr := range c.TLS.Addr {
+		if err := a.listenOn("server.tls.addr", addr, cert.Config()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listenOn binds an address; with a configuration it speaks TLS there.
+func (a *App) listenOn(setting, addr string, secure *tls.Config) error {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s: something else listens on %s already: choose another address", setting, addr)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", setting, err)
+	}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
+	a.addrs = append(a.addrs, l)
 	return nil
 }
 

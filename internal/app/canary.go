@@ -24,10 +24,11 @@ const canarySpace = "/canary"
 const canaryTopic = "canary"
 
 // newCanary builds what finds out whether the server hears. There is none
-// without WebSockets, which it speaks.
+// without WebSockets, which it speaks, and without an address that does without
+// TLS: no certificate names the machine's own.
 func (a *App) newCanary() {
 	c := a.opts.Config
-	if _, websocket := transports(c.Socket.Transports); !websocket || c.Health.Canary.Limit == 0 {
+	if _, websocket := transports(c.Socket.Transports); !websocket || c.Health.Canary.Limit == 0 || len(c.Server.Addr) == 0 {
 		return
 	}
 	header := http.Header{}

@@ -59,6 +59,9 @@ func (a *App) serveContract(mux *http.ServeMux) error {
 	yaml := file("application/yaml; charset=utf-8", asyncapi.SocketEventsYAML())
 	mux.Handle("GET /asyncapi.yaml", yaml)
 	mux.Handle("GET /asyncapi/socket-events.yaml", yaml)
+	for name, text := range asyncapi.Dialects() {
+		mux.Handle("GET /asyncapi/"+name, file("application/yaml; charset=utf-8", text))
+	}
 	mux.Handle("GET /asyncapi.json", file("application/json", asJSON))
 	return nil
 }

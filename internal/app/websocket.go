@@ -18,9 +18,12 @@ import (
 func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatcher) {
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
+	named := conversations{a.chat, a.history}
+	runs := executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}
 	for _, d := range []rawws.Dialect{
-		rawws.NewGenesis(executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}, executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}),
-		rawws.NewBots(conversations{a.chat, a.history}), rawws.NewService(),
+		rawws.NewGenesis(runs, runs),
+		rawws.NewBots(named),
+		rawws.NewService(rawws.ServiceOptions{Conversations: named, Acks: c.Service.Acks}),
 	} {
 		if slices.Contains(c.Dialects, string(d.Name)) {
 			spoken = append(spoken, d)

@@ -15,13 +15,18 @@ func (c Config) Check() (problems []string) {
 	add := func(key, format string, args ...any) {
 		problems = append(problems, key+": "+fmt.Sprintf(format, args...))
 	}
-	if len(c.Server.Addr) == 0 {
-		add("server.addr", "is empty: give at least one address, such as 127.0.0.1:3000")
+	if len(c.Server.Addr)+len(c.Server.TLS.Addr) == 0 {
+		add("server.addr", "is empty: give at least one address, such as 127.0.0.1:3000, there or in server.tls.addr")
 	}
-	for _, a := range c.Server.Addr {
-		if _, _, err := net.SplitHostPort(a); err != nil {
-			add("server.addr", "%q is not host:port", a)
+	for key, addrs := range map[string][]string{"server.addr": c.Server.Addr, "server.tls.addr": c.Server.TLS.Addr} {
+		for _, a := range addrs {
+			if _, _, err := net.SplitHostPort(a); err != nil {
+				add(key, "%q is not host:port", a)
+			}
 		}
+	}
+	if t := c.Server.TLS; len(t.Addr) > 0 && (t.CertFile == "" || t.KeyFile == "") {
+		add("server.tls.certFile and server.tls.keyFile", "are empty: name the files of the certificate and its key, which server.tls.addr needs")
 	}
 	if c.Server.Data == "" {
 		add("server.data", "is empty: name a folder")

@@ -35,6 +35,7 @@ type Config struct {
 // Server is where the server listens and what it serves to whom.
 type Server struct {
 	Addr            []string      `mapstructure:"addr" yaml:"addr"`
+	TLS             TLS           `mapstructure:"tls" yaml:"tls"`
 	Data            string        `mapstructure:"data" yaml:"data"`
 	AllowedOrigins  []string      `mapstructure:"allowedOrigins" yaml:"allowedOrigins"`
 	AllowedHosts    []string      `mapstructure:"allowedHosts" yaml:"allowedHosts"`
@@ -43,6 +44,13 @@ type Server struct {
 	DrainDelay      time.Duration `mapstructure:"drainDelay" yaml:"drainDelay"`
 	DrainWindow     time.Duration `mapstructure:"drainWindow" yaml:"drainWindow"`
 	ShutdownTimeout time.Duration `mapstructure:"shutdownTimeout" yaml:"shutdownTimeout"`
+}
+
+// TLS is where the server listens with TLS.
+type TLS struct {
+	Addr     []string `mapstructure:"addr" yaml:"addr"`
+	CertFile string   `mapstructure:"certFile" yaml:"certFile"`
+	KeyFile  string   `mapstructure:"keyFile" yaml:"keyFile"`
 }
 
 // Health is what makes the server ready.
@@ -123,7 +131,7 @@ type Publish struct {
 func Default() Config {
 	return Config{
 		Server: Server{
-			Addr: []string{"127.0.0.1:3000"}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{}, TrustedProxies: []string{},
+			Addr: []string{"127.0.0.1:3000"}, TLS: TLS{Addr: []string{}}, Data: "./data", AllowedOrigins: []string{}, AllowedHosts: []string{}, TrustedProxies: []string{},
 			MaxBody: 1 << 20, DrainWindow: 5 * time.Second, ShutdownTimeout: 15 * time.Second,
 		},
 		Health: Health{Canary: Canary{Limit: 10 * time.Second}},

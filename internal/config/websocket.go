@@ -22,6 +22,13 @@ type WebSocket struct {
 	IdleData    bool          `mapstructure:"idleData" yaml:"idleData"`
 	AuthTimeout time.Duration `mapstructure:"authTimeout" yaml:"authTimeout"`
 	Silence     time.Duration `mapstructure:"silence" yaml:"silence"`
+	Service     WSService     `mapstructure:"service" yaml:"service"`
+}
+
+// WSService is the dialect service.
+type WSService struct {
+	// Acks has subscribing and unsubscribing confirmed.
+	Acks bool `mapstructure:"acks" yaml:"acks"`
 }
 
 // The dialects.
@@ -31,6 +38,7 @@ func defaultWebSocket() WebSocket {
 	return WebSocket{
 		Dialects: slices.Clone(dialects), Default: "bots", PerAddress: 100, MaxMessage: 64 << 10, SendLimit: 1 << 20, Rate: 50, Burst: 100,
 		Ping: 30 * time.Second, Idle: 5 * time.Minute, AuthTimeout: 10 * time.Second, Silence: 5 * time.Second,
+		Service: WSService{Acks: true},
 	}
 }
 

@@ -1,6 +1,7 @@
 package rawws
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -67,16 +68,17 @@ func (n *named) name(roomID string) (name string, in bool) {
 // names, else its only one. It is for Receive.
 func (c *Conn) Tenant() (string, *events.Error) {
 	id := c.session.Identity()
-	for _, key := range []string{"tenant", "org_id"} {
-		if tenant := c.query.Get(key); tenant != "" {
-			if id.Role(tenant) == "" {
-				return "", events.NotFound("tenant", tenant)
-			}
-			return tenant, nil
+	if tenant := c.namedTenant(); tenant != "" {
+		if id.Role(tenant) == "" {
+			return "", events.NotFound("tenant", tenant)
 		}
+		return tenant, nil
 	}
 	if tenant, only := id.OnlyTenant(); only {
 		return tenant, nil
 	}
 	return "", events.FieldErrorf("tenant", "is missing: you belong to several tenants, add ?tenant= to the address")
 }
+
+// namedTenant returns the tenant that the address names, "" if it names none.
+func (c *Conn) namedTenant() string { return cmp.Or(c.query.Get("tenant"), c.query.Get("org_id")) }

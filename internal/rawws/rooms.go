@@ -27,8 +27,11 @@ func (s *Session) JoinAgent(ctx context.Context, agentID string) *events.Error {
 }
 
 // JoinInTenants joins the rooms of one kind in all tenants that the user may
-// hear.
+// hear, or in the one that the address names.
 func (s *Session) JoinInTenants(ctx context.Context, room func(tenant string) events.Room) *events.Error {
+	if only := s.conn.namedTenant(); only != "" && s.Identity().Role(only) == "" {
+		return events.NotFound("tenant", only)
+	}
 	rooms := s.inTenants(room)
 	if len(rooms) == 0 {
 		return events.Errorf(events.CodePermissionDenied, "you are in no tenant, or your role does not include %s", auth.JoinTenant)
@@ -52,9 +55,9 @@ func (s *Session) LeaveInTenants(ctx context.Context, room func(tenant string) e
 }
 
 func (s *Session) inTenants(room func(tenant string) events.Room) (rooms []events.Room) {
-	id := s.Identity()
+	id, only := s.Identity(), s.conn.namedTenant()
 	for _, m := range id.Tenants {
-		if id.Can(auth.JoinTenant, m.ID) {
+		if id.Can(auth.JoinTenant, m.ID) && (only == "" || m.ID == only) {
 			rooms = append(rooms, room(m.ID))
 		}
 	}

@@ -2,20 +2,39 @@ package rawws
 
 import (
 	"context"
-	"encoding/json"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
 )
 
+// ServiceOptions configure the dialect service.
+type ServiceOptions struct {
+	Conversations Conversations
+	// Acks has subscribing and unsubscribing confirmed.
+	Acks bool
+}
+
 // NewService returns the dialect service.
-func NewService() Dialect {
-	return Dialect{Name: Service, Auth: AuthHandshake, Speak: func(c *Conn) Speaker { return &service{conn: c} }}
+func NewService(opts ServiceOptions) Dialect {
+	return Dialect{Name: Service, Auth: AuthHandshake, Speak: func(c *Conn) Speaker {
+		return &service{conn: c, opts: opts, runs: make(map[string]bool)}
+	}}
 }
 
 // service speaks the dialect service: {"type", "data"} both ways, and a
-// timestamp in what the server says.
-type service struct{ conn *Conn }
+// timestamp in what the server says. What clients hear they ask for by channels,
+// but what is for the user comes unasked.
+type service struct {
+	conn *Conn
+	opts ServiceOptions
+	in   named // conversations
+
+	mu    sync.Mutex
+	runs  map[string]bool // that the client is subscribed to
+	heard recent
+}
 
 // serviceFrame is what the server says.
 type serviceFrame struct {
@@ -28,61 +47,87 @@ func (s *service) say(kind string, data any) {
 	s.conn.SendJSON(serviceFrame{kind, data, clock(time.Now())})
 }
 
-// Entered implements [Speaker]. What is for the user comes unasked; who is in no
-// tenant has nothing to hear.
-func (s *service) Entered(ctx context.Context) { s.conn.Session().JoinUser(ctx) }
+// Entered implements [Speaker]. Who is in no tenant has nothing to hear.
+func (s *service) Entered(ctx context.Context) {
+	if err := s.conn.Session().JoinUser(ctx); err != nil && err.Code != events.CodePermissionDenied {
+		s.Refuse(frame{}, err)
+	}
+}
 
 // Left implements [Speaker].
 func (s *service) Left() {}
 
 // Receive implements [Speaker].
 func (s *service) Receive(ctx context.Context, f frame) {
+	if err := s.act(ctx, f); err != nil {
+		s.Refuse(f, err)
+	}
+}
+
+func (s *service) act(ctx context.Context, f frame) *events.Error {
 	switch f.kind {
 	case "ping":
 		s.say("pong", struct{}{})
+		return nil
 	case "subscribe", "unsubscribe":
-		s.subscription(ctx, f)
-	default:
-		s.Refuse(f, events.FieldErrorf("type", "%q is unknown", f.kind))
+		return s.subscription(ctx, f)
+	case "chat_message":
+		return s.chat(ctx, f)
 	}
+	switch {
+	case f.fields == nil:
+		return events.Errorf(events.CodeValidation, "what was sent is not a JSON object")
+	case f.kind == "":
+		return events.FieldErrorf("type", "is missing")
+	}
+	return events.FieldErrorf("type", "%q is unknown: use subscribe, unsubscribe, chat_message or ping", f.kind)
 }
 
-func (s *service) subscription(ctx context.Context, f frame) {
-	data, _ := f.object("data")
-	channel, _ := textOf(data["channel"])
-	event, done := "join_room", "subscribed"
-	if f.kind == "unsubscribe" {
-		event, done = "leave_room", "unsubscribed"
+// textIn returns a text that must be in the data of a frame.
+func textIn(f frame, name string) (string, *events.Error) {
+	data, ok := f.object("data")
+	if !ok {
+		return "", events.FieldErrorf("data", "is not an object")
 	}
-	if err := s.conn.Session().Do(ctx, event, channel, nil); err != nil {
-		s.refuse("subscription_failed", err)
-		return
+	text, ok := textOf(data[name])
+	if !ok || text == "" {
+		return "", events.FieldErrorf("data."+name, "is not a text")
 	}
-	s.say(done, map[string]string{"channel": channel})
+	return text, nil
 }
 
-// Hear implements [Speaker].
-func (s *service) Hear(n Notice) {
-	s.conn.SendFrame(n.Frame(Service, func() []byte {
-		text, _ := encode(serviceFrame{n.Event, json.RawMessage(n.Payload), clock(time.Now())})
-		return text
-	}))
+// chat says something in a conversation, which the client need not have
+// subscribed to.
+func (s *service) chat(ctx context.Context, f frame) *events.Error {
+	name, err := textIn(f, "conversation_id")
+	if err != nil {
+		return err
+	}
+	content, err := textIn(f, "content")
+	if err != nil {
+		return err
+	}
+	room, err := s.enter(ctx, name)
+	if err != nil {
+		return err
+	}
+	return s.conn.Session().Do(ctx, "ai_chat_user_message", map[string]any{
+		"message": map[string]string{"text": content}, "chatRoomID": room,
+	}, nil)
 }
 
 // Refuse implements [Speaker].
-func (s *service) Refuse(_ frame, e *events.Error) {
+func (s *service) Refuse(f frame, e *events.Error) {
 	code := "invalid_request"
 	switch {
-	case isAuth(e.Code):
-		code = "unauthorized"
-	case e.Code == events.CodeInternal:
+	case e.Code == events.CodeInternal, e.Code == events.CodeTimeout:
 		code = "internal_error"
-	case e.Code == events.CodeRateLimited:
+	case e.Code == events.CodeRateLimited, e.Code == events.CodeTooManyRuns:
 		code = "rate_limited"
+	case strings.HasSuffix(f.kind, "subscribe") && e.Code != events.CodeValidation && !isAuth(e.Code):
+		code = "subscription_failed"
+	case isAuth(e.Code), e.Code == events.CodePermissionDenied:
+		code = "unauthorized"
 	}
-	s.refuse(code, e)
-}
-
-func (s *service) refuse(code string, e *events.Error) {
 	s.say("error", map[string]string{"code": code, "message": e.Message})
 }

@@ -75,6 +75,15 @@ func (s *Session) Follow(room events.Room, since uint64, snapshot func(after uin
 // Leave implements [namespaces.Session].
 func (s *Session) Leave(room events.Room) { s.guest.Leave(room) }
 
+// Quit leaves a room as if the session might not be there any more: nobody keeps
+// what it has of the room.
+func (s *Session) Quit(room events.Room) {
+	s.guest.Leave(room)
+	if left := s.conn.srv.opts.Namespace.Left; left != nil {
+		left(s, room)
+	}
+}
+
 // Rooms implements [identity.Session].
 func (s *Session) Rooms() []events.Room { return s.guest.Rooms() }
 

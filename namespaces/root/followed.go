@@ -61,6 +61,15 @@ func (f *followed) find(s namespaces.Session, room events.Room) (from uint64, in
 	return from, in
 }
 
+// full reports whether a session is in as many rooms as it may be, and not in
+// this one.
+func (f *followed) full(s namespaces.Session, room events.Room) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, in := f.from[s][room]
+	return !in && len(f.from[s]) >= maxRooms
+}
+
 func (f *followed) set(s namespaces.Session, room events.Room, from uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -60,6 +60,9 @@ func (r roomRoutes) join(ctx context.Context, s namespaces.Session, in roomJoin)
 	if err != nil {
 		return roomJoined{}, err
 	}
+	if r.followed.full(s, room) {
+		return roomJoined{}, events.Errorf(events.CodeConflict, "you are in %d rooms already: leave one first", maxRooms)
+	}
 	ctx, out := context.WithoutCancel(ctx), newSending(ctx, s) // a client may take its time
 	after, err := r.resume(ctx, out, room, in.Since)
 	if err != nil {
@@ -70,6 +73,10 @@ func (r roomRoutes) join(ctx context.Context, s namespaces.Session, in roomJoin)
 	})
 	return roomJoined{room, resume(r.history.Epoch(), in.Since, out.gap, through)}, err
 }
+
+// maxRooms bounds the rooms of a session: some take no row, so that a client
+// could name any number.
+const maxRooms = 1000
 
 // resume returns the offset after which a client gets what a room published:
 // without since it gets what is published from now on.

@@ -206,3 +206,46 @@ func TestJoinSince(t *testing.T) {
 		})
 	}
 }
+
+// Rooms that are of no row: whose they are stands in their names.
+func TestJoinAnAddress(t *testing.T) {
+	h := newHall(t)
+	m := h.member() // ada of acme
+	for room, joins := range map[string]bool{
+		"user:acme:ada": true, "entity:acme:task:t-1": true, "agent:acme:a%3A1": true,
+		"user:acme:bob": false, "user:other:ada": false, "entity:other:task:t-1": false, "agent:other:a-1": false, "user:acme": false, "agent:acme:a:1": false,
+	} {
+		_, err := h.join(t.Context(), m, roomJoin{Room: room})
+		if e, _ := events.Public(err); joins != (err == nil) || !joins && e.Code != events.CodeNotFound {
+			t.Errorf("%s: %v", room, err)
+		}
+		if _, err := h.leave(t.Context(), m, room); err != nil {
+			t.Errorf("leaving %s: %v", room, err)
+		}
+	}
+}
+
+func TestRoomsOfASessionAreBounded(t *testing.T) {
+	h := newHall(t)
+	m := h.member()
+	for n := range maxRooms {
+		h.followed.set(m, events.EntityRoom("acme", "task", fmt.Sprint(n)), 0)
+	}
+	code := func(room string) events.Code {
+		if _, err := h.join(t.Context(), m, roomJoin{Room: room}); err != nil {
+			e, _ := events.Public(err)
+			return e.Code
+		}
+		return ""
+	}
+	if got := code("tenant:acme"); got != events.CodeConflict {
+		t.Errorf("one more: %q", got)
+	}
+	if got := code("entity:acme:task:0"); got != "" {
+		t.Errorf("one of them again: %q", got)
+	}
+	h.leave(t.Context(), m, "entity:acme:task:0")
+	if got := code("tenant:acme"); got != "" {
+		t.Errorf("in place of another: %q", got)
+	}
+}

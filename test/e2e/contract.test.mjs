@@ -1,8 +1,8 @@
-// The AsyncAPI document satisfies the official tools, with nothing to
-// complain about.
+// The AsyncAPI documents satisfy the official tools, with nothing to complain
+// about.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -26,12 +26,26 @@ it('satisfies the official parser', async () => {
   assert.deepEqual(document.channels().all().map((c) => c.address()), ['/', '/monitor']);
 });
 
-it('satisfies spectral', async () => {
+it('satisfies spectral', () => lint(file));
+
+async function lint(path) {
   const output = await new Promise((resolve) => {
-    execFile(join(here, 'node_modules/.bin/spectral'), ['lint', file, '--ruleset', join(here, 'spectral.yaml'), '--format', 'json'], (_, stdout) => resolve(stdout));
+    execFile(join(here, 'node_modules/.bin/spectral'), ['lint', path, '--ruleset', join(here, 'spectral.yaml'), '--format', 'json'], (_, stdout) => resolve(stdout));
   });
   assert.deepEqual(JSON.parse(output).filter((d) => d.code !== unavoidable), []);
-});
+}
+
+for (const name of (await readdir(join(root, 'asyncapi'))).filter((n) => n.startsWith('ws-'))) {
+  it(`${name} satisfies them too, and is served`, async () => {
+    const path = join(root, 'asyncapi', name);
+    const text = await readFile(path, 'utf8');
+    const { document, diagnostics } = await new Parser().parse(text);
+    assert.deepEqual(diagnostics.filter((d) => d.code !== unavoidable), []);
+    assert.equal(document.version(), '2.6.0');
+    await lint(path);
+    assert.equal(await (await fetch(`${server.url}/asyncapi/${name}`)).text(), text);
+  });
+}
 
 it('is served as it is', async () => {
   const text = await readFile(file, 'utf8');

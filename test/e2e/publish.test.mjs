@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Client, matrix } from './lib/client.mjs';
 import { checkTraffic } from './lib/contract.mjs';
-import { start } from './lib/server.mjs';
+import { start, workflow } from './lib/server.mjs';
 
 let server, publisher, epoch;
 before(async () => {
@@ -83,4 +83,42 @@ it('publishes once what has an id or a key', async () => {
   const got = await client.until((e) => e.payload.data === 'last');
   assert.deepEqual(got.map((e) => e.payload.data), ['once', 'keyed', 'last']);
   client.close();
+});
+
+it('reaches users, and who asks for an entity or an agent', async () => {
+  const [ann, bob] = await Promise.all(['ann', 'bob'].map(async (user) => open({ token: await server.token(user) })));
+  const asked = ['user:default:ann', 'entity:default:task:t-1', 'agent:default:a-1'];
+  assert.deepEqual(await Promise.all(asked.map(async (room) => (await ann.emit('join_room', room)).ok)), [true, true, true]);
+  assert.deepEqual(await Promise.all(asked.map(async (room) => (await bob.emit('join_room', room)).ok)), [false, true, true]);
+  const task = { entityType: 'task', entityID: 't-1', status: 'completed', ownerID: 'ann' };
+  const sync = { type: 'settings', entityID: 'theme', version: 7, updatedAt: '2026-01-02T10:17:25.000Z' };
+  const { results } = await (await publish({ messages: [
+    { room: asked[0], event: 'notification', data: { userID: 'ann', message: 'hello', level: 'info' } },
+    { room: asked[1], event: 'status_update', data: task, id: 'task-1' },
+    { room: asked[0], event: 'sync_update', data: sync },
+    { room: asked[2], event: 'agent_status', data: { agentID: 'a-1', status: 'idle' } },
+  ] })).json();
+  assert.ok(results.every((r) => r.ok), JSON.stringify(results));
+  assert.equal((await ann.next('notification')).message, 'hello');
+  assert.equal((await ann.next('sync_update')).version, 7);
+  // The owner hears of the task twice, as it asked for both rooms, and can tell.
+  const [one, other] = [await ann.next('status_update'), await ann.next('status_update')];
+  assert.equal(one.eventID, other.eventID);
+  assert.equal((await bob.next('status_update')).eventID, one.eventID);
+  for (const client of [ann, bob]) {
+    assert.equal((await client.next('agent_status')).status, 'idle');
+    assert.deepEqual(client.received, []);
+  }
+  const { body } = await server.api(await server.token('ann'), 'POST', `/tenants/default/workflows/${await workflow(server, 'Add numbers')}/execute`, { inputValues: { a: 2, b: 3 } });
+  const end = await ann.next('status_update');
+  assert.deepEqual([end.entityType, end.entityID, end.status, end.ownerID], ['workflow_run', body.instanceID, 'COMPLETED', 'ann']);
+  ann.close();
+
+  // What was kept is there for who comes later.
+  const again = await open({ token: await server.token('ann') });
+  await again.emit('join_room', { room: asked[0], since: { epoch, offset: 0 } });
+  assert.deepEqual(again.received.map((e) => e.name).sort(), ['notification', 'status_update', 'sync_update']);
+  assert.deepEqual(bob.received, []);
+  again.close();
+  bob.close();
 });

@@ -1,0 +1,27 @@
+package rawws
+
+import "slices"
+
+// recent are the latest ids that were heard.
+type recent struct {
+	ids  []string
+	next int
+}
+
+// maxRecent bounds them: what comes by several rooms comes at about the same
+// time.
+const maxRecent = 64
+
+// add notes an id, and reports whether it is new.
+func (r *recent) add(id string) bool {
+	switch {
+	case slices.Contains(r.ids, id):
+		return false
+	case len(r.ids) < maxRecent:
+		r.ids = append(r.ids, id)
+		return true
+	}
+	r.ids[r.next] = id
+	r.next = (r.next + 1) % maxRecent
+	return true
+}
