@@ -223,11 +223,16 @@ func (g *genesis) lost(message string) {
 // Refuse implements [Speaker].
 func (g *genesis) Refuse(f frame, e *events.Error) {
 	correlation, _ := correlationOf(f)
+	g.fail(correlation, newGenesisError(f, e))
+}
+
+// newGenesisError is what is said of an error about a frame.
+func newGenesisError(f frame, e *events.Error) genesisError {
 	said := genesisError{Code: genesisCode(f, e), Message: e.Message}
 	if fault := (genesisFault{e.Field, e.RetryAfter}); fault != (genesisFault{}) {
 		said.Details = fault
 	}
-	g.fail(correlation, said)
+	return said
 }
 
 // genesisCode is what the dialect calls an error.

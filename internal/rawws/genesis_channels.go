@@ -28,6 +28,16 @@ type genesisRefused struct {
 	Message string `json:"message"`
 }
 
+func newGenesisRefused(channel string, e *events.Error) genesisRefused {
+	return genesisRefused{channel, genesisCode(frame{}, e), e.Message}
+}
+
+// subscriptionFailed tells of channels that cannot be had, of which there is
+// one at least.
+func subscriptionFailed(refused []genesisRefused) genesisError {
+	return genesisError{"SUBSCRIPTION_FAILED", refused[0].Message, map[string][]genesisRefused{"channels": refused}}
+}
+
 // channelsOf returns the channels that a frame names.
 func channelsOf(f frame) ([]string, *events.Error) {
 	const field = "payload.channels"
@@ -59,7 +69,7 @@ func (g *genesis) subscribe(ctx context.Context, f frame, correlation string) *e
 	done, refused := []string{}, []genesisRefused{}
 	for _, name := range names {
 		if err := g.join(ctx, name); err != nil {
-			refused = append(refused, genesisRefused{name, genesisCode(f, err), err.Message})
+			refused = append(refused, newGenesisRefused(name, err))
 			continue
 		}
 		done = append(done, name)
@@ -68,7 +78,7 @@ func (g *genesis) subscribe(ctx context.Context, f frame, correlation string) *e
 		g.say("subscribed", genesisChannels{done}, correlation)
 	}
 	if len(refused) > 0 {
-		g.fail(correlation, genesisError{"SUBSCRIPTION_FAILED", refused[0].Message, map[string]any{"channels": refused}})
+		g.fail(correlation, subscriptionFailed(refused))
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (g *genesis) follow(run *genesisRun, snapshot func(after uint64) (uint64, e
 // begin tells that a run has begun.
 func (g *genesis) begin(run *genesisRun) {
 	run.told = true
-	g.say("workflow_started", genesisStarted{run.of(), run.startedAt.UnixMilli()}, run.correlation)
+	g.say("workflow_started", run.started(), run.correlation)
 }
 
 // maxAnnounced bounds the runs that were announced and are not followed yet.
@@ -323,6 +323,10 @@ func (r *genesisRun) of() genesisExecution { return genesisExecution{r.name, r.i
 type genesisStarted struct {
 	genesisExecution
 	StartedAt int64 `json:"startedAt"`
+}
+
+func (r *genesisRun) started() genesisStarted {
+	return genesisStarted{r.of(), r.startedAt.UnixMilli()}
 }
 
 type genesisNode struct {

@@ -1,12 +1,15 @@
 package rawws_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/cluster/clustertest"
 	"github.com/roomcast/roomcast/internal/config"
@@ -40,7 +43,29 @@ func define(t *testing.T, s *servertest.Server, id, definition string) {
 
 func genesis(t *testing.T, s *servertest.Server, user string) *client {
 	t.Helper()
-	return dial(t, s, "/ws/genesis?token="+s.Token(user, "default", auth.Member))
+	c := dial(t, s, "/ws/genesis?token="+s.Token(user, "default", auth.Member))
+	c.heard = documented(t, "ws-genesis.yaml", "/ws/genesis")
+	return c
+}
+
+// documented returns what checks that messages are as a document says.
+func documented(t *testing.T, file, channel string) func(text []byte) {
+	t.Helper()
+	doc, err := asyncapi.Parse(asyncapi.Dialects()[file])
+	if err != nil {
+		t.Fatal(err)
+	}
+	contract, err := asyncapi.NewContract(doc, asyncapi.Enforce, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(text []byte) {
+		var m struct{ Type string }
+		json.Unmarshal(text, &m)
+		if err := contract.Outbound(channel, m.Type, text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }
 
 // subscribe subscribes, and waits until that has happened.
