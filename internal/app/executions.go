@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/rawws"
@@ -42,7 +40,7 @@ func (e executions) Find(ctx context.Context, id *auth.Identity, action auth.Act
 	err = e.inTime(ctx, func(ctx context.Context) error {
 		var w workflow.Workflow
 		var err error
-		if uuid.Validate(workflowID) == nil {
+		if tenant == "" {
 			w, err = e.workflows.Get(ctx, id, action, workflowID)
 		} else {
 			w, err = e.workflows.Find(ctx, id, action, tenant, workflowID)

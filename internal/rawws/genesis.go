@@ -144,15 +144,17 @@ func (g *genesis) Hear(n Notice) {
 	case "workflow_node_update", "workflow_status_update":
 		g.hearRun(n)
 	case "sync_update":
-		if g.wants(&g.sync) {
+		if n.of("user:") && g.wants(&g.sync) {
 			g.share(n, "sync_update", func() any { return newGenesisSync(decode[events.SyncUpdate](n)) })
 		}
 	case "notification":
-		if g.wants(&g.notified) {
+		if n.of("user:") && g.wants(&g.notified) {
 			g.share(n, "notification", func() any { return newGenesisNotification(decode[events.Notification](n)) })
 		}
 	case "agent_status":
-		g.share(n, "agent_status", func() any { return newGenesisAgent(decode[events.AgentStatus](n)) })
+		if n.of("agent:") {
+			g.share(n, "agent_status", func() any { return newGenesisAgent(decode[events.AgentStatus](n)) })
+		}
 	case "gap":
 		g.lost("some of what was published in a channel was lost: ask for what you need of it")
 	case "auth_ended":

@@ -177,7 +177,7 @@ func (g *genesis) leave(ctx context.Context, name, workflow string) {
 // find returns the workflow that the client means by an id.
 func (g *genesis) find(ctx context.Context, action auth.Action, id string) (Workflow, *events.Error) {
 	tenant := ""
-	if uuid.Validate(id) != nil { // then it is one of a tenant's own
+	if len(id) != 36 || uuid.Validate(id) != nil { // then it is one of a tenant's own
 		var err *events.Error
 		if tenant, err = g.conn.Tenant(); err != nil {
 			return Workflow{}, err

@@ -13,8 +13,8 @@ import (
 
 // Workflows are what clients execute, and subscribe to.
 type Workflows interface {
-	// Find returns the workflow that a user may do something with, by its ID or
-	// by that of its author in a tenant.
+	// Find returns the workflow that a user may do something with, by an id that
+	// it has in a tenant, or by its ID if that is "".
 	Find(ctx context.Context, id *auth.Identity, action auth.Action, tenant, workflowID string) (Workflow, error)
 	// Draft makes a run, which nobody knows of before it is launched.
 	Draft(ctx context.Context, id *auth.Identity, w Workflow, input map[string]any) (RunDraft, error)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,33 @@ func TestGenesisEndings(t *testing.T) {
 		if end := c.next(); end["type"] != "workflow_failed" || end["correlationId"] != "3" || payload(end)["error"].(map[string]any)["code"] != ending {
 			t.Errorf("%s: %v", ending, end)
 		}
+	}
+}
+
+// A long run, which says more at once than waits for somebody who joins.
+func TestGenesisLongRun(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	define(t, s, "loop", `{"nodes":[{"id":"s","type":"start","data":{}},{"id":"l","type":"loop","data":{"sourceVariable":"input.items","itemVariable":"x"}},`+
+		`{"id":"t","type":"transform","data":{"expression":"ctx.x"}}],"edges":[{"source":"s","target":"l"},{"source":"l","target":"t","sourceHandle":"loop"},{"source":"t","target":"l"}]}`)
+	asks, hears := genesis(t, s, "ann"), genesis(t, s, "bob")
+	hears.subscribe("workflow:loop")
+	const items = 1000
+	var list []string
+	for i := range items {
+		list = append(list, fmt.Sprint(i))
+	}
+	asks.send(`{"type":"execute_workflow","payload":{"workflowId":"loop","input":{"items":[` + strings.Join(list, ",") + `]}},"correlationId":"c"}`)
+	for c, correlation := range map[*client]any{asks: "c", hears: nil} {
+		var got []string
+		for _, m := range c.run("workflow_completed", "loop", correlation) {
+			if payload(m)["nodeId"] == "t" {
+				got = append(got, fmt.Sprint(payload(m)["output"]))
+			}
+		}
+		if !slices.Equal(got, list) {
+			t.Errorf("%d items, or another order: %.20v …", len(got), got[:min(len(got), 20)])
+		}
+		c.nothing()
 	}
 }
 
@@ -401,6 +429,7 @@ func TestGenesisChannels(t *testing.T) {
 		publish("user:default:"+user, "sync_update", sync)
 		publish("user:default:"+user, "notification", `{"userID":"`+user+`","message":"hello","level":"info","data":{"n":1}}`)
 	}
+	publish("agent:default:agent-7", "notification", `{"message":"not for a user"}`)
 	publish("agent:default:agent-7", "agent_status", `{"agentID":"agent-7","status":"working"}`)
 	for _, tt := range []struct {
 		c             *client
