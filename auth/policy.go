@@ -17,6 +17,7 @@ const (
 	Chat           Action = "chat:use"
 	UseWidgets     Action = "widget:use"
 	JoinTenant     Action = "tenant:join"
+	Meet           Action = "meet:join"
 	ReadListeners  Action = "listener:read"
 	WriteListeners Action = "listener:write"
 	Publish        Action = "room:publish"
@@ -41,9 +42,10 @@ var policy = []struct {
 	{AnswerRuns, []Role{Member, Admin}, "give runs the input that they wait for"},
 	{StopRuns, []Role{Admin}, "stop runs"},
 	{ReportRuns, []Role{Publisher, Admin}, "carry runs on from elsewhere: announce them, report what happens, and read what people did in them"},
-	{Chat, []Role{Member, Admin}, "talk to the assistant, in conversations of one's own"},
+	{Chat, []Role{Member, Admin}, "talk to the assistant, in conversations of one's own and those that one was let into"},
 	{UseWidgets, []Role{Member, Admin}, "show widgets of the tenant"},
 	{JoinTenant, []Role{Member, Admin}, "hear what is published to the tenant: to all of it, to oneself, and about its entities and agents"},
+	{Meet, []Role{Member, Admin}, "take part in meetings, and get credentials for TURN servers"},
 	{ReadListeners, []Role{Member, Admin}, "hear listeners and the pages that show them"},
 	{WriteListeners, []Role{Admin}, "create, feed and delete listeners"},
 	{Publish, []Role{Publisher, Admin}, "publish to rooms of the tenant, over HTTP"},
@@ -61,6 +63,8 @@ var eventPolicy = map[string]Action{
 	"ai_chat_user_message":       Chat, // approving takes Execute
 	"ai_chat_stop":               Chat,
 	"ai_chat_typing":             Chat,
+	"ai_chat_approval":           Chat, // approving takes Execute
+	"ai_chat_history":            Chat,
 	"workflow_run_join":          ReadRuns,
 	"widget_workflow_connect":    UseWidgets, // mode execute takes Execute, others ReadRuns
 	"widget_send_input":          AnswerRuns,
@@ -106,7 +110,7 @@ type where uint8
 const (
 	nowhere     where = iota
 	inItsTenant       // that of the row which the room is of
-	ofItsOwner        // the same, and only for the user whose row it is
+	ofItsOwner        // the same, and only for the user whose row it is, or whom that user has let in
 	inAnyTenant
 )
 

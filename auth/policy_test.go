@@ -7,7 +7,7 @@ import "testing"
 func TestRolesAndActions(t *testing.T) {
 	want := map[Action]string{ // M a member, A an administrator, P a publisher
 		ReadWorkflows: "MA", WriteWorkflows: "A", Execute: "MA", ReadRuns: "MA", AnswerRuns: "MA", StopRuns: "A", ReportRuns: "AP",
-		Chat: "MA", UseWidgets: "MA", JoinTenant: "MA", ReadListeners: "MA", WriteListeners: "A", Publish: "AP", ManageKeys: "A", Monitor: "A",
+		Chat: "MA", UseWidgets: "MA", JoinTenant: "MA", Meet: "MA", ReadListeners: "MA", WriteListeners: "A", Publish: "AP", ManageKeys: "A", Monitor: "A",
 		"no:such": "", "": "",
 	}
 	for action, roles := range want {
@@ -41,7 +41,7 @@ func containsLetter(s, letter string) bool {
 func TestEvents(t *testing.T) {
 	none, member := &Identity{User: "ada"}, &Identity{User: "ada", Tenants: []Membership{{"acme", Member}}}
 	for event, who := range map[string]string{ // N without a tenant, M a member
-		"ai_chat_room_join": "M", "ai_chat_room_disconnect": "NM", "ai_chat_user_message": "M", "workflow_run_join": "M",
+		"ai_chat_room_join": "M", "ai_chat_room_disconnect": "NM", "ai_chat_user_message": "M", "ai_chat_approval": "M", "workflow_run_join": "M",
 		"widget_workflow_connect": "M", "widget_send_input": "M", "widget_refresh": "M", "widget_workflow_disconnect": "NM",
 		"join_room": "NM", "leave_room": "NM", "join_tenant": "M", "auth_refresh": "NM", "no_such_event": "",
 	} {

@@ -46,6 +46,33 @@ type AIChatMemberTyping struct {
 // EventName implements [Payload].
 func (AIChatMemberTyping) EventName() string { return "ai_chat_member_typing" }
 
+// AIChatRoomUpdated tells what has become of a room.
+type AIChatRoomUpdated struct {
+	ChatRoomID string `json:"chatRoomID"`
+	Title      string `json:"title,omitempty"`
+	// Members are the users who take part, who began the conversation first;
+	// left out if they are the same as before.
+	Members []string `json:"members,omitempty"`
+	// Deleted tells that there is no such room any more, Removed that the user
+	// takes no part in it any more. The session has left it.
+	Deleted bool `json:"deleted,omitempty"`
+	Removed bool `json:"removed,omitempty"`
+}
+
+// EventName implements [Payload].
+func (AIChatRoomUpdated) EventName() string { return "ai_chat_room_updated" }
+
+// AIChatMessage is a message of a conversation, as its history has it.
+type AIChatMessage struct {
+	Type         string `json:"type"` // user or bot
+	Text         string `json:"text"`
+	Timestamp    Time   `json:"timestamp"`
+	Offset       uint64 `json:"offset"`
+	UserID       string `json:"userID,omitempty"`       // of users
+	Action       string `json:"action,omitempty"`       // of users: test, approve or reject
+	FinishReason string `json:"finishReason,omitempty"` // of answers, why they ended
+}
+
 // AIChatBotTyping tells whether the assistant is at an answer.
 type AIChatBotTyping struct {
 	ChatRoomID string `json:"chatRoomID"`
@@ -70,8 +97,8 @@ func (AIChatBotStreamStart) EventName() string { return "ai_chat_bot_stream_star
 type AIChatBotStreamDelta struct {
 	ChatRoomID string `json:"chatRoomID"`
 	ReplyTo    uint64 `json:"replyTo"`
-	// At is how long the text was before, in UTF-16 code units: what length is
-	// in JavaScript.
+	// At is where Text begins, in UTF-16 code units, what length is in
+	// JavaScript: where the text before ends, or 0 if it is in place of that.
 	At   int    `json:"at"`
 	Text string `json:"text"`
 }
@@ -141,14 +168,29 @@ type AIChatApprovalRequired struct {
 // EventName implements [Payload].
 func (AIChatApprovalRequired) EventName() string { return "ai_chat_approval_required" }
 
-// AIChatApprovalResolved tells what was decided, and what came of it.
+// AIChatApprovalResolved tells what was decided. Of what is approved
+// [AIChatApprovalOutcome] tells what came of it.
 type AIChatApprovalResolved struct {
 	ChatRoomID string `json:"chatRoomID"`
 	ApprovalID string `json:"approvalID"`
 	Decision   string `json:"decision"` // approved, rejected, expired or invalid
 	DecidedBy  string `json:"decidedBy,omitempty"`
-	Outcome    string `json:"outcome,omitempty"`
+	// Reason is why it is invalid.
+	Reason string `json:"reason,omitempty"`
 }
 
 // EventName implements [Payload].
 func (AIChatApprovalResolved) EventName() string { return "ai_chat_approval_resolved" }
+
+// AIChatApprovalOutcome tells what came of what was approved.
+type AIChatApprovalOutcome struct {
+	ChatRoomID string `json:"chatRoomID"`
+	ApprovalID string `json:"approvalID"`
+	OK         bool   `json:"ok"`
+	Outcome    string `json:"outcome"` // for people
+	// InstanceID is the run that it began.
+	InstanceID string `json:"instanceID,omitempty"`
+}
+
+// EventName implements [Payload].
+func (AIChatApprovalOutcome) EventName() string { return "ai_chat_approval_outcome" }

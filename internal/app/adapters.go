@@ -10,7 +10,6 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/chat"
-	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/listener"
@@ -191,53 +190,4 @@ func widgetUpdate(u workflow.Update) bridge.Update {
 		b.Node = &bridge.Node{ID: n.ID, Type: n.Type, Status: n.Status, Variable: n.Variable, Value: n.Value}
 	}
 	return b
-}
-
-// tools are workflows as the assistant needs them.
-type tools struct{ workflows *workflow.Service }
-
-var _ builtin.Workflows = tools{}
-
-func (t tools) List(ctx context.Context, id *auth.Identity, tenant string) ([]builtin.Workflow, error) {
-	list, err := t.workflows.List(ctx, id, tenant)
-	var out []builtin.Workflow
-	for _, w := range list {
-		tool := builtin.Workflow{ID: w.ID, Title: w.Title}
-		for _, arg := range w.Plan.Definition.Inputs() {
-			tool.Inputs = append(tool.Inputs, arg.Key)
-		}
-		out = append(out, tool)
-	}
-	return out, err
-}
-
-func (t tools) Check(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) error {
-	return t.workflows.CheckInput(ctx, id, workflowID, input)
-}
-
-func (t tools) Run(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) (builtin.Outcome, error) {
-	run, err := t.workflows.Execute(ctx, id, workflowID, input)
-	if err != nil {
-		return builtin.Outcome{}, err
-	}
-	t.workflows.Settle(ctx, run.ID)
-	ctx = context.WithoutCancel(ctx)
-	history, err := t.workflows.History(ctx, run, 0)
-	if err != nil {
-		return builtin.Outcome{}, err
-	}
-	out := builtin.Outcome{RunID: run.ID, Status: string(events.RunRunning)}
-	for _, p := range history.Pending {
-		title := p.CollectionConfig.Title
-		if title == "" {
-			title = p.NodeID
-		}
-		out.Waiting = append(out.Waiting, title)
-	}
-	for _, u := range history.Updates {
-		if p, ok := u.Payload.(events.WorkflowStatusUpdate); ok {
-			out.Status, out.Output, out.Error = string(p.Status), p.Output, p.Error
-		}
-	}
-	return out, nil
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/roomcast/roomcast/internal/canary"
 	"github.com/roomcast/roomcast/internal/certificate"
 	"github.com/roomcast/roomcast/internal/chat"
-	"github.com/roomcast/roomcast/internal/chat/assistant/builtin"
+	"github.com/roomcast/roomcast/internal/chat/moderation"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/datasource"
@@ -33,6 +33,7 @@ import (
 	"github.com/roomcast/roomcast/internal/instances"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/logstream"
+	"github.com/roomcast/roomcast/internal/meet"
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/peers"
 	"github.com/roomcast/roomcast/internal/publish"
@@ -73,34 +74,36 @@ type App struct {
 	started time.Time
 	issuer  *auth.Issuer // of development
 
-	lock      *os.File
-	db        *store.DB
-	data      *datasource.Sources
-	models    *models
-	instances *instances.Service
-	auth      *auth.Authenticator
-	keys      *identity.Keys
-	sessions  *identity.Live
-	workflows *workflow.Service
-	journal   *journal.Engine
-	external  *external.Engine
-	temporal  clusterEngine // nil unless new runs go there
-	feed      *workflow.Feed
-	chat      *chat.Service
-	bridge    *bridge.Service
-	listeners *listener.Service
-	history   *history.Service
-	once      *once.Service
-	publish   *publish.Service
-	socket    *socketio.Server
-	websocket *rawws.Server // nil if no dialect is spoken
-	bus       cluster.Bus   // nil if this server is alone, as are peers
-	peers     *peers.Service
-	canary    *canary.Canary      // nil if there is none
-	exchange  *logstream.Exchange // nil without a bus
-	rest      *rest.API
-	http      *http.Server
-	addrs     []net.Listener
+	lock       *os.File
+	db         *store.DB
+	data       *datasource.Sources
+	models     *models
+	moderation *moderation.Client // nil if nobody judges
+	instances  *instances.Service
+	auth       *auth.Authenticator
+	keys       *identity.Keys
+	sessions   *identity.Live
+	workflows  *workflow.Service
+	journal    *journal.Engine
+	external   *external.Engine
+	temporal   clusterEngine // nil unless new runs go there
+	feed       *workflow.Feed
+	chat       *chat.Service
+	bridge     *bridge.Service
+	listeners  *listener.Service
+	history    *history.Service
+	once       *once.Service
+	publish    *publish.Service
+	socket     *socketio.Server
+	websocket  *rawws.Server // nil if no dialect is spoken
+	meetings   *meet.Service
+	bus        cluster.Bus // nil if this server is alone, as are peers
+	peers      *peers.Service
+	canary     *canary.Canary      // nil if there is none
+	exchange   *logstream.Exchange // nil without a bus
+	rest       *rest.API
+	http       *http.Server
+	addrs      []net.Listener
 
 	revocations *identity.Revocations
 
@@ -150,6 +153,9 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	if a.models, err = newModels(a.opts.Config.Chat.Models, a.log); err != nil {
+		return err
+	}
+	if a.moderation, err = newModeration(a.opts.Config.Chat.Moderation); err != nil {
 		return err
 	}
 	if err := a.newIdentity(ctx); err != nil {
@@ -218,11 +224,13 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	a.feed.Observe(func(u workflow.Update) { out.runAnnounced(u, a.log) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
-		Assistant: builtin.New(tools{a.workflows}), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID, Peers: a.chatPeers(),
+		Assistant: a.newAssistant(), Tools: a.chatTools(), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID, Peers: a.chatPeers(), Announce: a.announceChats(),
 		Refuse: c.Chat.Busy == config.Refuse, Turns: c.Chat.Turns, TurnsPerTenant: c.Chat.TurnsPerTenant, MaxMessage: int(c.Chat.MaxMessage),
+		TokensPerDay: c.Chat.TokensPerDay, Estimate: estimator(c.Chat), Moderator: a.moderator(), AllowUnjudged: c.Chat.Moderation.OnError == config.Allow, LogPrompts: c.Chat.LogPrompts,
 	})
 	if a.peers != nil {
 		a.peers.Handle(chat.StopMethod, a.chat.ServeStop)
+		a.bus.Listen(noteChatChanged, func(n cluster.Note) { a.chat.Changed(n.Data) })
 	}
 	a.instances.OnLost(a.journal.Lost)
 	a.instances.OnLost(a.chat.Lost)
@@ -241,6 +249,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 		MaxBatch: c.Publish.MaxBatch, Wait: c.Socket.HandlerTimeout,
 	})
 	a.listeners = listener.NewService(a.db.Listeners(), a.history)
+	a.newMeetings(out.epoch)
 	return nil
 }
 
@@ -261,7 +270,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 			a.newWebSocket(ns, router)
 		}
 	}
-	served = append(served, a.canaryNamespace())
+	served = append(served, a.canaryNamespace(), meetNamespace)
 	polling, websocket := transports(c.Transports)
 	a.socket = socketio.New(socketio.Options{
 		Engine: engineio.Options{
@@ -278,7 +287,7 @@ func (a *App) newSocket(contract *asyncapi.Contract) {
 		QueueBytes:     int(c.QueueBytes),
 		Recovery:       socketio.RecoveryOptions{Window: c.Recovery.Window, MaxBytes: int(c.Recovery.MaxBytes)},
 		Bus:            a.bus,
-		History:        roomHistory{repair{a.workflows, a.chat, a.history}, a.log},
+		History:        roomHistory{repair{a.workflows, a.chat, a.history}, a.meetings, a.log},
 		Arrived:        a.arrived,
 	})
 }
@@ -353,6 +362,9 @@ func (a *App) closeData() {
 	}
 	if a.models != nil {
 		a.models.Close()
+	}
+	if a.moderation != nil {
+		a.moderation.Close()
 	}
 	if a.db != nil {
 		a.db.Close()

@@ -99,6 +99,17 @@ func (a *App) chatPeers() chat.Peers {
 	return a.peers
 }
 
+// noteChatChanged tells of a conversation that somebody may have to leave.
+const noteChatChanged = "chat.changed"
+
+// announceChats tells the other servers of such a conversation.
+func (a *App) announceChats() func([]byte) {
+	if a.bus == nil {
+		return nil
+	}
+	return func(data []byte) { a.bus.Send(cluster.Note{Topic: noteChatChanged, Data: data}) }
+}
+
 // resumed is told of every run that was taken over. What its owner before did
 // last may be known to nobody.
 func (a *App) resumed(run workflow.Run, through uint64) {
@@ -124,8 +135,10 @@ func (a *App) watchBus(ctx context.Context) {
 		case changed && !up:
 			a.log.Error("the bus is down: this server goes on alone", "since", s.Since, "reason", s.Error, "waiting", s.Waiting)
 		case changed:
+			a.chat.Changed(nil) // notes may have been lost
 			a.log.Info("the bus is up: this server is one of the cluster again", "since", s.Since, "lost", s.Lost)
 		case up && back:
+			a.chat.Changed(nil)
 			a.log.Warn("the bus was down for a moment", "since", s.Since, "lost", s.Lost)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/app"
+	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/servertest"
@@ -17,7 +18,7 @@ import (
 )
 
 // pair are two servers on one database, of which the first signs in as a role
-// of its own.
+// of its own. If there are buses, the second has the first of them.
 type pair struct {
 	t        *testing.T
 	a, b     *servertest.Server
@@ -27,7 +28,7 @@ type pair struct {
 
 const workflows = "/api/v1/tenants/" + app.DevTenant + "/workflows"
 
-func newPair(t *testing.T, expiry time.Duration) *pair {
+func newPair(t *testing.T, expiry time.Duration, buses ...cluster.Bus) *pair {
 	address := postgrestest.URL(t)
 	database, err := sql.Open("pgx", address)
 	if err != nil {
@@ -38,7 +39,11 @@ func newPair(t *testing.T, expiry time.Duration) *pair {
 	p.exec(`CREATE ROLE first SUPERUSER LOGIN`)
 	data := t.TempDir()
 	start := func(url string) *servertest.Server {
-		return servertest.Start(t, servertest.Options{Data: data, Change: func(c *config.Config) {
+		var bus cluster.Bus
+		if len(buses) > 0 {
+			bus, buses = buses[0], buses[1:]
+		}
+		return servertest.Start(t, servertest.Options{Data: data, Bus: bus, Change: func(c *config.Config) {
 			c.Store.Driver, c.Store.URL, c.Store.Timeout = config.Postgres, config.Secret(url), time.Second
 			c.Instance.Heartbeat, c.Instance.Expiry = 200*time.Millisecond, expiry
 		}})

@@ -131,7 +131,7 @@ func (a *App) stop() error {
 	if a.peers != nil {
 		a.peers.Close(ctx)
 	}
-	errs = append(errs, a.chat.Close(ctx), a.journal.Close(ctx), a.closeTemporal(ctx))
+	errs = append(errs, a.chat.Close(ctx), a.journal.Close(ctx), a.closeTemporal(ctx), a.meetings.Close(ctx))
 	a.bridge.Close()
 	a.history.Close()
 	if err := errors.Join(errs...); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/history"
+	"github.com/roomcast/roomcast/internal/meet"
 	"github.com/roomcast/roomcast/internal/socketio"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
@@ -166,13 +167,17 @@ func (r repair) Heads(ctx context.Context, rooms []events.Room) (map[events.Room
 // roomHistory is what rooms published as the Socket.IO server needs it.
 type roomHistory struct {
 	repair
-	log *slog.Logger
+	meetings *meet.Service
+	log      *slog.Logger
 }
 
 var _ socketio.History = roomHistory{}
 
 // Missed implements [socketio.History]. What cannot be read is told as a gap.
-func (h roomHistory) Missed(ctx context.Context, _ string, room events.Room, after, until uint64) []socketio.Publication {
+func (h roomHistory) Missed(ctx context.Context, namespace string, room events.Room, after, until uint64) []socketio.Publication {
+	if namespace == meetSpace {
+		return missedPresence(until)
+	}
 	missed, gap, err := h.repair.Missed(ctx, room, after, until)
 	if err != nil {
 		h.log.Error("missed publications cannot be read", "room", room, "after", after, "until", until, "error", err)
@@ -190,6 +195,9 @@ func (h roomHistory) Missed(ctx context.Context, _ string, room events.Room, aft
 }
 
 // Heads implements [socketio.History].
-func (h roomHistory) Heads(ctx context.Context, _ string, rooms []events.Room) (map[events.Room]uint64, error) {
+func (h roomHistory) Heads(ctx context.Context, namespace string, rooms []events.Room) (map[events.Room]uint64, error) {
+	if namespace == meetSpace {
+		return meetingHeads(ctx, h.meetings, rooms)
+	}
 	return h.repair.Heads(ctx, rooms)
 }

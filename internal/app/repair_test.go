@@ -35,6 +35,9 @@ func line(event string, pos cluster.Position, data json.RawMessage) string {
 }
 
 func (r *recorder) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
+	if pos.Offset == 0 {
+		return nil // it is not kept
+	}
 	data, err := events.Encode(events.Numbered{Payload: p, Offset: pos.Offset})
 	r.PublishRaw(room, pos, p.EventName(), data)
 	return err

@@ -27,12 +27,15 @@ func (a *App) routes() (http.Handler, error) {
 	}
 	guard := a.guard()
 	a.rest = rest.New(rest.Options{
-		Authenticate: a.auth.Authenticate, Workflows: a.workflows, External: a.external, Listeners: a.listeners, Widgets: a.db.Widgets(),
+		Authenticate: a.auth.Authenticate, Workflows: a.workflows, External: a.external, Chat: a.chat, Listeners: a.listeners, Widgets: a.db.Widgets(),
 		Keys: a.keys, Revocations: a.revocations,
 		Logger: a.log, MaxBody: int64(a.opts.Config.Server.MaxBody),
 		Publish: a.publish, MaxPublish: int64(a.opts.Config.Publish.MaxBody), Once: a.once, Timeout: a.opts.Config.Socket.HandlerTimeout,
+		Turn: turn(a.opts.Config.WebSocket.Meet.Turn),
 	})
-	mux.Handle("/api/v1/", guard.cors(a.rest))
+	for _, path := range []string{"/api/v1/", rest.DocumentedTurnPath} {
+		mux.Handle(path, guard.cors(a.rest))
+	}
 	mux.Handle("GET /metrics", a.metrics())
 	mux.HandleFunc("GET /health/live", a.live)
 	mux.HandleFunc("GET /health/ready", a.readiness)

@@ -23,6 +23,7 @@ func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatch
 	for _, d := range []rawws.Dialect{
 		rawws.NewGenesis(runs, runs),
 		rawws.NewBots(named),
+		rawws.NewMeet(a.meetings),
 		rawws.NewService(rawws.ServiceOptions{Conversations: named, Acks: c.Service.Acks}),
 	} {
 		if slices.Contains(c.Dialects, string(d.Name)) {

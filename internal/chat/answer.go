@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -21,11 +21,6 @@ func (s *Service) answer(t Turn) {
 	if t.Message.Owner != s.opts.Owner() {
 		return // lost before its turn came
 	}
-	if s.slots.Acquire(ctx, t.Room.Tenant) {
-		defer s.slots.Release(t.Room.Tenant)
-	} else if errors.Is(context.Cause(ctx), errLost) {
-		return // it may be another's by now
-	}
 	out, stopped, err := s.begin(s.term(), t)
 	if err != nil {
 		s.notBegun(t, err)
@@ -34,8 +29,19 @@ func (s *Service) answer(t Turn) {
 	if stopped {
 		stop(ErrStopped)
 	}
+	// Only now: who waits for another turn of the room keeps nobody from a slot.
+	if s.slots.Acquire(ctx, t.Room.Tenant) {
+		defer s.slots.Release(t.Room.Tenant)
+	} else if errors.Is(context.Cause(ctx), errLost) {
+		out.close() // it may be another's by now
+		return
+	}
+	defer s.counts.live()()
 	reply := s.replyTo(ctx, t, out)
 	head, err := out.close()
+	if errors.Is(context.Cause(ctx), errGone) {
+		return
+	}
 	if errors.Is(err, ErrAnswered) {
 		s.opts.Logger.Warn("message is answered elsewhere", "room", t.Room.ID, "seq", t.Message.Seq)
 		return
@@ -50,6 +56,10 @@ func (s *Service) notBegun(t Turn, err error) {
 		log.Warn("message is answered elsewhere")
 		return
 	}
+	if errors.Is(err, ErrNotFound) {
+		log.Info("message is not answered, for its chat room is gone")
+		return
+	}
 	log.Error("message could not be answered", "error", err) // it is abandoned, and taken up later
 }
 
@@ -59,17 +69,30 @@ func (s *Service) replyTo(ctx context.Context, t Turn, out *stream) Reply {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	var reply Reply
-	err := ctx.Err()
+	// Whatever becomes of it: later turns have it among what was said before.
+	err := s.judge(ctx, t.Room, t.Message, Prompt, t.Message.Text)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err == nil {
 		reply, err = s.reply(ctx, t, out)
 	}
-	said := out.said()
+	said, first := out.said()
 	reply.Text = clean(reply.Text)
 	if err != nil || !strings.HasPrefix(reply.Text, said) {
 		reply.Text = said
 	}
+	if err == nil || said != "" {
+		s.counts.first(first)
+	}
+	reply.Usage = s.taken(ctx, t, reply.Usage, said)
+	// Also what was said until somebody stopped it.
+	if no := s.judge(ctx, t.Room, t.Message, Completion, reply.Text); no != nil {
+		err = no
+	}
+	s.logText(t, Completion, reply.Text)
 	reply = s.finish(ctx, t, reply, err)
-	out.Text(strings.TrimPrefix(reply.Text, said)) // its error is told by close
+	out.end(reply.Text)
 	return reply
 }
 
@@ -88,15 +111,20 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 		log.Warn("message is answered elsewhere", "seq", to.Seq)
 		return
 	}
+	if errors.Is(err, ErrNotFound) {
+		log.Info("answer was not stored, for its chat room is gone", "seq", to.Seq)
+		return
+	}
 	if err != nil {
 		log.Error("answer was not stored", "error", err)
 		return
 	}
+	s.counts.ended(reply.Finish, reply.Usage)
 	s.publishEntry(r.ID, end)
 	s.typing(r.ID, false)
 	s.publishMessage(m)
 	for _, a := range after.Approvals {
-		s.publishApproval(a)
+		s.publishLive(a.RoomID, a.Required())
 	}
 }
 
@@ -109,21 +137,30 @@ func (s *Service) end(r Room, to Message, reply Reply) Entry {
 	return payload(StreamEnd, to.Seq, p)
 }
 
-// store stores an answer. While the store is away it tries again, until the
-// message is no longer this instance's or the service must end.
-func (s *Service) store(to, answer Message, end Entry, after Aftermath) (Message, error) {
-	ctx := s.term()
+// store stores an answer, which belongs to the conversation even if the time is
+// over.
+func (s *Service) store(to, answer Message, end Entry, after Aftermath) (m Message, err error) {
+	log := s.opts.Logger.With("room", to.RoomID)
+	err = s.untilStored(s.term(), log, func(ctx context.Context) error {
+		m, err = s.opts.Store.Answer(ctx, to, answer, end, after)
+		return err
+	})
+	return m, err
+}
+
+// untilStored stores something. While the store is away it tries again, until
+// that is no longer this instance's to do or term ends.
+func (s *Service) untilStored(term context.Context, log *slog.Logger, write func(ctx context.Context) error) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		// The answer belongs to the conversation even if the time is over.
-		m, err := s.opts.Store.Answer(context.WithoutCancel(ctx), to, answer, end, after)
+		err := write(context.WithoutCancel(term))
 		var refused *events.Error
-		if err == nil || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
-			return m, err
+		if err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
+			return err
 		}
-		s.opts.Logger.Warn("answer could not be stored yet", "room", to.RoomID, "error", err)
+		log.Warn("something could not be stored yet", "error", err)
 		select {
-		case <-ctx.Done():
-			return m, err
+		case <-term.Done():
+			return err
 		case <-time.After(pause):
 		}
 	}
@@ -144,16 +181,17 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 	if t.History, err = s.earlier(ctx, t.Message); err != nil {
 		return Reply{}, err
 	}
-	if t.Approval, err = s.decided(ctx, &t); err != nil {
-		return Reply{}, err
+	if t.Approvals, err = s.opts.Store.RecentApprovals(ctx, t.Room.ID, recentApprovals); err != nil {
+		return Reply{}, fmt.Errorf("reading approvals: %w", err)
 	}
-	return s.opts.Assistant.Reply(ctx, t, out)
-}
-
-var spoken = map[string]Action{
-	"approve": Approve, "yes": Approve, "yes please": Approve, "yes, please": Approve, "ok": Approve, "do it": Approve,
-	"reject": Reject, "no": Reject, "no thanks": Reject, "no, thanks": Reject, "don't": Reject,
-	"test": Test, "try it": Test,
+	if reply, decides, err := s.obey(ctx, t); decides || err != nil {
+		return reply, err
+	}
+	if reply, err = s.ask(ctx, t, out); err != nil {
+		return reply, err
+	}
+	reply.Propose, err = s.checked(ctx, t, reply.Propose)
+	return reply, err
 }
 
 // apology is the answer when there is none, and logs why.
@@ -162,7 +200,7 @@ func (s *Service) apology(t Turn, err error) string {
 	var e *events.Error
 	switch {
 	case errors.As(err, &e):
-		log.Info("message could not be answered", "code", e.Code, "reason", e.Message)
+		log.Info("message could not be answered", "code", e.Code) // the message of the error may quote what was said
 		return "That did not work: " + e.Message + "."
 	case errors.Is(err, context.DeadlineExceeded):
 		log.Warn("answer took too long", "limit", s.opts.Timeout)
@@ -172,102 +210,6 @@ func (s *Service) apology(t Turn, err error) string {
 	}
 	log.Error("message could not be answered", "error", err)
 	return "Something went wrong on the server while answering. Its log says more; please try again."
-}
-
-const interrupted = "I was interrupted before I could answer. Please ask again."
-
-// abandonedPage is how many messages are taken over at a time.
-const abandonedPage = 100
-
-// Recover answers what instances that are gone have left without an answer.
-func (s *Service) Recover(ctx context.Context) error {
-	owner := s.opts.Owner()
-	if owner == "" {
-		return nil
-	}
-	for {
-		messages, err := s.opts.Store.Abandoned(ctx, abandonedPage)
-		if err != nil {
-			return fmt.Errorf("looking for unanswered messages: %w", err)
-		}
-		taken := 0
-		for _, m := range messages {
-			ok, err := s.takeOver(ctx, m, owner)
-			if err != nil {
-				return err
-			}
-			if ok {
-				taken++
-			}
-		}
-		if taken < abandonedPage {
-			return nil
-		}
-	}
-}
-
-// takeOver ends the turn of a message whose owner is gone, unless another
-// instance does. What was said of the answer is kept.
-func (s *Service) takeOver(ctx context.Context, m Message, owner string) (bool, error) {
-	if m.Owner == owner {
-		return false, nil // without other instances the owner is nowhere to be found
-	}
-	r, err := s.opts.Store.Room(ctx, m.RoomID)
-	if err != nil {
-		return false, fmt.Errorf("reading chat room %s: %w", m.RoomID, err)
-	}
-	taken, err := s.opts.Store.Take(ctx, m, owner)
-	if err != nil {
-		return false, fmt.Errorf("taking over a message: %w", err)
-	}
-	if !taken {
-		return false, nil
-	}
-	m.Owner = owner
-	return true, s.interrupt(ctx, r, m)
-}
-
-// interrupt ends a turn that nobody goes on with.
-func (s *Service) interrupt(ctx context.Context, r Room, m Message) error {
-	start := payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: r.ID, ReplyTo: m.Seq})
-	head, _, err := s.opts.Store.BeginTurn(ctx, m, start)
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) {
-		return nil // another is looked at first
-	}
-	if err != nil {
-		return fmt.Errorf("taking over a turn: %w", err)
-	}
-	said, err := s.saidBefore(ctx, m)
-	if err != nil {
-		return err
-	}
-	out := newStream(s, Turn{Room: r, Message: m}, head)
-	out.goOnAfter(said)
-	last := interrupted
-	if said != "" {
-		last = "\n\n" + interrupted
-	}
-	out.Text(last) // its error is told by close
-	if head, err = out.close(); errors.Is(err, ErrAnswered) {
-		return nil
-	}
-	s.say(r, m, Reply{Text: said + last, Finish: FinishInterrupted}, head)
-	return nil
-}
-
-// saidBefore returns what the stream has of an answer.
-func (s *Service) saidBefore(ctx context.Context, m Message) (string, error) {
-	entries, err := s.Streamed(ctx, m.RoomID, 0, math.MaxInt64)
-	if err != nil {
-		return "", fmt.Errorf("reading the stream of chat room %s: %w", m.RoomID, err)
-	}
-	var text strings.Builder
-	for _, e := range entries {
-		if e.Turn == m.Seq && e.Kind == Delta {
-			text.WriteString(decode[events.AIChatBotStreamDelta](e).Text)
-		}
-	}
-	return text.String(), nil
 }
 
 // Lost gives up every message that waits for an answer of this instance: they

@@ -34,15 +34,19 @@ type Turn struct {
 	Message  Message
 	// History is what was said before, oldest first.
 	History []Message
-	// Approval is what the message's action is about, nil if it is about none.
-	Approval *Approval
+	// Approvals are the room's latest, oldest first: what waits for a decision,
+	// and what was decided, with its outcome. Deciding is not the assistant's:
+	// it does not get messages that do.
+	Approvals []Approval
 }
 
 // A Reply is the answer to a message.
 type Reply struct {
 	Text   string
 	Finish Finish
-	// Propose is what the assistant would do if it were told to.
+	// Propose is what the assistant would do if it were told to. What [Tools]
+	// do not take makes an error of the reply: an assistant that wants to know
+	// before asks them itself.
 	Propose []Proposal
 	Model   string
 	Usage   Usage

@@ -32,14 +32,20 @@ type server struct {
 // join adds an instance. Whatever is published anywhere goes to said.
 func join(t *testing.T, url string, said chan string, reply assistantFunc) *server {
 	t.Helper()
+	return joinWith(t, url, &fixture{said: said, told: make(chan events.Payload, 1000)}, nil, reply)
+}
+
+// joinWith is join for what is told to those of f, and with tools.
+func joinWith(t *testing.T, url string, f *fixture, tools chat.Tools, reply assistantFunc) *server {
+	t.Helper()
 	db, err := postgres.Open(t.Context(), postgres.Options{URL: url, MaxConns: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{fixture: &fixture{t: t, store: db.Chats(), said: said}, db: db}
+	s := &server{fixture: &fixture{t: t, store: db.Chats(), said: f.said, told: f.told}, db: db}
 	s.come()
 	s.svc = chat.NewService(chat.Options{
-		Store: s.store, Publisher: s, Assistant: reply, Logger: slog.New(slog.DiscardHandler),
+		Store: s.store, Publisher: s, Assistant: reply, Tools: tools, Logger: slog.New(slog.DiscardHandler),
 		Owner: func() string { return s.owner.Load().(string) },
 	})
 	t.Cleanup(func() {

@@ -38,7 +38,8 @@ func (s *Service) Named(ctx context.Context, id *auth.Identity, tenant, name str
 	if r, err = s.Room(ctx, id, roomID); err == nil || !isNotFound(err) {
 		return r, false, err
 	}
-	r = Room{ID: roomID, Tenant: tenant, Owner: id.User, At: time.Now().UTC()}
+	now := time.Now().UTC()
+	r = Room{ID: roomID, Tenant: tenant, Owner: id.User, At: now, ChangedAt: now}
 	if err := s.opts.Store.CreateRoom(ctx, r); err != nil {
 		if again, gone := s.Room(ctx, id, roomID); gone == nil { // somebody was faster
 			return again, false, nil

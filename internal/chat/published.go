@@ -43,6 +43,14 @@ func (m Message) Payload() events.Payload {
 	}
 }
 
+// History is a message as those get it who ask what was said.
+func (m Message) History() events.AIChatMessage {
+	return events.AIChatMessage{
+		Type: string(m.Speaker), Text: m.Text, Timestamp: events.Time{Time: m.At}, Offset: m.Seq,
+		UserID: m.User, Action: string(m.Action), FinishReason: string(m.Finish),
+	}
+}
+
 // Published returns the messages that a room got after an offset, up to
 // another.
 func (s *Service) Published(ctx context.Context, roomID string, after, until uint64) ([]Message, error) {

@@ -37,7 +37,9 @@ type Options struct {
 	Store     Store
 	Publisher Publisher
 	Assistant Assistant
-	Logger    *slog.Logger
+	// Tools do what the assistant proposes; nil is for one that does not.
+	Tools  Tools
+	Logger *slog.Logger
 	// Holds reports whether the identity of a message that has waited still is
 	// good; the error is for the client. nil believes so.
 	Holds func(id *auth.Identity) error
@@ -47,7 +49,10 @@ type Options struct {
 	// Peers reach other instances, for turns that go on there; nil if there are
 	// none.
 	Peers Peers
-	// Timeout bounds one answer. Default 30 s.
+	// Announce has the other instances call [Service.Changed]; nil if there are
+	// none.
+	Announce func(data []byte)
+	// Timeout bounds one answer. Default 5 min, as long as a model may take.
 	Timeout time.Duration
 	// Waiting bounds the messages of a room that wait for an answer. Default 32.
 	Waiting int
@@ -61,6 +66,21 @@ type Options struct {
 	MaxMessage int
 	// History is how many earlier messages an assistant gets. Default 50.
 	History int
+	// TokensPerDay bounds what the answers to one tenant take on a day, in UTC.
+	// 0 is no bound.
+	TokensPerDay int
+	// Estimate guesses the tokens that a turn took when the assistant could not
+	// tell: it panicked, or its server died. said is what it had said. nil is for
+	// an assistant that takes none.
+	Estimate func(t Turn, said string) Usage
+	// Moderator judges what is said to the assistant and what it answers; nil
+	// lets everything be said.
+	Moderator Moderator
+	// AllowUnjudged lets be said what the Moderator could not judge.
+	AllowUnjudged bool
+	// LogPrompts writes what is said to the assistant, and by it, to Logger,
+	// which must take secrets out.
+	LogPrompts bool
 }
 
 // Peers reach other instances.
@@ -75,13 +95,16 @@ type Service struct {
 	opts    Options
 	slots   *fair.Slots
 	pieces  *batch.Writer[[]Piece]
-	working sync.WaitGroup // holds of queues
+	counts  *counter
+	leave   func(ctx context.Context, c Change)
+	working sync.WaitGroup // holds of queues, and changes
 
 	mu     sync.Mutex
 	ctx    context.Context // of answers
 	cancel context.CancelFunc
 	rooms  map[string]*queue // rooms with messages to answer
 	turns  map[string]*turn  // by room, those that are being taken
+	deeds  map[string]*deed  // by approval
 	closed bool
 }
 
@@ -96,7 +119,7 @@ type queue struct {
 // NewService returns a Service. Nothing runs before the first message.
 func NewService(opts Options) *Service {
 	if opts.Timeout <= 0 {
-		opts.Timeout = 30 * time.Second
+		opts.Timeout = 5 * time.Minute
 	}
 	if opts.Waiting <= 0 {
 		opts.Waiting = 32
@@ -114,7 +137,7 @@ func NewService(opts Options) *Service {
 	if opts.History <= 0 {
 		opts.History = 50
 	}
-	s := &Service{opts: opts, rooms: make(map[string]*queue), turns: make(map[string]*turn), slots: fair.New(opts.Turns, opts.TurnsPerTenant)}
+	s := &Service{opts: opts, rooms: make(map[string]*queue), turns: make(map[string]*turn), deeds: make(map[string]*deed), slots: fair.New(opts.Turns, opts.TurnsPerTenant), counts: newCounter()}
 	s.pieces = batch.New(batch.Options[[]Piece]{Write: s.addToStream})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -145,7 +168,8 @@ func (s *Service) Open(ctx context.Context, id *auth.Identity, tenant string) (R
 			return made, err
 		}
 	}
-	r := Room{ID: once.ID(ctx, "chat room"), Tenant: tenant, Owner: id.User, At: time.Now().UTC()}
+	now := time.Now().UTC()
+	r := Room{ID: once.ID(ctx, "chat room"), Tenant: tenant, Owner: id.User, At: now, ChangedAt: now}
 	if err := s.opts.Store.CreateRoom(ctx, r); err != nil {
 		return Room{}, fmt.Errorf("creating chat room: %w", err)
 	}
@@ -191,17 +215,25 @@ func (s *Service) Recent(ctx context.Context, r Room) ([]Message, error) {
 	return s.opts.Store.Messages(ctx, r.ID, 0, history)
 }
 
-// Before returns messages of a room before a number, oldest first, and whether
-// there are more before those.
+// pageBytes is how much text a page of messages has at most, unless one has
+// more.
+const pageBytes = 256 << 10
+
+// Before returns messages of a room before a number, 0 for the latest, oldest
+// first, and whether there are more before those.
 func (s *Service) Before(ctx context.Context, r Room, before uint64, limit int) (messages []Message, more bool, err error) {
 	messages, err = s.opts.Store.Messages(ctx, r.ID, before, limit+1)
 	if err != nil {
 		return nil, false, fmt.Errorf("reading messages: %w", err)
 	}
-	if more = len(messages) > limit; more {
-		messages = messages[1:]
+	first, size := len(messages), 0
+	for first > 0 && len(messages)-first < limit {
+		if size += len(messages[first-1].Text); size > pageBytes && first < len(messages) {
+			break
+		}
+		first--
 	}
-	return messages, more, nil
+	return messages[first:], first > 0, nil
 }
 
 // Words are what a user says in a room.
@@ -252,17 +284,23 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 	}
 	owner := s.opts.Owner()
 	if owner == "" {
-		return Message{}, events.Errorf(events.CodeConflict, "the server has been away from its database: send it again in a moment")
+		return Message{}, away()
 	}
 	// From here on it is answered: nothing may refuse what has been stored, or
 	// a client that says it again gets two answers.
 	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{
 		RoomID: r.ID, Speaker: User, User: id.User, Session: w.Session, Text: w.Text, Action: w.Action, At: time.Now().UTC(), Owner: owner, Key: key,
 	})
+	if errors.Is(err, ErrNotFound) {
+		return Message{}, events.NotFound("chat room", roomID)
+	}
 	if err != nil {
 		return Message{}, fmt.Errorf("storing message: %w", err)
 	}
 	s.publishMessage(m)
+	if r.Title == "" {
+		s.name(context.WithoutCancel(ctx), m)
+	}
 	s.enqueue(q, Turn{Identity: id, Room: r, Message: m})
 	return m, nil
 }
@@ -311,7 +349,7 @@ func (s *Service) hold(roomID string) (*queue, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, events.Errorf(events.CodeConflict, "the server is shutting down: send it again in a moment")
+		return nil, stopping()
 	}
 	s.working.Add(1)
 	q := s.rooms[roomID]
@@ -321,6 +359,14 @@ func (s *Service) hold(roomID string) (*queue, error) {
 	}
 	q.users++
 	return q, nil
+}
+
+func stopping() error {
+	return events.Errorf(events.CodeConflict, "the server is shutting down: send it again in a moment")
+}
+
+func away() error {
+	return events.Errorf(events.CodeConflict, "the server has been away from its database: send it again in a moment")
 }
 
 func (s *Service) drop(roomID string, q *queue) {

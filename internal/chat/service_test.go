@@ -26,6 +26,8 @@ var (
 	many = &auth.Identity{User: "many", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}, {ID: "other", Role: auth.Member}}}
 )
 
+var discard = slog.New(slog.DiscardHandler)
+
 // assistantFunc is an assistant made of a function.
 type assistantFunc func(ctx context.Context, t chat.Turn) (chat.Reply, error)
 
@@ -37,7 +39,8 @@ type fixture struct {
 	t     *testing.T
 	svc   *chat.Service
 	store chat.Store
-	said  chan string // what the bot says, in order
+	said  chan string         // what the bot says, in order
+	told  chan events.Payload // about approvals, in order
 }
 
 func newFixture(t *testing.T, opts chat.Options, reply assistantFunc) *fixture {
@@ -46,7 +49,7 @@ func newFixture(t *testing.T, opts chat.Options, reply assistantFunc) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, store: db.Chats(), said: make(chan string, 1000)}
+	f := &fixture{t: t, store: db.Chats(), said: make(chan string, 1000), told: make(chan events.Payload, 1000)}
 	opts.Store, opts.Publisher, opts.Assistant = f.store, f, reply
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -63,8 +66,11 @@ func newFixture(t *testing.T, opts chat.Options, reply assistantFunc) *fixture {
 
 // Publish implements chat.Publisher.
 func (f *fixture) Publish(_ events.Room, _ cluster.Position, p events.Payload) error {
-	if m, ok := p.(events.AIChatBotMessage); ok {
-		f.said <- m.Text
+	switch p := p.(type) {
+	case events.AIChatBotMessage:
+		f.said <- p.Text
+	case events.AIChatApprovalRequired, events.AIChatApprovalResolved, events.AIChatApprovalOutcome:
+		f.told <- p
 	}
 	return nil
 }
@@ -176,40 +182,6 @@ func TestTooManyWaiting(t *testing.T) {
 	close(release)
 	for range accepted {
 		<-f.said
-	}
-}
-
-func TestProposals(t *testing.T) {
-	f := newFixture(t, chat.Options{}, func(_ context.Context, turn chat.Turn) (chat.Reply, error) {
-		if turn.Message.Text == "propose" {
-			return chat.Reply{Text: "proposed", Propose: []chat.Proposal{{Tool: "t", Title: "T", Arguments: []byte("{}")}}}, nil
-		}
-		title := "nothing"
-		if turn.Approval != nil {
-			title = turn.Approval.Title
-		}
-		return chat.Reply{Text: string(turn.Message.Action) + " " + title}, nil
-	})
-	room := f.room(ada)
-	for _, step := range []struct {
-		text   string
-		action chat.Action
-		want   string
-	}{
-		{"go", chat.Approve, "approve nothing"},
-		{"propose", chat.None, "proposed"},
-		{"x", chat.Test, "test T"},
-		{"Yes, please!", chat.None, "approve T"},
-		{"again", chat.Approve, "approve nothing"},
-		{"propose", chat.None, "proposed"},
-		{"hm", chat.None, " T"},
-		{"no", chat.None, "reject T"},
-		{"yes", chat.None, " nothing"},
-	} {
-		f.say(room, step.text, step.action)
-		if got := <-f.said; got != step.want {
-			t.Errorf("%q (%s): %q, want %q", step.text, step.action, got, step.want)
-		}
 	}
 }
 
@@ -332,6 +304,9 @@ func TestRecover(t *testing.T) {
 		if err := f.svc.Recover(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := f.svc.Close(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	if len(f.said) != 2 || !strings.Contains(<-f.said, "interrupted") {
 		t.Errorf("%d answers", len(f.said))

@@ -18,6 +18,7 @@ const StopMethod = "chat.stop"
 type stopOrder struct {
 	RoomID string `json:"roomID"`
 	Seq    uint64 `json:"seq"`
+	Gone   bool   `json:"gone,omitempty"` // the room is
 }
 
 // Stop ends the answer that is being given in a room, wherever that is, and
@@ -34,22 +35,28 @@ func (s *Service) Stop(ctx context.Context, id *auth.Identity, roomID string) (s
 	if err != nil {
 		return false, fmt.Errorf("stopping the answer: %w", err)
 	}
-	if s.stopHere(stopOrder{roomID, m.Seq}) || s.opts.Peers == nil || m.Owner == s.opts.Owner() {
-		return true, nil
-	}
-	payload, err := json.Marshal(stopOrder{roomID, m.Seq})
-	if err != nil {
-		return false, err
-	}
 	// If it does not get there, its server is gone, and who takes the message
 	// over finds it stopped.
-	if _, err := s.opts.Peers.Call(ctx, m.Owner, StopMethod, payload); err != nil {
+	if err := s.stopAt(ctx, m.Owner, stopOrder{RoomID: roomID, Seq: m.Seq}); err != nil {
 		if e, meant := events.Public(err); meant {
 			return false, e
 		}
 		s.opts.Logger.Warn("the server that answers was not told to stop", "room", roomID, "error", err)
 	}
 	return true, nil
+}
+
+// stopAt stops a turn that is taken here, or by its owner.
+func (s *Service) stopAt(ctx context.Context, owner string, o stopOrder) error {
+	if s.stopHere(o) || s.opts.Peers == nil || owner == s.opts.Owner() {
+		return nil
+	}
+	payload, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	_, err = s.opts.Peers.Call(ctx, owner, StopMethod, payload)
+	return err
 }
 
 // stopHere stops a turn that is taken here.
@@ -60,7 +67,11 @@ func (s *Service) stopHere(o stopOrder) bool {
 	if t == nil || t.Message.Seq > o.Seq {
 		return false
 	}
-	t.stop(ErrStopped)
+	if o.Gone {
+		t.stop(errGone)
+	} else {
+		t.stop(ErrStopped)
+	}
 	return true
 }
 

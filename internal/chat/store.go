@@ -14,6 +14,8 @@ type Room struct {
 	Owner  string
 	Title  string
 	At     time.Time
+	// ChangedAt is when something was said last, or the room was made.
+	ChangedAt time.Time
 }
 
 // A Message is what somebody said in a room.
@@ -25,7 +27,9 @@ type Message struct {
 	Text    string
 	Action  Action
 	At      time.Time
-	Finish  Finish // why an answer ended
+	// Finish is why an answer ended. Of what a user said it is FinishRefused or
+	// "".
+	Finish Finish
 	// Owner is the instance that answers a message of a user, "" if none does.
 	Owner string
 	// Key is unique in the room; "" is none. It is only written.
@@ -114,7 +118,23 @@ type Rooms interface {
 	BindRoom(ctx context.Context, id, tenant string) (Room, error)
 	// IsMember reports whether a user takes part in a room that is another's.
 	IsMember(ctx context.Context, roomID, user string) (bool, error)
-	// Append numbers a message and stores it.
+	// Members returns the members of a room as they came, without its owner.
+	Members(ctx context.Context, roomID string) ([]Member, error)
+	// AddMember adds a member to a room, and reports whether it was none before.
+	AddMember(ctx context.Context, m Member) (added bool, err error)
+	// RemoveMember removes a member, and reports whether it was one.
+	RemoveMember(ctx context.Context, roomID, user string) (removed bool, err error)
+	// RoomsOf returns the rooms of a tenant that a user takes part in, the one
+	// that was changed last first, after another of them unless that is zero.
+	RoomsOf(ctx context.Context, tenant, user string, after Room, limit int) ([]Room, error)
+	// SetTitle gives a room a title, NameRoom only if it has none, which it
+	// reports.
+	SetTitle(ctx context.Context, id, title string) error
+	NameRoom(ctx context.Context, id, title string) (named bool, err error)
+	// DeleteRoom removes a room and all that belongs to it, and returns the
+	// message that is being answered, a zero one if there is none.
+	DeleteRoom(ctx context.Context, id string) (answering Message, err error)
+	// Append numbers a message and stores it; ErrNotFound if its room is gone.
 	Append(ctx context.Context, m Message) (Message, error)
 	// Said returns the message of a room that was stored with a key.
 	Said(ctx context.Context, roomID, key string) (Message, error)
@@ -156,7 +176,8 @@ type Turns interface {
 	// ErrNotFound if there is none.
 	StopTurns(ctx context.Context, roomID string) (Message, error)
 	// Answer ends a turn: it numbers and stores the answer to a message of a
-	// user, unless that has one or another owner, stores the end of the stream
+	// user, unless that has one or another owner, marks the message if the answer
+	// was refused, stores the end of the stream
 	// in place of the turn's other entries, counts what it took, and stores the
 	// approvals. If the owner has answered it already, the number is that of
 	// the first answer.

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,10 +21,12 @@ const coalesce = 40 * time.Millisecond
 // before they are published, so whoever comes in the middle, to whichever
 // instance, reads what there is and misses nothing.
 type stream struct {
-	svc  *Service
-	turn Turn
+	svc   *Service
+	turn  Turn
+	began time.Time
 
 	mu      sync.Mutex
+	first   time.Time       // when something was said
 	text    strings.Builder // all of it
 	pending []Entry         // not stored yet; text of a delta is added to
 	delta   strings.Builder // text that is not in pending yet
@@ -40,7 +43,7 @@ type stream struct {
 var _ Out = (*stream)(nil)
 
 func newStream(s *Service, t Turn, head uint64) *stream {
-	out := &stream{svc: s, turn: t, head: head, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
+	out := &stream{svc: s, turn: t, began: time.Now(), head: head, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
 	go out.run() // close waits for it
 	return out
 }
@@ -59,6 +62,7 @@ func (o *stream) Text(piece string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == nil && piece != "" {
+		o.begin()
 		o.text.WriteString(piece)
 		o.delta.WriteString(piece)
 		o.poke()
@@ -92,11 +96,40 @@ func (o *stream) add(kind Kind, p events.Payload) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == nil {
+		o.begin()
 		o.cutDelta()
 		o.pending = append(o.pending, payload(kind, o.turn.Message.Seq, p))
 		o.poke()
 	}
 	return o.err
+}
+
+// begin notes when the first thing is said. The mutex is held.
+func (o *stream) begin() {
+	if o.first.IsZero() {
+		o.first = time.Now()
+	}
+}
+
+// end says the rest of a text, or all of it in place of what was said. Errors
+// are told by close.
+func (o *stream) end(text string) {
+	said, _ := o.said()
+	rest, goesOn := strings.CutPrefix(text, said)
+	if !goesOn {
+		o.withdraw()
+	}
+	o.Text(rest)
+}
+
+// withdraw takes back what was said: the next text is at the beginning.
+func (o *stream) withdraw() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
+	o.delta.Reset()
+	o.at = 0
+	o.pending = slices.DeleteFunc(o.pending, func(e Entry) bool { return e.Kind == Delta })
 }
 
 // cutDelta makes an entry of the text that has gathered. The mutex is held.
@@ -120,6 +153,17 @@ func length(text string) (n int) {
 	return n
 }
 
+// first returns the beginning of a text, which is n long in JavaScript.
+func first(text string, n int) string {
+	for i, r := range text {
+		if n <= 0 {
+			return text[:i]
+		}
+		n -= utf16.RuneLen(r)
+	}
+	return text
+}
+
 func (o *stream) poke() {
 	select {
 	case o.wake <- struct{}{}:
@@ -127,11 +171,14 @@ func (o *stream) poke() {
 	}
 }
 
-// said returns the text so far.
-func (o *stream) said() string {
+// said returns the text so far, and how long it took until something was said.
+func (o *stream) said() (text string, first time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.text.String()
+	if first = o.first.Sub(o.began); o.first.IsZero() {
+		first = time.Since(o.began)
+	}
+	return o.text.String(), first
 }
 
 // close passes on what is left and returns the number of the latest entry, or
@@ -281,8 +328,12 @@ func (s *Service) Streamed(ctx context.Context, roomID string, after, until uint
 
 // join makes one of two pieces of text that follow each other.
 func join(a, b Entry) Entry {
-	d := decode[events.AIChatBotStreamDelta](a)
-	d.Text += decode[events.AIChatBotStreamDelta](b).Text
+	d, more := decode[events.AIChatBotStreamDelta](a), decode[events.AIChatBotStreamDelta](b)
+	if more.At < d.At {
+		d = more
+	} else {
+		d.Text = first(d.Text, more.At-d.At) + more.Text
+	}
 	e := payload(Delta, a.Turn, d)
 	e.Prev, e.Seq, e.At = a.Prev, b.Seq, b.At
 	return e

@@ -68,10 +68,11 @@ func (l *listener) Publish(room events.Room, pos cluster.Position, p events.Payl
 	case events.AIChatBotStreamStart:
 		l.text = ""
 	case events.AIChatBotStreamDelta:
-		if p.At != len([]rune(l.text)) { // no pairs in these tests
+		before := []rune(l.text) // no pairs in these tests
+		if p.At != len(before) && p.At != 0 {
 			l.broken = append(l.broken, fmt.Sprintf("a piece at %d, of %d", p.At, len(l.text)))
 		}
-		l.text += p.Text
+		l.text = string(before[:p.At]) + p.Text
 	case events.AIChatBotStreamEnd:
 		l.ends = append(l.ends, p)
 		if p.Text != l.text {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
@@ -20,6 +21,7 @@ type turn struct {
 var (
 	ErrStopped = errors.New("somebody stopped the answer")
 	errLost    = errors.New("the answer is another's to give")
+	errGone    = errors.New("the chat room is gone")
 )
 
 // busyPause is how long a turn waits before it asks again whether it may begin,
@@ -31,23 +33,37 @@ const (
 
 // begin lets a turn begin when no other of its room is to be taken before.
 func (s *Service) begin(ctx context.Context, t Turn) (out *stream, stopped bool, err error) {
-	start := payload(StreamStart, t.Message.Seq, events.AIChatBotStreamStart{ChatRoomID: t.Room.ID, ReplyTo: t.Message.Seq})
+	start := startOf(t.Message)
+	head, stopped, err := s.awaitTurn(ctx, t.Message, start)
+	if err != nil {
+		return nil, false, err
+	}
+	out = newStream(s, t, head)
+	start.Seq, start.Prev = head, head-1
+	s.publishEntry(t.Room.ID, start)
+	s.typing(t.Room.ID, true)
+	return out, stopped, nil
+}
+
+func startOf(m Message) Entry {
+	return payload(StreamStart, m.Seq, events.AIChatBotStreamStart{ChatRoomID: m.RoomID, ReplyTo: m.Seq})
+}
+
+// awaitTurn begins a turn in the store, when no other of its room is to be taken
+// before.
+func (s *Service) awaitTurn(ctx context.Context, m Message, start Entry) (head uint64, stopped bool, err error) {
+	log := s.opts.Logger.With("room", m.RoomID)
 	for pause := busyPause; ; pause = min(2*pause, maxBusyPause) {
-		// A server that ends has something to say to those who wait, too.
-		head, stopped, err := s.opts.Store.BeginTurn(context.WithoutCancel(ctx), t.Message, start)
-		if err == nil {
-			out := newStream(s, t, head)
-			start.Seq, start.Prev = head, head-1
-			s.publishEntry(t.Room.ID, start)
-			s.typing(t.Room.ID, true)
-			return out, stopped, nil
-		}
+		err = s.untilStored(ctx, log, func(ctx context.Context) error {
+			head, stopped, err = s.opts.Store.BeginTurn(ctx, m, start)
+			return err
+		})
 		if !errors.Is(err, ErrBusy) {
-			return nil, false, err
+			return head, stopped, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, false, context.Cause(ctx)
+			return 0, false, context.Cause(ctx)
 		case <-time.After(pause):
 		}
 	}
@@ -82,10 +98,12 @@ func (s *Service) take(t Turn, stop context.CancelCauseFunc) (done func()) {
 func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply {
 	cause := context.Cause(ctx)
 	switch {
+	case isRefusal(err):
+		return Reply{Text: err.Error(), Finish: FinishRefused, Model: r.Model, Usage: r.Usage}
 	case errors.Is(cause, ErrStopped):
-		r.Finish = FinishStopped
+		r.Finish, r.Propose = FinishStopped, nil
 	case err != nil:
-		r.Finish = FinishError
+		r.Finish, r.Propose = FinishError, nil
 		if errors.Is(cause, errLost) || errors.Is(err, context.Canceled) {
 			r.Finish = FinishInterrupted
 		}
@@ -106,11 +124,16 @@ func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply 
 	return r
 }
 
-// earlier returns what was said before a message.
+// earlier returns what was said before a message, and the answers to that, which
+// may have come while the message waited. What was refused is left out: no model
+// is to see that.
 func (s *Service) earlier(ctx context.Context, m Message) ([]Message, error) {
-	history, err := s.opts.Store.Messages(ctx, m.RoomID, m.Seq, s.opts.History)
+	latest, err := s.opts.Store.Messages(ctx, m.RoomID, 0, s.opts.History+s.opts.Waiting)
 	if err != nil {
 		return nil, fmt.Errorf("reading earlier messages: %w", err)
 	}
-	return history, nil
+	history := slices.DeleteFunc(latest, func(said Message) bool {
+		return said.Speaker == User && said.Seq >= m.Seq || said.Finish == FinishRefused
+	})
+	return history[max(0, len(history)-s.opts.History):], nil
 }

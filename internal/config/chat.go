@@ -10,14 +10,44 @@ import (
 
 // Chat is how messages are answered.
 type Chat struct {
-	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
-	Waiting int           `mapstructure:"waiting" yaml:"waiting"`
+	// Assistant is who answers.
+	Assistant string `mapstructure:"assistant" yaml:"assistant"`
+	// SystemPrompt says who a model is and how it answers; empty is our own.
+	SystemPrompt string `mapstructure:"systemPrompt" yaml:"systemPrompt"`
+	// ContextTokens bounds what a model is given.
+	ContextTokens int           `mapstructure:"contextTokens" yaml:"contextTokens"`
+	Timeout       time.Duration `mapstructure:"timeout" yaml:"timeout"`
+	Waiting       int           `mapstructure:"waiting" yaml:"waiting"`
 	// Busy is what becomes of a message while another of its room is answered.
-	Busy           string      `mapstructure:"busy" yaml:"busy"`
-	Turns          int         `mapstructure:"turns" yaml:"turns"`
-	TurnsPerTenant int         `mapstructure:"turnsPerTenant" yaml:"turnsPerTenant"`
-	MaxMessage     Size        `mapstructure:"maxMessage" yaml:"maxMessage"`
-	Models         []ChatModel `mapstructure:"models" yaml:"models"`
+	Busy           string `mapstructure:"busy" yaml:"busy"`
+	Turns          int    `mapstructure:"turns" yaml:"turns"`
+	TurnsPerTenant int    `mapstructure:"turnsPerTenant" yaml:"turnsPerTenant"`
+	MaxMessage     Size   `mapstructure:"maxMessage" yaml:"maxMessage"`
+	// TokensPerDay bounds what conversations of one tenant use; 0 is no bound.
+	TokensPerDay int         `mapstructure:"tokensPerDay" yaml:"tokensPerDay"`
+	Moderation   Moderation  `mapstructure:"moderation" yaml:"moderation"`
+	LogPrompts   bool        `mapstructure:"logPrompts" yaml:"logPrompts"`
+	Models       []ChatModel `mapstructure:"models" yaml:"models"`
+}
+
+// Moderation is who judges what is said in conversations.
+type Moderation struct {
+	URL     string        `mapstructure:"url" yaml:"url"`
+	Key     Secret        `mapstructure:"key" yaml:"key"`
+	KeyFile string        `mapstructure:"keyFile" yaml:"keyFile"`
+	Timeout time.Duration `mapstructure:"timeout" yaml:"timeout"`
+	// OnError is what becomes of what was not judged.
+	OnError string `mapstructure:"onError" yaml:"onError"`
+}
+
+// Allow lets be said what was not judged; the other way is [Refuse].
+const Allow = "allow"
+
+func defaultChat() Chat {
+	return Chat{
+		Assistant: Auto, ContextTokens: 16_000, Timeout: 5 * time.Minute, Waiting: 32, Busy: Queue, Turns: 256, TurnsPerTenant: 64, MaxMessage: 64 << 10,
+		Moderation: Moderation{Timeout: 5 * time.Second, OnError: Refuse}, Models: []ChatModel{},
+	}
 }
 
 // What becomes of messages to a room that is busy.
@@ -26,7 +56,13 @@ const (
 	Refuse = "refuse"
 )
 
-// Providers of models.
+// Assistants, besides [Builtin].
+const (
+	Auto  = "auto" // Agent if there are models, else Builtin
+	Agent = "agent"
+)
+
+// Providers of models; Builtin is an assistant too.
 const (
 	Builtin = "builtin"
 	OpenAI  = "openai"
@@ -67,6 +103,9 @@ const (
 
 // readFiles reads what the keys that end with File name.
 func (c *Chat) readFiles() error {
+	if err := readSecrets("chat.moderation.", []secretFile{{"key", c.Moderation.KeyFile, &c.Moderation.Key}}); err != nil {
+		return err
+	}
 	for n := range c.Models {
 		m := &c.Models[n]
 		if err := readSecrets(fmt.Sprintf("chat.models[%d].", n), []secretFile{{"key", m.KeyFile, &m.Key}}); err != nil {
@@ -76,8 +115,17 @@ func (c *Chat) readFiles() error {
 	return nil
 }
 
-// check reports what is wrong with the models.
+// check reports what is wrong with the models, and with who asks and judges them.
 func (c Chat) check() (problems []string) {
+	if c.TokensPerDay < 0 {
+		problems = append(problems, fmt.Sprintf("chat.tokensPerDay: %d is negative: 0 is no limit", c.TokensPerDay))
+	}
+	if problem := c.Moderation.problem(); problem != "" {
+		problems = append(problems, "chat.moderation.url: "+problem)
+	}
+	if c.Assistant == Agent && len(c.Models) == 0 {
+		problems = append(problems, "chat.assistant: agent asks one of chat.models, and there is none")
+	}
 	names, standard := map[string]bool{}, ""
 	for n, m := range c.Models {
 		add := func(key, format string, args ...any) {
@@ -101,6 +149,16 @@ func (c Chat) check() (problems []string) {
 		m.check(add)
 	}
 	return problems
+}
+
+func (m Moderation) problem() string {
+	switch {
+	case m.URL != "":
+		return endpointProblem(m.URL)
+	case m.Key != "":
+		return "is missing: the key is for it"
+	}
+	return ""
 }
 
 func (m ChatModel) check(add func(key, format string, args ...any)) {
@@ -128,15 +186,26 @@ func (m ChatModel) check(add func(key, format string, args ...any)) {
 
 // checkURL does not show the address, which may hold a secret.
 func (m ChatModel) checkURL(add func(key, format string, args ...any)) {
-	u, err := url.Parse(m.URL)
+	problem := endpointProblem(m.URL)
 	switch {
 	case m.URL == "":
 		add("url", "is missing: it is what comes before /chat/completions, such as https://api.openai.com/v1")
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		add("url", "is not https://host/path")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		add("url", "holds a user, a query or a fragment: set key or headers instead")
-	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/chat/completions"):
+	case problem != "":
+		add("url", "%s", problem)
+	case strings.HasSuffix(strings.TrimRight(m.URL, "/"), "/chat/completions"):
 		add("url", "ends with /chat/completions, which is added to it")
 	}
+}
+
+// endpointProblem says what is wrong with an address, "" if nothing is, and does
+// not show it.
+func endpointProblem(address string) string {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "is not https://host/path"
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "holds a user, a query or a fragment: secrets have settings of their own"
+	}
+	return ""
 }

@@ -80,10 +80,42 @@ func TestCheckChatModels(t *testing.T) {
 		}
 	}
 	c := Default()
+	c.Chat.Assistant = Agent
+	if got := strings.Join(c.Check(), "\n"); got != "chat.assistant: agent asks one of chat.models, and there is none" {
+		t.Error(got)
+	}
+	c = Default()
 	first := good
 	first.Default = true
 	c.Chat.Models = []ChatModel{first, first}
 	if got := strings.Join(c.Check(), "\n"); got != "chat.models[1].name: \"m\" is the name of another model too\nchat.models[1].default: chat.models[0] is the default already" {
 		t.Error(got)
+	}
+}
+
+func TestModeration(t *testing.T) {
+	c, err := Load(Source{
+		File: write(t, "chat: {tokensPerDay: 5000, logPrompts: true, moderation: {url: http://10.0.0.7/judge, keyFile: "+write(t, "hush\n")+", timeout: 2s, onError: allow}}"),
+		Env:  []string{"ROOMCAST_CHAT_MODERATION_TIMEOUT=3s"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Moderation{URL: "http://10.0.0.7/judge", Key: "hush", KeyFile: c.Chat.Moderation.KeyFile, Timeout: 3 * time.Second, OnError: Allow}
+	if problems := c.Check(); c.Chat.Moderation != want || c.Chat.TokensPerDay != 5000 || !c.Chat.LogPrompts || problems != nil {
+		t.Errorf("%+v, %v", c.Chat, problems)
+	}
+	for file, want := range map[string]string{
+		"tokensPerDay: -1":                           "chat.tokensPerDay: -1 is negative",
+		"moderation: {url: 10.0.0.7}":                "chat.moderation.url: is not https://host/path",
+		"moderation: {url: 'https://u:hush@h/path'}": "chat.moderation.url: holds a user",
+		"moderation: {key: hush}":                    "chat.moderation.url: is missing",
+		"moderation: {timeout: 0s}":                  "chat.moderation.timeout: 0s is not a positive duration",
+		"moderation: {onError: ask}":                 `chat.moderation.onError: "ask" is not one of allow, refuse`,
+	} {
+		c, err := Load(Source{File: write(t, "chat: {"+file+"}")})
+		if problems := strings.Join(c.Check(), "\n"); err != nil || !strings.Contains(problems, want) || strings.Contains(problems, "hush") {
+			t.Errorf("%s: %v %s", file, err, problems)
+		}
 	}
 }

@@ -58,7 +58,7 @@ func (c Config) Check() (problems []string) {
 		"server.shutdownTimeout": c.Server.ShutdownTimeout, "socket.pingInterval": c.Socket.PingInterval,
 		"socket.pingTimeout": c.Socket.PingTimeout, "socket.upgradeTimeout": c.Socket.UpgradeTimeout,
 		"socket.connectTimeout": c.Socket.ConnectTimeout, "socket.handlerTimeout": c.Socket.HandlerTimeout,
-		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout, "workflow.http.maxTimeout": c.Workflow.HTTP.MaxTimeout,
+		"monitor.statsInterval": c.Monitor.StatsInterval, "chat.timeout": c.Chat.Timeout, "chat.moderation.timeout": c.Chat.Moderation.Timeout, "workflow.http.maxTimeout": c.Workflow.HTTP.MaxTimeout,
 		"auth.expiryWarning": c.Auth.ExpiryWarning, "auth.revocationInterval": c.Auth.RevocationInterval,
 		"auth.jwks.refresh": c.Auth.JWKS.Refresh, "auth.jwks.minRefresh": c.Auth.JWKS.MinRefresh, "auth.jwks.timeout": c.Auth.JWKS.Timeout,
 		"store.maxLifetime": c.Store.MaxLifetime, "store.connectTimeout": c.Store.ConnectTimeout, "store.timeout": c.Store.Timeout,
@@ -87,7 +87,7 @@ func (c Config) Check() (problems []string) {
 		"server.maxBody":           int64(c.Server.MaxBody), "socket.maxPayload": int64(c.Socket.MaxPayload),
 		"socket.sendLimit": int64(c.Socket.SendLimit), "socket.queueLength": int64(c.Socket.QueueLength),
 		"socket.queueBytes": int64(c.Socket.QueueBytes), "monitor.lines": int64(c.Monitor.Lines),
-		"chat.waiting": int64(c.Chat.Waiting), "chat.turns": int64(c.Chat.Turns), "chat.turnsPerTenant": int64(c.Chat.TurnsPerTenant), "chat.maxMessage": int64(c.Chat.MaxMessage),
+		"chat.contextTokens": int64(c.Chat.ContextTokens), "chat.waiting": int64(c.Chat.Waiting), "chat.turns": int64(c.Chat.Turns), "chat.turnsPerTenant": int64(c.Chat.TurnsPerTenant), "chat.maxMessage": int64(c.Chat.MaxMessage),
 		"history.count": int64(c.History.Count), "publish.maxBody": int64(c.Publish.MaxBody), "publish.maxBatch": int64(c.Publish.MaxBatch),
 		"auth.failures.limit": int64(c.Auth.Failures.Limit), "redis.queueLength": int64(c.Redis.QueueLength),
 		"redis.queueBytes": int64(c.Redis.QueueBytes), "redis.stream.maxLen": int64(c.Redis.Stream.MaxLen), "redis.stream.count": int64(c.Redis.Stream.Count),
@@ -103,11 +103,14 @@ func (c Config) Check() (problems []string) {
 		"store.driver":      {c.Store.Driver, []string{SQLite, Postgres}},
 		"store.synchronous": {c.Store.Synchronous, []string{"normal", "full"}},
 		"contract.mode":     {c.Contract.Mode, []string{"off", "report", "enforce"}},
+		"chat.assistant":    {c.Chat.Assistant, []string{Auto, Builtin, Agent}},
 		"chat.busy":         {c.Chat.Busy, []string{Queue, Refuse}},
 		"log.level":         {c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		"log.format":        {c.Log.Format, []string{"text", "json"}},
 		"redis.adapter":     {c.Redis.Adapter, []string{"none", "classic", "sharded", "streams"}},
 		"workflow.engine":   {c.Workflow.Engine, []string{EngineEmbedded, EngineTemporal}},
+
+		"chat.moderation.onError": {c.Chat.Moderation.OnError, []string{Allow, Refuse}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
 			add(key, "%q is not one of %s", choice.value, strings.Join(choice.allowed, ", "))

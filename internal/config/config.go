@@ -158,7 +158,7 @@ func Default() Config {
 		Workflow:    defaultWorkflow(),
 		DataSources: []DataSource{},
 		WebSocket:   defaultWebSocket(),
-		Chat:        Chat{Timeout: 30 * time.Second, Waiting: 32, Busy: Queue, Turns: 256, TurnsPerTenant: 64, MaxMessage: 64 << 10, Models: []ChatModel{}},
+		Chat:        defaultChat(),
 		Widgets:     Widgets{AutoRegister: true},
 		History:     History{Count: 1000, Age: 24 * time.Hour},
 		Once:        Once{Keep: 24 * time.Hour},

@@ -79,7 +79,7 @@ func TestRefusals(t *testing.T) {
 		{"log: {level: info}\nfoo: 1\nserver:\n  adr: 1", "", "c.yaml:2: unknown key foo, the keys here are auth, chat,"},
 		{"log: {level: info}\nfoo: 1\nserver:\n  adr: 1", "", "c.yaml:4: unknown key server.adr"},
 		{"server: 7", "", "server is a section, with the keys addr,"},
-		{"chat: [1]", "", "chat is a section, with the keys busy, maxMessage, models, timeout, turns, turnsPerTenant, waiting"},
+		{"chat: [1]", "", "chat is a section, with the keys assistant, busy, contextTokens, logPrompts, maxMessage, models, moderation, systemPrompt, timeout, tokensPerDay, turns, turnsPerTenant, waiting"},
 		{"[1]", "", "is a section"},
 		{"auth: {issuers: [{nam: x}]}", "", "unknown key auth.issuers[0].nam, did you mean name?"},
 		{"auth: {issuers: [x]}", "", "auth.issuers[0] does not have the keys audience, defaultRole,"},

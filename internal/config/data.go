@@ -22,7 +22,9 @@ type DataSource struct {
 	HeadersFile  string        `mapstructure:"headersFile" yaml:"headersFile"`
 	AllowPrivate bool          `mapstructure:"allowPrivate" yaml:"allowPrivate"`
 	AllowQueries bool          `mapstructure:"allowQueries" yaml:"allowQueries"`
-	Queries      []DataQuery   `mapstructure:"queries" yaml:"queries"`
+	// Assistant lets the chat's assistant ask the source.
+	Assistant bool        `mapstructure:"assistant" yaml:"assistant"`
+	Queries   []DataQuery `mapstructure:"queries" yaml:"queries"`
 }
 
 // DataHeader goes with every request to a service.

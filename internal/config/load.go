@@ -69,7 +69,7 @@ func Load(src Source) (Config, error) {
 			return Config{}, err
 		}
 	}
-	return c, errors.Join(c.Store.readFile(), c.Auth.readFiles(), c.Redis.readFiles(), c.Chat.readFiles(), c.readDataFiles(), c.Workflow.Temporal.readFile())
+	return c, errors.Join(c.Store.readFile(), c.Auth.readFiles(), c.Redis.readFiles(), c.Chat.readFiles(), c.readDataFiles(), c.WebSocket.Meet.readFile(), c.Workflow.Temporal.readFile())
 }
 
 // decodeError keeps the first complaint of the decoder.

@@ -23,6 +23,7 @@ type WebSocket struct {
 	AuthTimeout time.Duration `mapstructure:"authTimeout" yaml:"authTimeout"`
 	Silence     time.Duration `mapstructure:"silence" yaml:"silence"`
 	Service     WSService     `mapstructure:"service" yaml:"service"`
+	Meet        Meet          `mapstructure:"meet" yaml:"meet"`
 }
 
 // WSService is the dialect service.
@@ -39,6 +40,7 @@ func defaultWebSocket() WebSocket {
 		Dialects: slices.Clone(dialects), Default: "bots", PerAddress: 100, MaxMessage: 64 << 10, SendLimit: 1 << 20, Rate: 50, Burst: 100,
 		Ping: 30 * time.Second, Idle: 5 * time.Minute, AuthTimeout: 10 * time.Second, Silence: 5 * time.Second,
 		Service: WSService{Acks: true},
+		Meet:    defaultMeet(),
 	}
 }
 
@@ -66,5 +68,5 @@ func (c WebSocket) check() (problems []string) {
 	if c.Idle > 0 && c.Ping >= c.Idle {
 		add("idle", "%v is not more than websocket.ping, %v: clients that only listen would be ended", c.Idle, c.Ping)
 	}
-	return problems
+	return append(problems, c.Meet.check()...)
 }

@@ -13,6 +13,13 @@ func fromContext(ctx context.Context) (Claim, bool) {
 	return claim, ok
 }
 
+// Seeded returns the context of something that happens once because somebody
+// else than a [Service] sees to it. Seed, a UUID, is what ids are derived from;
+// again tells that it may have happened before.
+func Seeded(ctx context.Context, seed string, again bool) context.Context {
+	return context.WithValue(ctx, claimKey{}, Claim{Mine: true, Again: again, Seed: seed})
+}
+
 // ID returns the id of what a request makes: a UUID that is the same whenever
 // the request is taken up again, or a new one if ctx is of none that is to
 // happen once. New ones begin with the time: rows that are made together lie

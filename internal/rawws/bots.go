@@ -221,6 +221,8 @@ func (b *bots) Hear(n Notice) {
 		b.toolCall(decode[events.AIChatToolCall](n))
 	case "ai_chat_tool_result":
 		b.toolResult(decode[events.AIChatToolResult](n))
+	case "ai_chat_room_updated":
+		b.roomUpdated(decode[events.AIChatRoomUpdated](n))
 	case "auth_ended":
 		b.Refuse(frame{}, events.Errorf(events.CodeTokenExpired, "%s", decode[events.AuthEnded](n).Message))
 	}
@@ -285,6 +287,18 @@ func (b *bots) unmark(id string) (was bool) {
 	was = b.ended[id]
 	delete(b.ended, id)
 	return was
+}
+
+// roomUpdated tells of a session that is not there any more for the client.
+func (b *bots) roomUpdated(p events.AIChatRoomUpdated) {
+	reason := "deleted"
+	if p.Removed {
+		reason = "removed"
+	}
+	if name, in := b.in.name(p.ChatRoomID); in && (p.Deleted || p.Removed) {
+		b.in.remove(name)
+		b.conn.SendJSON(botsFrame{Type: "session_closed", SessionID: name, Reason: reason})
+	}
 }
 
 func (b *bots) memberTyping(p events.AIChatMemberTyping) {

@@ -52,9 +52,10 @@ func TestBots(t *testing.T) {
 	if end := all[len(all)-1]; end["content"] != text {
 		t.Errorf("%v is not %q", end, text)
 	}
+	c.until("bot_typing")
 	// The answer was streamed: it does not come again.
 	c.send(`{"type":"unsubscribe","session_id":"session-uuid"}`)
-	if got := kinds(c.until("session_closed")); got != "bot_typing session_closed" {
+	if got := kinds(c.until("session_closed")); got != "session_closed" {
 		t.Error(got)
 	}
 	c.send(`{"type":"typing_start","session_id":"session-uuid"}`)
@@ -70,6 +71,8 @@ func TestBotsComeBack(t *testing.T) {
 	away, stays := dial(t, s, "/ws/bots?token="+token), dial(t, s, "/ws/bots?token="+token)
 	for _, c := range []*client{away, stays} {
 		c.send(`{"type":"subscribe","session_id":"s"}`)
+		c.send(`{"type":"ping"}`)
+		c.until("pong")
 	}
 	away.send(`{"type":"message","session_id":"s","content":"one"}`)
 	away.until("stream_end")

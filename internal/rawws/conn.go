@@ -38,6 +38,7 @@ type Conn struct {
 	identity *auth.Identity // who the client is, before it has a session
 	authErr  *events.Error  // why it is not who it says
 	session  *Session       // nil until it is known who the client is
+	stays    bool           // although that will not be known
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
@@ -309,7 +310,7 @@ func (c *Conn) identify(d Dialect, speaker Speaker) bool {
 	default:
 		c.arm(c.srv.opts.Limits.Auth, func() {
 			c.push(job{do: func() {
-				if c.session == nil {
+				if c.session == nil && !c.stays {
 					speaker.Refuse(frame{}, events.Errorf(events.CodeTokenNotFound, "nobody knows who you are: send a token in time"))
 					c.End(statusAuthTimeout, "not authenticated in time")
 				}
@@ -330,7 +331,7 @@ func (c *Conn) unidentified() *events.Error {
 // Authenticate lets a client in by a credential that came in a frame, and tells
 // why not. It is for Receive.
 func (c *Conn) Authenticate(credential auth.Credential) *events.Error {
-	id, err := c.srv.authenticate(c.ctx, credential.From(c.address))
+	id, err := c.srv.authenticate(c.ctx, credential, c.address)
 	if err == nil && id == nil {
 		err = events.FieldErrorf("token", "is missing")
 	}
@@ -358,6 +359,13 @@ func (c *Conn) Enter(id *auth.Identity) bool {
 	return true
 }
 
+// Stay lets the client go on although it will not say who it is. It is for
+// Receive.
+func (c *Conn) Stay() {
+	c.stays = true
+	c.disarm()
+}
+
 // Session returns the session, nil if it is not known who the client is. It is
 // for Receive.
 func (c *Conn) Session() *Session { return c.session }
@@ -381,10 +389,13 @@ func (c *Conn) close(why *websocket.CloseError) {
 // voice is who speaks with the client: that of its dialect, else of the default.
 func (c *Conn) voice() Speaker {
 	c.mu.Lock()
-	speaker := c.speaker
+	speaker, name := c.speaker, c.choice.dialect
 	c.mu.Unlock()
 	if speaker != nil {
 		return speaker
+	}
+	if d := c.srv.dialects[name]; d.Speak != nil { // it is about to be chosen
+		return d.Speak(c)
 	}
 	return c.fallback()
 }

@@ -102,7 +102,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := &Conn{srv: s, address: address, path: r.URL.Path, query: r.URL.Query()}
 	c.seen.Store(time.Now().UnixNano())
-	c.identity, c.authErr = s.authenticate(r.Context(), auth.FromRequest(r.Header, c.query).From(address))
+	c.identity, c.authErr = s.authenticate(r.Context(), auth.FromRequest(r.Header, c.query), address)
 	if d := s.dialects[choice.dialect]; choice.by == "path" && d.Auth == AuthRefuse && c.identity == nil {
 		s.address.leave(address)
 		refuse(w, http.StatusUnauthorized, c.unidentified())
@@ -127,13 +127,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.start(choice, buffered)
 }
 
-// authenticate returns who a client is, nil if it did not say, or why it is
-// not.
-func (s *Server) authenticate(ctx context.Context, credential auth.Credential) (*auth.Identity, *events.Error) {
+// authenticate returns who a client at an address is, nil if it did not say, or
+// why it is not.
+func (s *Server) authenticate(ctx context.Context, credential auth.Credential, address string) (*auth.Identity, *events.Error) {
 	if credential.IsZero() {
 		return nil, nil
 	}
-	id, err := s.opts.Authenticate(ctx, credential)
+	id, err := s.opts.Authenticate(ctx, credential.From(address))
 	if err == nil && s.opts.Namespace.Admit != nil {
 		err = s.opts.Namespace.Admit(id)
 	}

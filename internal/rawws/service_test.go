@@ -12,8 +12,11 @@ import (
 
 	"github.com/roomcast/roomcast/asyncapi"
 	"github.com/roomcast/roomcast/auth"
+	"github.com/roomcast/roomcast/internal/cluster/clustertest"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/servertest"
+	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
 	"github.com/roomcast/roomcast/internal/websocket"
 )
 
@@ -371,5 +374,63 @@ func TestServiceAcceptsItsExamples(t *testing.T) {
 	resp, text := s.Send("", "GET", "/asyncapi/ws-service.yaml", nil, io.LimitReader(strings.NewReader(""), 0))
 	if resp.StatusCode != 200 || string(text) != string(asyncapi.Dialects()["ws-service.yaml"]) {
 		t.Errorf("%d %.100s", resp.StatusCode, text)
+	}
+}
+
+// Messages and answers overtake each other on their way to the room: they come
+// once and in the order of the conversation anyway.
+func TestServiceChatAtSpeed(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	token := s.Token("ann", "default", auth.Member)
+	one, two := dialService(t, s, "token="+token), dialService(t, s, "token="+token)
+	two.told(on("conversation:c"), `subscribed {"channel":"conversation:c"}`)
+	const said = 20
+	for n := range said {
+		one.send(fmt.Sprintf(`{"type":"chat_message","data":{"conversation_id":"c","content":"number %02d."}}`, n))
+	}
+	var heard []string
+	for range 2 * said {
+		heard = append(heard, two.hear())
+	}
+	next := map[bool]int{}
+	for _, h := range heard {
+		answer := strings.Contains(h, `"sender_id":"assistant"`)
+		if !strings.Contains(h, fmt.Sprintf("number %02d.", next[answer])) {
+			t.Fatalf("in %s", strings.Join(heard, "\n"))
+		}
+		next[answer]++
+	}
+	two.silent()
+}
+
+// What one server publishes, and what is said there, is heard on another.
+func TestServiceAcrossServers(t *testing.T) {
+	url, data, net := postgrestest.URL(t), t.TempDir(), clustertest.New(true)
+	var servers [2]*servertest.Server
+	for i := range servers {
+		servers[i] = servertest.Start(t, servertest.Options{Bus: net.Bus(), Data: data, Change: func(c *config.Config) {
+			c.Store.Driver, c.Store.URL = config.Postgres, config.Secret(url)
+		}})
+		eventually.True(t, func() bool { return servers[i].Do("", "GET", "/health/ready", nil, nil) == 200 })
+	}
+	token := servers[0].Token("ann", "default", auth.Member)
+	here, there := dialService(t, servers[0], "token="+token), dialService(t, servers[1], "token="+token)
+	for _, c := range []*serviceClient{here, there} {
+		c.told(on("conversation:c"), `subscribed {"channel":"conversation:c"}`)
+		c.told(on("task:t-1"), `subscribed {"channel":"task:t-1"}`)
+	}
+	here.send(`{"type":"chat_message","data":{"conversation_id":"c","content":"help"}}`)
+	there.hears(`chat_message {"content":"help","conversation_id":"c","sender_id":"ann"}`)
+	if answer := there.hear(); here.hear() != answer {
+		t.Error(answer)
+	}
+	publish(t, servers[1], `{"room":"entity:default:task:t-1","event":"status_update","data":{"entityType":"task","entityID":"t-1","status":"done","ownerID":"ann"}}`,
+		`{"room":"user:default:ann","event":"notification","data":{"message":"x"}}`)
+	for _, c := range []*serviceClient{here, there} {
+		got := map[string]bool{c.hear(): true, c.hear(): true}
+		if !got[`status_update {"entity_id":"t-1","entity_type":"task","status":"done"}`] || !got[`notification {"level":"info","message":"x"}`] {
+			t.Error(got)
+		}
+		c.silent()
 	}
 }

@@ -1,4 +1,4 @@
-// Package rest is the HTTP API: workflows and runs, listeners, API keys and
+// Package rest is the HTTP API: workflows and runs, conversations, listeners, API keys and
 // revocations, and who one is.
 // It shares services, identities and errors with the events.
 package rest
@@ -20,8 +20,10 @@ import (
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
+	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/identity"
 	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/meet"
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/publish"
 	"github.com/roomcast/roomcast/internal/workflow"
@@ -35,6 +37,7 @@ type Options struct {
 	Workflows    *workflow.Service
 	// External takes reports of runs that go on elsewhere.
 	External    *external.Engine
+	Chat        *chat.Service
 	Listeners   *listener.Service
 	Widgets     bridge.Widgets
 	Keys        *identity.Keys
@@ -46,12 +49,14 @@ type Options struct {
 	// 10 s.
 	Timeout time.Duration
 	Publish *publish.Service
+	Turn    meet.Turn
 	// MaxBody bounds a request's body in bytes, MaxPublish that of what is
 	// published.
 	MaxBody, MaxPublish int64
 }
 
-// An API is the http.Handler of everything below /api/v1/.
+// An API is the http.Handler of everything below /api/v1/, and of
+// [DocumentedTurnPath].
 type API struct {
 	opts     Options
 	mux      *http.ServeMux
@@ -70,9 +75,11 @@ func New(opts Options) *API {
 	a.workflowRoutes()
 	a.runRoutes()
 	a.externalRoutes()
+	a.chatRoutes()
 	a.listenerRoutes()
 	a.identityRoutes()
 	a.handle(publishPattern, a.publish)
+	a.meetRoutes()
 	a.mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, nil, events.Errorf(events.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
 	})

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,13 +55,9 @@ const (
 )
 
 func (a *API) listRuns(r *request) (any, error) {
-	limit := defaultPage
-	if text := r.URL.Query().Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxPage {
-			return nil, events.FieldErrorf("limit", "is not between 1 and %d", maxPage)
-		}
-		limit = n
+	limit, err := r.limit(maxPage)
+	if err != nil {
+		return nil, err
 	}
 	runs, err := a.opts.Workflows.Runs(r.Context(), r.id, r.tenant(), workflow.IDOf(r.tenant(), r.URL.Query().Get("workflowID")), limit)
 	list := make([]runBody, len(runs))

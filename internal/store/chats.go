@@ -21,7 +21,7 @@ func (db *DB) Chats() Chats { return Chats{db} }
 // CreateRoom implements [chat.Store].
 func (s Chats) CreateRoom(ctx context.Context, r chat.Room) error {
 	_, err := s.db.exec(ctx, `INSERT INTO chat_rooms (id, tenant, owner, title, created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		r.ID, r.Tenant, r.Owner, r.Title, micros(r.At), micros(r.At))
+		r.ID, r.Tenant, r.Owner, r.Title, micros(r.At), micros(r.ChangedAt))
 	return err
 }
 
@@ -34,21 +34,14 @@ func (s Chats) Room(ctx context.Context, id string) (chat.Room, error) {
 	return r, err
 }
 
-const roomColumns = `SELECT id, tenant, owner, title, created_at FROM chat_rooms `
+const roomColumns = `SELECT id, tenant, owner, title, created_at, changed_at FROM chat_rooms `
 
 func scanRoom(row scanner) (chat.Room, error) {
 	var r chat.Room
-	var at int64
-	err := row.Scan(&r.ID, &r.Tenant, &r.Owner, &r.Title, &at)
-	r.At = fromMicros(at)
+	var at, changed int64
+	err := row.Scan(&r.ID, &r.Tenant, &r.Owner, &r.Title, &at, &changed)
+	r.At, r.ChangedAt = fromMicros(at), fromMicros(changed)
 	return r, err
-}
-
-// IsMember implements [chat.Store].
-func (s Chats) IsMember(ctx context.Context, roomID, user string) (member bool, err error) {
-	var n int
-	err = s.db.row(ctx, `SELECT COUNT(*) FROM chat_members WHERE room_id = ? AND user_id = ?`, roomID, user).Scan(&n)
-	return n > 0, err
 }
 
 // BindRoom implements [chat.Store].
@@ -83,8 +76,8 @@ func appendMessage(tx transaction, m chat.Message) (chat.Message, error) {
 	if err != nil {
 		return m, err
 	}
-	_, err = tx.exec(`UPDATE chat_rooms SET changed_at = ? WHERE id = ?`, micros(m.At), m.RoomID)
-	return m, err
+	res, err := tx.exec(`UPDATE chat_rooms SET changed_at = ? WHERE id = ?`, micros(m.At), m.RoomID)
+	return m, affected(res, err, chat.ErrNotFound)
 }
 
 func scanMessage(row scanner) (chat.Message, error) {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -207,13 +206,17 @@ func (s Chats) Answer(ctx context.Context, to, answer chat.Message, end chat.Ent
 		if answer, err = appendMessage(tx, answer); err != nil {
 			return err
 		}
-		if _, err := tx.exec(`UPDATE chat_messages SET answer = ? WHERE room_id = ? AND seq = ?`, int64(answer.Seq), to.RoomID, int64(to.Seq)); err != nil {
+		refused := chat.Finish("")
+		if answer.Finish == chat.FinishRefused {
+			refused = answer.Finish
+		}
+		if _, err := tx.exec(`UPDATE chat_messages SET answer = ?, finish = ? WHERE room_id = ? AND seq = ?`, int64(answer.Seq), string(refused), to.RoomID, int64(to.Seq)); err != nil {
 			return err
 		}
 		if err := endTurn(tx, to, end); err != nil {
 			return err
 		}
-		return aftermath(tx, after, answer.At)
+		return aftermath(tx, after, answer)
 	})
 	return answer, err
 }
@@ -231,8 +234,9 @@ func endTurn(tx transaction, to chat.Message, end chat.Entry) error {
 	return addEntry(tx, to.RoomID, end)
 }
 
-func aftermath(tx transaction, after chat.Aftermath, at time.Time) error {
+func aftermath(tx transaction, after chat.Aftermath, answer chat.Message) error {
 	for _, a := range after.Approvals {
+		a.Seq = answer.Seq
 		if err := addApproval(tx, a); err != nil {
 			return err
 		}
@@ -240,7 +244,7 @@ func aftermath(tx transaction, after chat.Aftermath, at time.Time) error {
 	if u := after.Usage; u.Prompt+u.Completion > 0 {
 		_, err := tx.exec(`INSERT INTO chat_usage (tenant, day, prompt, completion) VALUES (?, ?, ?, ?)
 			ON CONFLICT (tenant, day) DO UPDATE SET prompt = chat_usage.prompt + excluded.prompt, completion = chat_usage.completion + excluded.completion`,
-			after.Tenant, day(at), u.Prompt, u.Completion)
+			after.Tenant, day(answer.At), u.Prompt, u.Completion)
 		return err
 	}
 	return nil
@@ -255,64 +259,4 @@ func (s Chats) Used(ctx context.Context, tenant string, at time.Time) (u chat.Us
 		return chat.Usage{}, nil
 	}
 	return u, err
-}
-
-const approvalColumns = `SELECT id, room_id, tool, title, arguments, hash, proposed_at, expires_at, status, decided_by, decided_at, outcome FROM chat_approvals `
-
-func scanApproval(row scanner) (chat.Approval, error) {
-	var a chat.Approval
-	var arguments string
-	var proposed, expires, decided int64
-	err := row.Scan(&a.ID, &a.RoomID, &a.Tool, &a.Title, &arguments, &a.Hash, &proposed, &expires, &a.Status, &a.DecidedBy, &decided, &a.Outcome)
-	if errors.Is(err, sql.ErrNoRows) {
-		return a, chat.ErrNotFound
-	}
-	a.Arguments = json.RawMessage(arguments)
-	if a.Hash == "" { // older than hashes
-		a.Hash = chat.HashOf(a.Proposal)
-	}
-	a.ProposedAt, a.ExpiresAt, a.DecidedAt = fromMicros(proposed), fromMicros(expires), fromMicros(decided)
-	return a, err
-}
-
-func addApproval(tx transaction, a chat.Approval) error {
-	_, err := tx.exec(`INSERT INTO chat_approvals (id, room_id, tool, title, arguments, hash, proposed_at, expires_at, status, decided_by, decided_at, outcome)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.ID, a.RoomID, a.Tool, a.Title, string(a.Arguments), a.Hash, micros(a.ProposedAt), micros(a.ExpiresAt), string(a.Status), a.DecidedBy, micros(a.DecidedAt), a.Outcome)
-	return err
-}
-
-// AddApproval implements [chat.Store].
-func (s Chats) AddApproval(ctx context.Context, a chat.Approval) error {
-	return s.db.tx(ctx, func(tx transaction) error { return addApproval(tx, a) })
-}
-
-// Approval implements [chat.Store].
-func (s Chats) Approval(ctx context.Context, id string) (chat.Approval, error) {
-	return scanApproval(s.db.row(ctx, approvalColumns+`WHERE id = ?`, id))
-}
-
-// NewestApproval implements [chat.Store].
-func (s Chats) NewestApproval(ctx context.Context, roomID string, now time.Time) (chat.Approval, error) {
-	return scanApproval(s.db.row(ctx, approvalColumns+`WHERE room_id = ? AND status = 'pending' AND expires_at > ? ORDER BY proposed_at DESC, id LIMIT 1`, roomID, micros(now)))
-}
-
-// DecideApproval implements [chat.Store].
-func (s Chats) DecideApproval(ctx context.Context, id string, to chat.ApprovalStatus, by string, at time.Time) (a chat.Approval, decided bool, err error) {
-	res, err := s.db.exec(ctx, `UPDATE chat_approvals SET status = ?, decided_by = ?, decided_at = ? WHERE id = ? AND status = 'pending'`, string(to), by, micros(at), id)
-	if err != nil {
-		return a, false, err
-	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return a, false, fmt.Errorf("deciding an approval: %w", err)
-	}
-	a, err = s.Approval(ctx, id)
-	return a, n > 0, err
-}
-
-// SetOutcome implements [chat.Store].
-func (s Chats) SetOutcome(ctx context.Context, id, outcome string) error {
-	res, err := s.db.exec(ctx, `UPDATE chat_approvals SET outcome = ? WHERE id = ?`, outcome, id)
-	return affected(res, err, chat.ErrNotFound)
 }

@@ -23,7 +23,9 @@ type Sources struct {
 	// Credentials returns how many were let in and refused; nil where none are.
 	Credentials func() (verified, refused int64)
 	Runs        Runs
+	Turns       Turns
 	Temporal    Temporal
+	Meetings    Meetings
 	Cluster
 }
 
@@ -67,6 +69,8 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 	c.describeCluster(ch)
 	c.describeRuns(ch)
+	c.describeTurns(ch)
+	c.describeMeetings(ch)
 }
 
 // metrics are what a scrape gets.
@@ -101,5 +105,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	m.count(logsLost, c.LogsLost())
 	c.collectRuns(m)
+	c.collectTurns(m)
+	c.collectMeetings(m)
 	c.collectCluster(m)
 }

@@ -59,6 +59,6 @@ func (s *Service) ContextAt(ctx context.Context, run Run, offset uint64) (interp
 		}
 		log = log[:at+1]
 	}
-	m := run.replay(log)
+	m := run.Replay(log)
 	return m.Snapshot(), m.Seq(), nil
 }

@@ -17,13 +17,12 @@ import (
 // be called concurrently. Errors that are an *events.Error are for clients.
 type Engine interface {
 	Name() EngineName
-	// Prepare stores a new run with its first entry without starting it. One
-	// that exists, because it was prepared before, is left as it is.
-	Prepare(ctx context.Context, r Run, input interpreter.Entry) error
-	// Start lets a prepared run go. Starting one that has begun does nothing.
-	Start(ctx context.Context, r Run) error
-	// Execute is Prepare and Start, as one.
+	// Execute stores a new run with its first entry and lets it go. One that
+	// exists, because it was executed before, is started.
 	Execute(ctx context.Context, r Run, input interpreter.Entry) error
+	// Start lets a run go that is stored. Starting one that has begun does
+	// nothing.
+	Start(ctx context.Context, r Run) error
 	// Deliver carries out an order for a run, wherever it goes on, once for each
 	// id of the order. It returns when the order has been stored, or refused.
 	Deliver(ctx context.Context, r Run, o interpreter.Order) error

@@ -55,7 +55,7 @@ func (s *Service) Announce(ctx context.Context, id *auth.Identity, tenant string
 	if err != nil {
 		return Run{}, err
 	}
-	if err := e.Prepare(ctx, r, input); err != nil {
+	if err := e.Execute(ctx, r, input); err != nil {
 		return Run{}, err
 	}
 	if a.ID == "" && !once.Again(ctx) {

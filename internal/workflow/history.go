@@ -25,7 +25,7 @@ func (s *Service) State(ctx context.Context, run Run) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("reading log: %w", err)
 	}
-	return stateOf(run, run.replay(log), log), nil
+	return stateOf(run, run.Replay(log), log), nil
 }
 
 // Log returns the entries of a run after a number, in order. The caller has
@@ -72,7 +72,7 @@ func (s *Service) History(ctx context.Context, run Run, after uint64) (History, 
 	if err != nil {
 		return History{}, fmt.Errorf("reading log: %w", err)
 	}
-	m := run.replay(nil)
+	m := run.Replay(nil)
 	var updates []Update
 	for _, e := range log {
 		m.Apply(e)

@@ -72,8 +72,8 @@ func (r Run) Machine(types nodes.Types, l Limits) *interpreter.Machine {
 	})
 }
 
-// replay returns the machine of a run as its log says, to be looked at.
-func (r Run) replay(log []interpreter.Entry) *interpreter.Machine {
+// Replay returns the machine of a run as its log says, to be looked at.
+func (r Run) Replay(log []interpreter.Entry) *interpreter.Machine {
 	m := interpreter.New(r.Plan, interpreter.Options{RunID: r.ID, Tenant: r.Tenant})
 	m.Replay(log)
 	return m

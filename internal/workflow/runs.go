@@ -12,27 +12,6 @@ import (
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
-// Prepare stores a run of a workflow without starting it, so that somebody
-// can follow it from its first node.
-func (s *Service) Prepare(ctx context.Context, id *auth.Identity, workflowID string, values map[string]any) (Run, error) {
-	w, err := s.Get(ctx, id, auth.Execute, workflowID)
-	if err != nil {
-		return Run{}, err
-	}
-	d, err := s.draft(ctx, id, newRun(w), values)
-	if err != nil {
-		return Run{}, err
-	}
-	made, err := s.again(ctx, d)
-	switch {
-	case err != nil:
-		return Run{}, err
-	case made != nil:
-		return *made, nil
-	}
-	return d.Run, s.opts.Engine.Prepare(ctx, d.Run, d.input)
-}
-
 func newRun(w Workflow) Run {
 	return Run{WorkflowID: w.ID, Tenant: w.Tenant, Title: w.Title, Plan: w.Plan}
 }
@@ -71,7 +50,7 @@ func (s *Service) Draft(ctx context.Context, id *auth.Identity, w Workflow, valu
 	if err != nil {
 		return Draft{}, err
 	}
-	m := d.replay([]interpreter.Entry{d.input})
+	m := d.Replay([]interpreter.Entry{d.input})
 	d.Variables = s.opts.Feed.context(d.Run, d.input.Seq, m.Snapshot())
 	return d, nil
 }
@@ -117,15 +96,6 @@ func (s *Service) again(ctx context.Context, d Draft) (*Run, error) {
 		return nil, fmt.Errorf("reading run: %w", err)
 	}
 	return &made, nil
-}
-
-// Start lets a prepared run go. Starting one that has begun does nothing.
-func (s *Service) Start(ctx context.Context, r Run) error {
-	e, err := s.engine(r)
-	if err != nil {
-		return err
-	}
-	return e.Start(ctx, r)
 }
 
 // CheckInput reports whether a workflow could be executed with these values.

@@ -61,7 +61,7 @@ func (s *Service) look(ctx context.Context, runID string, m **interpreter.Machin
 		return err == nil && run.Status.Terminal(), err
 	}
 	if *m == nil {
-		*m = run.replay(nil)
+		*m = run.Replay(nil)
 	}
 	log, err := s.opts.Store.Log(ctx, runID, (*m).Seq())
 	if err != nil {

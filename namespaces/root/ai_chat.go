@@ -3,7 +3,9 @@ package root
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/roomcast/roomcast/events"
@@ -32,6 +34,8 @@ func (a *aiChat) routes() []namespaces.Route {
 		namespaces.Handle("ai_chat_room_disconnect", a.disconnect),
 		namespaces.Handle("ai_chat_stop", a.stop),
 		namespaces.Handle("ai_chat_typing", a.typing),
+		namespaces.Handle("ai_chat_approval", a.approval),
+		namespaces.Handle("ai_chat_history", a.history),
 		namespaces.HandleOnce(a.once, "ai_chat_user_message", a.message, a.messageAgain).FailingAlwaysAs(botFailure),
 	}
 }
@@ -56,16 +60,9 @@ func (j chatJoin) MessageID() string {
 }
 
 type chatJoined struct {
-	ChatRoomID string        `json:"chatRoomID"`
-	Messages   []chatHistory `json:"messages"`
+	ChatRoomID string                 `json:"chatRoomID"`
+	Messages   []events.AIChatMessage `json:"messages"`
 	resumption
-}
-
-// chatHistory is a message that was said before the client joined.
-type chatHistory struct {
-	Type      chat.Speaker `json:"type"`
-	Text      string       `json:"text"`
-	Timestamp events.Time  `json:"timestamp"`
 }
 
 // join begins a conversation, or goes on with one.
@@ -86,16 +83,14 @@ func (a *aiChat) join(ctx context.Context, s namespaces.Session, in chatJoin) (c
 	s.Emit(events.AIChatRoomID{ChatRoomID: room.ID})
 	recent, resumed, err := a.enter(ctx, s, room, in.Since)
 	if err == nil && in.Stream {
-		err = a.enterStream(ctx, s, room)
+		if err = a.enterStream(ctx, s, room); err == nil {
+			err = a.mayStay(ctx, s, room.ID)
+		}
 	}
 	if err != nil {
 		return chatJoined{}, err
 	}
-	out := chatJoined{ChatRoomID: room.ID, Messages: []chatHistory{}, resumption: resumed}
-	for _, m := range recent {
-		out.Messages = append(out.Messages, chatHistory{m.Speaker, m.Text, events.Time{Time: m.At}})
-	}
-	return out, nil
+	return chatJoined{ChatRoomID: room.ID, Messages: histories(recent), resumption: resumed}, nil
 }
 
 // joinAgain puts a session into the conversation that the first join began.
@@ -149,11 +144,15 @@ func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room
 		return nil, resumption{}, err
 	}
 	a.remember(s, events.ChatRoom(room.ID))
+	if err := a.mayStay(ctx, s, room.ID); err != nil {
+		return nil, resumption{}, err
+	}
 	return recent, resume(a.epoch, since, out.gap, through), nil
 }
 
 // enterStream lets a session hear answers while they are being given. What has
-// been said of the one that is comes first, as one piece.
+// been said of the one that is comes first, as one piece; then what waits for a
+// decision.
 func (a *aiChat) enterStream(ctx context.Context, s namespaces.Session, room chat.Room) error {
 	ctx, out := context.WithoutCancel(ctx), newSending(ctx, s) // a client may take its time
 	stream := events.ChatStreamRoom(room.ID)
@@ -170,7 +169,10 @@ func (a *aiChat) enterStream(ctx context.Context, s namespaces.Session, room cha
 		}
 		return after, err
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return a.chat.ShowApprovals(ctx, room, func(p events.Payload) { s.Emit(p) })
 }
 
 // remember keeps which conversations a session is in, so that it can leave
@@ -182,6 +184,13 @@ func (a *aiChat) remember(s namespaces.Session, room events.Room) {
 		a.joined[s] = make(map[events.Room]bool)
 	}
 	a.joined[s][room] = true
+}
+
+// rooms returns the conversations that a session is in.
+func (a *aiChat) rooms(s namespaces.Session) []events.Room {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Sorted(maps.Keys(a.joined[s]))
 }
 
 func (a *aiChat) isIn(s namespaces.Session, room events.Room) bool {
@@ -214,16 +223,9 @@ func (a *aiChat) disconnect(_ context.Context, s namespaces.Session, in chatDisc
 	if err := sameUser(s.Identity(), in.FirebaseID); err != nil {
 		return struct{}{}, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for room := range a.joined[s] {
+	for _, room := range a.rooms(s) {
 		if in.ChatRoomID == "" || room == events.ChatRoom(in.ChatRoomID) {
-			stream := events.ChatStreamRoom(string(room))
-			s.Leave(room)
-			s.Leave(stream)
-			a.followed.drop(s, room)
-			a.followed.drop(s, stream)
-			delete(a.joined[s], room)
+			a.leave(s, room)
 		}
 	}
 	return struct{}{}, nil

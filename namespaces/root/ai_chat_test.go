@@ -152,3 +152,62 @@ func (m *member) Publish(room events.Room, pos cluster.Position, p events.Payloa
 	m.hall.table.Publish(string(room), rooms.Numbered(pos.Offset, func(m *member) { m.Emit(events.Numbered{Payload: p, Offset: pos.Offset}) }))
 	return nil
 }
+
+// Who is removed from a conversation leaves it, and is told; others stay.
+func TestWhoIsRemovedLeaves(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	h := &hall{t: t, table: rooms.New(rooms.Options[*member]{})}
+	of := func(user string) *member {
+		m := &member{hall: h}
+		m.id = &auth.Identity{User: user, Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
+		return m
+	}
+	ada, bob, bobToo := of("ada"), of("bob"), of("bob")
+	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: ada, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
+	a := newAIChat(svc, nil, "e1", newFollowed())
+	svc.OnChange(a.changed)
+	room, err := svc.Open(t.Context(), ada.id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	enter := func(m *member) error {
+		_, err := a.join(t.Context(), m, chatJoin{ChatRoomID: room.ID, Stream: true})
+		return err
+	}
+	if enter(bob) == nil {
+		t.Error("bob was let in by nobody")
+	}
+	if err := svc.AddMember(t.Context(), ada.id, room, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*member{ada, bob, bobToo} {
+		if err := enter(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bob.got, bobToo.got = nil, nil
+	if err := svc.RemoveMember(t.Context(), ada.id, room, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if len(bob.got) != 1 || len(bobToo.got) != 1 {
+		t.Errorf("bob got %v and %v", bob.got, bobToo.got)
+	}
+	for _, name := range []string{room.ID, "chat_stream:" + room.ID} {
+		if in := h.table.Members(name); len(in) != 1 || in[0] != ada {
+			t.Errorf("%d are in %s", len(in), name)
+		}
+	}
+	if a.isIn(bob, events.ChatRoom(room.ID)) || !a.isIn(ada, events.ChatRoom(room.ID)) {
+		t.Error("it is not known who is there")
+	}
+	if err := svc.Delete(t.Context(), ada.id, room); err != nil {
+		t.Fatal(err)
+	}
+	if in := h.table.Members(room.ID); len(in) != 0 || enter(ada) == nil {
+		t.Error("the room is still there")
+	}
+}

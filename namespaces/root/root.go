@@ -34,6 +34,9 @@ type Services struct {
 func New(s Services) namespaces.Namespace {
 	followed := newFollowed()
 	aiChat, rooms := newAIChat(s.Chat, s.Once, s.epoch(), followed), newRunRooms(followed)
+	if s.Chat != nil { // not in the test of the contract
+		s.Chat.OnChange(aiChat.changed)
+	}
 	keeper := keeper{followed, rooms, aiChat, s.Widgets}
 	var routes []namespaces.Route
 	routes = append(routes, aiChat.routes()...)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"slices"
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/bridge"
@@ -38,7 +37,7 @@ func (k keeper) save(s namespaces.Session) json.RawMessage {
 	raw, err := json.Marshal(savedState{
 		Followed: k.followed.save(s),
 		Runs:     k.rooms.save(s),
-		Chats:    k.aiChat.save(s),
+		Chats:    k.aiChat.rooms(s),
 		Widgets:  k.widgets.Save(widgetSession{s, k.rooms}),
 	})
 	if err != nil {
@@ -84,12 +83,6 @@ func (r *runRooms) restore(s namespaces.Session, saved map[string]savedRunPlace)
 		p := r.place(s, runID)
 		p.joined, p.widgets = place.Joined, place.Widgets
 	}
-}
-
-func (a *aiChat) save(s namespaces.Session) []events.Room {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Sorted(maps.Keys(a.joined[s]))
 }
 
 func (a *aiChat) restore(s namespaces.Session, saved []events.Room) {

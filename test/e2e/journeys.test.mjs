@@ -55,7 +55,7 @@ for (const options of matrix) {
       assert.match((await say({ text: 'yes', action: 'approve' })).text, /waits for an answer: Approve an order of 1200\?/);
       // One answer each, and nothing else but what those who listen to more get.
       const more = new Set(client.received.map((e) => e.name));
-      assert.deepEqual([...more].sort(), ['ai_chat_approval_required', 'ai_chat_approval_resolved', 'ai_chat_member_message']);
+      assert.deepEqual([...more].sort(), ['ai_chat_member_message', 'ai_chat_room_updated']);
       client.close();
 
       // The conversation goes on where it was.

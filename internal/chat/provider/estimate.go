@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 )
 
-// bytesPerToken is what a token of English prose has on average.
-const bytesPerToken = 4
+// BytesPerToken is what a token of English prose has on average.
+const BytesPerToken = 4
 
 // Estimate guesses the usage of a provider that does not tell it, from the
 // number of bytes. It is right to about a third for prose.
@@ -28,7 +28,7 @@ func callBytes(calls []ToolCall) (n int) {
 	return n
 }
 
-func tokens(bytes int) int { return (bytes + bytesPerToken - 1) / bytesPerToken }
+func tokens(bytes int) int { return (bytes + BytesPerToken - 1) / BytesPerToken }
 
 // HashUser makes a user of a tenant into a [Request.User]. It is the same every
 // time, so that providers can tell who misuses them, and does not show who it

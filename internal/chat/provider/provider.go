@@ -65,10 +65,14 @@ type Tool struct {
 }
 
 // A ToolCall is what the model asks for. Its ID is not empty and unlike those of
-// the other calls of the same answer, and its arguments are a JSON object.
+// the other calls of the same answer, it has a name, and its arguments are a
+// JSON object.
 type ToolCall struct {
 	ID, Name  string
 	Arguments json.RawMessage
+	// Broken tells that the model said something else: it named no tool, or its
+	// arguments, which are {} here, were no object. Only the model can mend that.
+	Broken bool
 }
 
 // FinishReason is why an answer is over.

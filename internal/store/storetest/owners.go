@@ -135,7 +135,7 @@ func requests(t *testing.T, s store.Workflows) {
 func answers(t *testing.T, db *store.DB) {
 	ctx, s := t.Context(), db.Chats()
 	one, two := alive(t, db), alive(t, db)
-	room := uuid.NewString()
+	room := newChat(t, s)
 	say := func(owner string) chat.Message {
 		m, err := s.Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, User: "ada", Text: "?", At: now, Owner: owner})
 		check(t, err)
@@ -196,7 +196,7 @@ func answers(t *testing.T, db *store.DB) {
 // goes to one.
 func takeovers(t *testing.T, a, b *store.DB) {
 	const n = 20
-	dead, room := uuid.NewString(), uuid.NewString()
+	dead, room := uuid.NewString(), newChat(t, a.Chats())
 	check(t, a.Instances().Register(t.Context(), dead, -time.Millisecond))
 	var runs []string
 	var messages []chat.Message

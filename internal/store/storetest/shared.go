@@ -19,6 +19,7 @@ func Shared(t *testing.T, a, b *store.DB) {
 	t.Run("run writers", func(t *testing.T) { runWriters(t, a, b) })
 	t.Run("one run of many", func(t *testing.T) { createOnce(t, a, b) })
 	t.Run("takeovers", func(t *testing.T) { takeovers(t, a, b) })
+	t.Run("meetings", func(t *testing.T) { meetingCrowds(t, a, b) })
 	t.Run("approvals", func(t *testing.T) { sharedApproval(t, a, b) })
 }
 
@@ -39,7 +40,7 @@ func both(n int, a, b *store.DB, fn func(db *store.DB)) {
 // number of its own, and none is left out.
 func conversation(t *testing.T, a, b *store.DB) {
 	const n = 50
-	room := uuid.NewString()
+	room := newChat(t, a.Chats())
 	seen := make(map[uint64]bool)
 	var mu sync.Mutex
 	both(n, a, b, func(db *store.DB) {
@@ -80,7 +81,7 @@ func sharedApproval(t *testing.T, a, b *store.DB) {
 	var mu sync.Mutex
 	taken := 0
 	both(2, a, b, func(db *store.DB) {
-		_, mine, err := db.Chats().DecideApproval(t.Context(), want.ID, chat.Rejected, "ada", now)
+		_, mine, err := db.Chats().DecideApproval(t.Context(), want.ID, chat.Decision{Status: chat.Rejected, By: "ada", At: now})
 		check(t, err)
 		mu.Lock()
 		defer mu.Unlock()

@@ -30,7 +30,12 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("repeated run writes", func(t *testing.T) { repeated(t, db.Workflows()) })
 	t.Run("definitions", func(t *testing.T) { definitions(t, db.Workflows()) })
 	t.Run("chats", func(t *testing.T) { chats(t, db.Chats()) })
+	t.Run("chat members", func(t *testing.T) { chatMembers(t, db.Chats()) })
+	t.Run("chat list", func(t *testing.T) { chatList(t, db.Chats()) })
+	t.Run("chat deletion", func(t *testing.T) { chatDeletion(t, db.Chats()) })
 	t.Run("approvals", func(t *testing.T) { approvals(t, db.Chats()) })
+	t.Run("usage", func(t *testing.T) { usage(t, db.Chats()) })
+	t.Run("deeds", func(t *testing.T) { deeds(t, db) })
 	t.Run("widgets", func(t *testing.T) { widgets(t, db.Widgets()) })
 	t.Run("listeners", func(t *testing.T) { listeners(t, db.Listeners()) })
 	t.Run("keys", func(t *testing.T) { keys(t, db.Identity()) })
@@ -45,6 +50,7 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("owned runs", func(t *testing.T) { ownedRuns(t, db) })
 	t.Run("requests", func(t *testing.T) { requests(t, db.Workflows()) })
 	t.Run("answers", func(t *testing.T) { answers(t, db) })
+	t.Run("meetings", func(t *testing.T) { meetings(t, db) })
 	t.Run("texts", func(t *testing.T) { texts(t, db) })
 }
 
@@ -115,7 +121,7 @@ func workflows(t *testing.T, s store.Workflows) {
 
 func chats(t *testing.T, s store.Chats) {
 	ctx := t.Context()
-	r := chat.Room{ID: uuid.NewString(), Owner: "ada", At: now}
+	r := chat.Room{ID: uuid.NewString(), Owner: "ada", At: now, ChangedAt: now}
 	check(t, s.CreateRoom(ctx, r))
 	got, err := s.BindRoom(ctx, r.ID, "acme")
 	check(t, err)
@@ -164,62 +170,12 @@ func chats(t *testing.T, s store.Chats) {
 	same(t, last, map[string]uint64{r.ID: 6})
 }
 
-// propose makes the assistant propose something in a room.
-func propose(t *testing.T, s store.Chats, a chat.Approval) {
+// newChat makes a conversation.
+func newChat(t *testing.T, s store.Chats) string {
 	t.Helper()
-	room := a.RoomID
-	if _, err := s.Room(t.Context(), room); err != nil {
-		check(t, s.CreateRoom(t.Context(), chat.Room{ID: room, Tenant: "acme", Owner: "ada", At: now}))
-	}
-	said, err := s.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now})
-	check(t, err)
-	end := chat.Entry{Seq: said.Seq, Turn: said.Seq, Kind: chat.StreamEnd, Data: []byte(`{}`), At: now}
-	_, err = s.Answer(t.Context(), said, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}, end, chat.Aftermath{Approvals: []chat.Approval{a}})
-	check(t, err)
-}
-
-func pending(room, title string, proposed time.Time) chat.Approval {
-	p := chat.Proposal{Tool: "run_workflow", Title: title, Arguments: json.RawMessage(`{"n":1}`)}
-	return chat.Approval{Proposal: p, ID: uuid.NewString(), RoomID: room, Hash: chat.HashOf(p), ProposedAt: proposed, ExpiresAt: proposed.Add(time.Hour), Status: chat.Pending}
-}
-
-func approvals(t *testing.T, s store.Chats) {
-	ctx := t.Context()
-	room := uuid.NewString()
-	_, err := s.NewestApproval(ctx, room, now)
-	is(t, err, chat.ErrNotFound)
-	old, want := pending(room, "old", now.Add(-time.Minute)), pending(room, "new", now)
-	propose(t, s, old)
-	propose(t, s, want)
-	got, err := s.NewestApproval(ctx, room, now)
-	check(t, err)
-	same(t, got, want)
-	_, err = s.NewestApproval(ctx, room, now.Add(2*time.Hour))
-	is(t, err, chat.ErrNotFound)
-	// Of many who decide one does.
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	decided := 0
-	for range 8 {
-		all.Go(func() {
-			a, mine, err := s.DecideApproval(ctx, want.ID, chat.Approved, "ada", now)
-			mu.Lock()
-			defer mu.Unlock()
-			if check(t, err); mine {
-				decided++
-			}
-			same(t, a.Status, chat.Approved)
-		})
-	}
-	all.Wait()
-	same(t, decided, 1)
-	check(t, s.SetOutcome(ctx, want.ID, "it ran"))
-	got, err = s.Approval(ctx, want.ID)
-	check(t, err)
-	same(t, got.Outcome+got.DecidedBy, "it ranada")
-	got, err = s.NewestApproval(ctx, room, now)
-	check(t, err)
-	same(t, got, old)
+	id := uuid.NewString()
+	check(t, s.CreateRoom(t.Context(), chat.Room{ID: id, Tenant: "acme", Owner: "ada", At: now, ChangedAt: now}))
+	return id
 }
 
 func widgets(t *testing.T, s store.Widgets) {
@@ -257,7 +213,7 @@ func listeners(t *testing.T, s store.Listeners) {
 // writers makes many write at once: none may fail for the others' sake.
 func writers(t *testing.T, db *store.DB) {
 	ctx := t.Context()
-	room := uuid.NewString()
+	room := newChat(t, db.Chats())
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -281,7 +237,7 @@ func writers(t *testing.T, db *store.DB) {
 // not take: that is refused by all.
 func texts(t *testing.T, db *store.DB) {
 	ctx := t.Context()
-	room := uuid.NewString()
+	room := newChat(t, db.Chats())
 	odd := "\x01 \\ ' \" ? $1 %s \u2028 \U0001F600 \uFFFD"
 	m, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: odd, At: now})
 	check(t, err)

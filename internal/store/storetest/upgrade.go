@@ -93,7 +93,7 @@ func Upgraded(t *testing.T, db *store.DB) {
 
 	room, err := db.Chats().Room(ctx, firstRoom)
 	check(t, err)
-	same(t, room, chat.Room{ID: firstRoom, Tenant: "acme", Owner: "ada", At: now})
+	same(t, room, chat.Room{ID: firstRoom, Tenant: "acme", Owner: "ada", At: now, ChangedAt: now})
 	messages, err := db.Chats().Messages(ctx, firstRoom, 0, 10)
 	check(t, err)
 	same(t, messages, []chat.Message{
@@ -101,9 +101,11 @@ func Upgraded(t *testing.T, db *store.DB) {
 		{RoomID: firstRoom, Seq: 2, Speaker: chat.Bot, Text: "hi", At: now},
 		{RoomID: firstRoom, Seq: 3, Speaker: chat.User, User: "ada", Text: "yes", Action: chat.Approve, At: now},
 	})
-	approval, err := db.Chats().NewestApproval(ctx, firstRoom, now)
+	waits, err := db.Chats().OpenApprovals(ctx, firstRoom)
 	check(t, err)
-	same(t, approval.Title+" "+string(approval.Arguments), `T {"workflowID":"`+firstWorkflow+`","inputValues":{"n":1}}`)
+	same(t, len(waits), 1)
+	same(t, waits[0].Status, chat.Pending)
+	same(t, waits[0].Tenant+" "+waits[0].Tool+" "+waits[0].Title+" "+string(waits[0].Arguments), `acme workflow_run T {"workflowID":"`+firstWorkflow+`","inputValues":{"n":1}}`)
 
 	owner, err := db.Widgets().Widget(ctx, firstWidget)
 	check(t, err)

@@ -113,18 +113,9 @@ func repetition(t *testing.T, b *bed) {
 	ctx := within(t)
 	w := b.define(t, "s:start\na:effect\nq:dataCollection{\"outputVariable\":\"q\"}\nz:effect{\"hold\":true}\n"+out("e", "q=q w=ctx.__widgetInput")+"s->a\na->q\nq->z\nz->e")
 	r, input := b.newRun(t, w)
-	check(t, b.subject.Engine.Prepare(ctx, r, input))
-	check(t, b.subject.Engine.Prepare(ctx, r, input))
-	if st := b.state(t, r.ID); st.Run.Status != events.RunPending || len(st.Log) != 1 {
-		t.Errorf("prepared: %s, %d entries", st.Run.Status, len(st.Log))
-	}
-	if err := b.service.Submit(ctx, b.user, r, workflow.Input{Data: 1, Field: "data"}); !refused(err, events.CodeConflict, events.CodeNotFound) {
-		t.Errorf("an input before the start: %v", err)
-	}
 	for range 2 {
-		check(t, b.subject.Engine.Start(ctx, r))
 		check(t, b.subject.Engine.Execute(ctx, r, input))
-		check(t, b.subject.Engine.Prepare(ctx, r, input))
+		check(t, b.subject.Engine.Start(ctx, r))
 	}
 	id := b.asked(t, r)[0].CollectionRequestID
 	for _, o := range []interpreter.Order{

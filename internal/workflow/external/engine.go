@@ -69,8 +69,8 @@ func (e *Engine) now() time.Time { return e.opts.Now().UTC().Truncate(time.Micro
 // Name implements [workflow.Engine].
 func (e *Engine) Name() workflow.EngineName { return workflow.External }
 
-// Prepare implements [workflow.Engine].
-func (e *Engine) Prepare(ctx context.Context, r workflow.Run, input interpreter.Entry) error {
+// Execute implements [workflow.Engine]: the run begins with its first report.
+func (e *Engine) Execute(ctx context.Context, r workflow.Run, input interpreter.Entry) error {
 	r.Owner = ""
 	refused, err := e.opts.Store.Write(ctx, []workflow.Write{{Create: &r, RunID: r.ID, Entries: []interpreter.Entry{input}}})
 	if err == nil {
@@ -82,13 +82,8 @@ func (e *Engine) Prepare(ctx context.Context, r workflow.Run, input interpreter.
 	return nil
 }
 
-// Start implements [workflow.Engine]: the run begins with its first report.
+// Start implements [workflow.Engine].
 func (e *Engine) Start(context.Context, workflow.Run) error { return nil }
-
-// Execute implements [workflow.Engine].
-func (e *Engine) Execute(ctx context.Context, r workflow.Run, input interpreter.Entry) error {
-	return e.Prepare(ctx, r, input)
-}
 
 // Deliver implements [workflow.Engine]. The reporter finds the order in the log.
 func (e *Engine) Deliver(ctx context.Context, run workflow.Run, o interpreter.Order) error {

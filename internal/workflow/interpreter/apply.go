@@ -19,11 +19,11 @@ func (m *Machine) Apply(e Entry) {
 	case InputSet:
 		m.set("input", e.Data)
 	case SystemSet:
-		a := decode[Assignment](e)
+		a := Decode[Assignment](e)
 		m.received(a.InputID)
 		m.set(a.Key, a.Value)
 	case RunEnded:
-		end := decode[Ending](e)
+		end := Decode[Ending](e)
 		m.received(end.InputID)
 		m.ended = &end
 	default:
@@ -37,28 +37,28 @@ func (m *Machine) applyNode(n *node, e Entry) {
 	case NodeDispatched:
 		n.status = dispatched
 	case NodeSuspended:
-		n.status, n.suspended, n.since = suspended, decode[Suspension](e), e.Seq
+		n.status, n.suspended, n.since = suspended, Decode[Suspension](e), e.Seq
 		setType(n, n.suspended.NodeType)
 		if n.suspended.Until != nil {
 			n.until = *n.suspended.Until
 		}
 	case NodeRetry:
-		r := decode[Retry](e)
+		r := Decode[Retry](e)
 		n.status, n.attempt, n.until, n.since = retrying, r.Attempt, r.Until, e.Seq
 	case LoopStarted:
 		n.status, n.since = looping, e.Seq
-		n.loop = newLoop(decode[Loop](e))
+		n.loop = newLoop(Decode[Loop](e))
 	case IterationStarted:
-		m.begin(n, decode[Iteration](e).Index)
+		m.begin(n, Decode[Iteration](e).Index)
 	case NodeCompleted:
-		c := decode[Completion](e)
+		c := Decode[Completion](e)
 		m.received(c.InputID)
 		setType(n, c.NodeType)
 		m.store(n, c.Variable, c.Output)
 		m.leave(n, c.Handle)
 		m.collect(n, c.Output)
 	case NodeFailed:
-		f := decode[Failure](e)
+		f := Decode[Failure](e)
 		setType(n, f.NodeType)
 		m.store(n, f.Variable, f.Output)
 		m.applyFailure(n, f)
@@ -120,7 +120,7 @@ func (m *Machine) set(name string, raw json.RawMessage) {
 	if len(raw) == 0 {
 		raw = json.RawMessage("null")
 	}
-	m.assign(name, value(raw), raw)
+	m.assign(name, Value(raw), raw)
 }
 
 func (m *Machine) assign(name string, v any, raw json.RawMessage) {

@@ -45,7 +45,7 @@ func (e Entry) Visible() bool {
 	case NodeCompleted, NodeFailed, RunEnded:
 		return true
 	case NodeSuspended:
-		return e.Request != "" || decode[Suspension](e).Config != nil // else nobody is asked for anything
+		return e.Request != "" || Decode[Suspension](e).Config != nil // else nobody is asked for anything
 	}
 	return false
 }
@@ -140,12 +140,9 @@ func NewEntry(typ EntryType, node, iteration string, data any) (Entry, error) {
 	return e, nil
 }
 
-// decode reads the data of an entry.
-func decode[T any](e Entry) T {
+// Decode reads the data of an entry.
+func Decode[T any](e Entry) T {
 	var v T
 	json.Unmarshal(e.Data, &v) // written by NewEntry
 	return v
 }
-
-// Decode reads the data of an entry.
-func Decode[T any](e Entry) T { return decode[T](e) }

@@ -202,8 +202,9 @@ func whole(v any) any {
 	return v
 }
 
-// value decodes what is written as JSON.
-func value(raw json.RawMessage) any {
+// Value decodes what is written as JSON, with whole numbers as integers, as
+// expressions have them.
+func Value(raw json.RawMessage) any {
 	if len(raw) == 0 {
 		return nil
 	}
@@ -211,10 +212,6 @@ func value(raw json.RawMessage) any {
 	json.Unmarshal(raw, &v) // written by NewEntry
 	return whole(v)
 }
-
-// Value decodes what is written as JSON, with whole numbers as integers, as
-// expressions have them.
-func Value(raw json.RawMessage) any { return value(raw) }
 
 // Seq returns the number of the latest entry.
 func (m *Machine) Seq() uint64 { return m.seq }

@@ -74,9 +74,7 @@ func (x *execution) lookAtChild(ctx context.Context, runID string) error {
 	if err != nil {
 		return err
 	}
-	m := interpreter.New(run.Plan, interpreter.Options{})
-	m.Replay(log)
-	if end := m.Ended(); end != nil {
+	if end := run.Replay(log).Ended(); end != nil {
 		x.childEnded(runID, *end)
 	}
 	return nil

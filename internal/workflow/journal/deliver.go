@@ -14,7 +14,7 @@ import (
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
 )
 
-// Peers reach other instancee.
+// Peers reach other instances.
 type Peers interface {
 	// Call asks an instance to do something and returns its answer. Its errors
 	// arrive as they are if they are an *events.Error. Other errors tell that
@@ -27,16 +27,17 @@ type Peers interface {
 const Method = "workflow.order"
 
 // How long one instance may take for an order before the sender looks again
-// who has the run, and how long it looke. That is longer than an instance that
-// is gone is waited for, as it comee.
+// who has the run, and how long it looks. That is longer than an instance that
+// is gone is waited for, as it comes.
 const (
 	patience = 3 * time.Second
 	limit    = 20 * time.Second
 )
 
-// Deliver implements [workflow.Engine]: it has an order carried out where the run goes on: here, or in the
-// instance that owns it, or here after taking over from one that is gone. The
-// order is carried out once, however often it has to be sent.
+// Deliver implements [workflow.Engine]: it has an order carried out where the
+// run goes on: here, or in the instance that owns it, or here after taking over
+// from one that is gone. The order is carried out once, however often it has to
+// be sent.
 func (e *Engine) Deliver(ctx context.Context, run workflow.Run, o interpreter.Order) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -111,9 +112,7 @@ func (e *Engine) afterTheEnd(ctx context.Context, run workflow.Run, o *interpret
 	if err != nil {
 		return fmt.Errorf("reading log: %w", err)
 	}
-	m := interpreter.New(run.Plan, interpreter.Options{})
-	m.Replay(log)
-	if m.Taken(o.ID) {
+	if run.Replay(log).Taken(o.ID) {
 		return nil
 	}
 	return notRunning(run)

@@ -123,21 +123,6 @@ func (e *Engine) Name() workflow.EngineName { return workflow.Embedded }
 
 func (e *Engine) now() time.Time { return e.opts.Now().UTC() }
 
-// Prepare implements [workflow.Engine].
-func (e *Engine) Prepare(_ context.Context, r workflow.Run, input interpreter.Entry) error {
-	if err := e.admit(&r); err != nil {
-		return err
-	}
-	err := e.journal.Write(workflow.Write{Create: &r, RunID: r.ID, Owner: r.Owner, Entries: []interpreter.Entry{input}})
-	if errors.Is(err, workflow.ErrExists) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("storing run: %w", err)
-	}
-	return nil
-}
-
 // admit gives a new run its owner, if one more may go on here.
 func (e *Engine) admit(r *workflow.Run) error {
 	if r.Owner = e.opts.Owner(); r.Owner == "" {
@@ -182,7 +167,7 @@ func (e *Engine) Execute(ctx context.Context, r workflow.Run, input interpreter.
 
 // Start implements [workflow.Engine].
 func (e *Engine) Start(ctx context.Context, r workflow.Run) error {
-	if r.Owner == "" { // as it was before it was prepared here; if not here, the store knows better
+	if r.Owner == "" { // as it was before it was executed here; if not here, the store knows better
 		r.Owner = e.opts.Owner()
 	}
 	if r.Status.Terminal() || r.Owner != e.opts.Owner() {

@@ -218,13 +218,6 @@ func TestInputForARunElsewhere(t *testing.T) {
 	if err := b.svc.Stop(t.Context(), member, run); code(err) != events.CodeConflict {
 		t.Errorf("stopping again: %v", err)
 	}
-	prepared, err := a.svc.Prepare(t.Context(), member, run.WorkflowID, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.svc.Stop(t.Context(), member, prepared); code(err) != events.CodeConflict {
-		t.Errorf("stopping what has not begun: %v", err)
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.published) != 0 {

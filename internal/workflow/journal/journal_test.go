@@ -233,19 +233,16 @@ func TestHistoryIsOneReading(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := f.svc.Prepare(t.Context(), member, w.ID, nil)
+	draft, err := f.svc.Draft(t.Context(), member, w, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := f.svc.History(t.Context(), run, 0)
-	if err != nil || h.Run.Status != events.RunPending || len(h.Updates) != 0 || h.Through != 1 {
-		t.Errorf("before it began: %+v, %v", h, err)
-	}
-	if err := f.svc.Start(t.Context(), run); err != nil {
+	run := draft.Run // as it was before it began
+	if _, err := f.svc.Launch(t.Context(), draft); err != nil {
 		t.Fatal(err)
 	}
 	f.finish(run)
-	h, err = f.svc.History(t.Context(), run, 0)
+	h, err := f.svc.History(t.Context(), run, 0)
 	last := h.Updates[len(h.Updates)-1]
 	if err != nil || h.Run.Status != events.RunCompleted || last.Status != events.RunCompleted || h.Through != last.Offset || h.Context["r"] != 1 {
 		t.Errorf("at the end: %+v, %v", h, err)
@@ -266,12 +263,13 @@ func TestStartTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := f.svc.Prepare(t.Context(), member, w.ID, nil)
+	draft, err := f.svc.Draft(t.Context(), member, w, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	run := draft.Run
 	start := func() {
-		if err := f.svc.Start(t.Context(), run); err != nil {
+		if _, err := f.svc.Launch(t.Context(), draft); err != nil {
 			t.Error(err)
 		}
 	}

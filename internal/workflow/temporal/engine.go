@@ -174,8 +174,9 @@ func (e *Engine) away(doing string, err error) error {
 	return errAway()
 }
 
-// Prepare implements [workflow.Engine]. Temporal is not asked.
-func (e *Engine) Prepare(ctx context.Context, r workflow.Run, input interpreter.Entry) error {
+// create stores a new run. Temporal is not asked. One that exists is left as it
+// is.
+func (e *Engine) create(ctx context.Context, r workflow.Run, input interpreter.Entry) error {
 	r.Engine, r.Owner = workflow.Temporal, ""
 	refused, err := e.opts.Store.Write(ctx, []workflow.Write{{Create: &r, RunID: r.ID, Entries: []interpreter.Entry{input}}})
 	if err == nil {
@@ -214,7 +215,7 @@ func (e *Engine) Execute(ctx context.Context, r workflow.Run, input interpreter.
 	if e.down() {
 		return errAway()
 	}
-	if err := e.Prepare(ctx, r, input); err != nil {
+	if err := e.create(ctx, r, input); err != nil {
 		return err
 	}
 	err := e.Start(ctx, r)

@@ -307,15 +307,12 @@ var cases = map[string]func(t *testing.T, open func(Options) *fixture){
 	"a start that comes again": func(t *testing.T, open func(Options) *fixture) {
 		f := open(Options{})
 		w := f.create("s:start\na:effect\ns->a")
-		run, err := f.svc.Prepare(t.Context(), ada, w.ID, nil)
+		run, err := f.svc.Execute(t.Context(), ada, w.ID, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.svc.Stop(t.Context(), ada, run); code(err) != events.CodeConflict {
-			t.Errorf("stopping what has not begun: %v", err)
-		}
 		for range 3 {
-			if err := f.svc.Start(t.Context(), run); err != nil {
+			if err := f.eng.Start(t.Context(), run); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -360,11 +357,15 @@ func TestTemporalIsNotThere(t *testing.T) {
 	if runs, err := f.svc.Runs(t.Context(), ada, "acme", "", 10); err != nil || len(runs) > 0 {
 		t.Errorf("%v, %v: a run that was refused was kept", runs, err)
 	}
-	run, err := f.svc.Prepare(t.Context(), ada, w.ID, nil)
+	draft, err := f.svc.Draft(t.Context(), ada, w, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.svc.Start(t.Context(), run); code(err) != events.CodeTemporal {
+	run := draft.Run
+	if err := f.eng.create(t.Context(), run, interpreter.Entry{Seq: 1, Type: interpreter.InputSet, At: run.StartedAt, Data: json.RawMessage(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.eng.Start(t.Context(), run); code(err) != events.CodeTemporal {
 		t.Errorf("starting: %v", err)
 	}
 	if err := f.svc.Stop(t.Context(), ada, run); code(err) != events.CodeTemporal {

@@ -37,7 +37,7 @@ func (e *Engine) child(ctx context.Context, parent workflow.Run, c interpreter.C
 		if err != nil {
 			return &interpreter.Ending{Status: events.RunFailed, Error: err.Error()}, nil
 		}
-		if err := e.Prepare(ctx, made, input); err != nil {
+		if err := e.create(ctx, made, input); err != nil {
 			return nil, err
 		}
 		run = made
@@ -55,9 +55,7 @@ func (e *Engine) ending(ctx context.Context, run workflow.Run) (*interpreter.End
 	if err != nil {
 		return nil, fmt.Errorf("reading log: %w", err)
 	}
-	m := interpreter.New(run.Plan, interpreter.Options{})
-	m.Replay(log)
-	return m.Ended(), nil
+	return run.Replay(log).Ended(), nil
 }
 
 // tidy does what the end of a run means for others: the run that waits for it

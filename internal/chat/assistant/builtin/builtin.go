@@ -8,20 +8,14 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/chat"
 )
 
-// Workflows are what the assistant can do besides talking.
+// Workflows are what the assistant can talk about.
 type Workflows interface {
 	List(ctx context.Context, id *auth.Identity, tenant string) ([]Workflow, error)
-	// Check reports whether a run with this input could begin.
-	Check(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) error
-	// Run executes a workflow and waits for as long as ctx lasts, until it is
-	// over or waits for somebody's input.
-	Run(ctx context.Context, id *auth.Identity, workflowID string, input map[string]any) (Outcome, error)
 }
 
 // A Workflow is one that the user may run.
@@ -29,19 +23,6 @@ type Workflow struct {
 	ID, Title string
 	Inputs    []string
 }
-
-// An Outcome is how far a run has got.
-type Outcome struct {
-	RunID  string
-	Status string // RUNNING if it goes on
-	Output json.RawMessage
-	Error  string
-	// Waiting is what the run wants to know before it goes on.
-	Waiting []string
-}
-
-// patience is how long an answer waits for the end of a run.
-const patience = 5 * time.Second
 
 // An Assistant answers from what it finds in a tenant's workflows.
 type Assistant struct{ workflows Workflows }
@@ -59,40 +40,16 @@ const help = noModel + `Try:
 • help: this`
 
 // Tool is what the assistant proposes: to run a workflow.
-const Tool = "run_workflow"
+const Tool = "workflow_run"
 
-// call are the arguments of Tool.
-type call struct {
+// A Call are the arguments of Tool.
+type Call struct {
 	WorkflowID  string         `json:"workflowID"`
 	InputValues map[string]any `json:"inputValues"`
 }
 
-func callOf(a *chat.Approval) call {
-	var c call
-	json.Unmarshal(a.Arguments, &c) // written by propose
-	return c
-}
-
 // Reply implements [chat.Assistant].
 func (a *Assistant) Reply(ctx context.Context, t chat.Turn, _ chat.Out) (chat.Reply, error) {
-	switch {
-	case t.Approval != nil && t.Message.Action == chat.Approve:
-		return a.approve(ctx, t)
-	case t.Approval != nil && t.Message.Action == chat.Reject:
-		return text("All right, I will not run %q.", t.Approval.Title), nil
-	case t.Approval != nil && t.Message.Action == chat.Test:
-		return a.test(ctx, t)
-	case t.Message.Action == chat.Approve, t.Message.Action == chat.Reject:
-		return text("There is nothing to %s: I have not proposed anything. Say \"help\" to see what I can do.", t.Message.Action), nil
-	}
-	return a.converse(ctx, t)
-}
-
-func text(format string, args ...any) chat.Reply {
-	return chat.Reply{Text: fmt.Sprintf(format, args...)}
-}
-
-func (a *Assistant) converse(ctx context.Context, t chat.Turn) (chat.Reply, error) {
 	words := strings.ToLower(strings.Trim(t.Message.Text, " .!?"))
 	switch {
 	case words == "help", words == "hello", words == "hi", words == "":
@@ -103,6 +60,10 @@ func (a *Assistant) converse(ctx context.Context, t chat.Turn) (chat.Reply, erro
 		return a.propose(ctx, t, strings.TrimSpace(strings.Trim(t.Message.Text, " .!?")[len("run "):]))
 	}
 	return text("%sI cannot answer %q. Say \"help\" to see what I can do.", noModel, shorten(t.Message.Text)), nil
+}
+
+func text(format string, args ...any) chat.Reply {
+	return chat.Reply{Text: fmt.Sprintf(format, args...)}
 }
 
 func shorten(s string) string {
@@ -142,13 +103,13 @@ func (a *Assistant) propose(ctx context.Context, t chat.Turn, request string) (c
 		if !strings.EqualFold(w.Title, strings.Trim(title, `"' `)) && w.ID != title {
 			continue
 		}
-		c := call{WorkflowID: w.ID, InputValues: parseInput(args)}
+		c := Call{WorkflowID: w.ID, InputValues: parseInput(args)}
 		arguments, err := json.Marshal(c)
 		if err != nil {
 			return chat.Reply{}, err
 		}
 		return chat.Reply{
-			Text:    fmt.Sprintf("I can run %q with %s. Approve, reject or test?", w.Title, describe(c.InputValues)),
+			Text:    fmt.Sprintf("I can run %q with %s. Approve, reject or test?", w.Title, Describe(c.InputValues)),
 			Propose: []chat.Proposal{{Tool: Tool, Title: w.Title, Arguments: arguments}},
 		}, nil
 	}
@@ -184,36 +145,11 @@ func parseInput(s string) map[string]any {
 	return input
 }
 
-func describe(input map[string]any) string {
+// Describe says what a run gets, for people.
+func Describe(input map[string]any) string {
 	if len(input) == 0 {
 		return "its default input"
 	}
 	b, _ := json.Marshal(input) // strings, numbers and booleans
 	return string(b)
-}
-
-func (a *Assistant) test(ctx context.Context, t chat.Turn) (chat.Reply, error) {
-	p, c := t.Approval, callOf(t.Approval)
-	if err := a.workflows.Check(ctx, t.Identity, c.WorkflowID, c.InputValues); err != nil {
-		return text("The test failed: %v. Nothing was run.", err), nil
-	}
-	return text("The test passed: %q would run with %s. Nothing was run; approve or reject it.", p.Title, describe(c.InputValues)), nil
-}
-
-func (a *Assistant) approve(ctx context.Context, t chat.Turn) (chat.Reply, error) {
-	waiting, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	c := callOf(t.Approval)
-	out, err := a.workflows.Run(waiting, t.Identity, c.WorkflowID, c.InputValues)
-	switch {
-	case err != nil:
-		return chat.Reply{}, err
-	case len(out.Waiting) > 0:
-		return text("%q is running as %s and waits for an answer: %s.", t.Approval.Title, out.RunID, strings.Join(out.Waiting, "; ")), nil
-	case out.Status == "RUNNING":
-		return text("%q is running as %s and goes on.", t.Approval.Title, out.RunID), nil
-	case out.Error != "":
-		return text("%q ran as %s and ended as %s: %s.", t.Approval.Title, out.RunID, out.Status, out.Error), nil
-	}
-	return text("%q ran as %s and is %s: %s", t.Approval.Title, out.RunID, out.Status, out.Output), nil
 }

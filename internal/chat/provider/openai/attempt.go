@@ -125,11 +125,7 @@ func (a *attempt) end(ctx context.Context, err error) error {
 		return a.explain(ctx, err)
 	}
 	a.answer.Finish = finish(a.reason)
-	calls, err := a.calls.finish(a.answer.Finish == provider.Length)
-	if err != nil {
-		a.answer.Finish = ""
-		return err
-	}
+	calls := a.calls.finish(a.answer.Finish == provider.Length)
 	a.answer.ToolCalls = calls
 	switch {
 	case len(calls) > 0 && a.answer.Finish == provider.Stop:

@@ -181,16 +181,20 @@ func TestToolCalls(t *testing.T) {
 
 func TestToolCallsThatCannotBe(t *testing.T) {
 	endpoint, p := start(t, nil)
-	for name, steps := range map[string][]step{
-		"half an object": {{Call: &providertest.Call{Name: "x", Arguments: `{"a":`}}, {Finish: "tool_calls"}},
-		"a list":         {{Call: &providertest.Call{Name: "x", Arguments: `[]`}}, {Finish: "tool_calls"}},
-		"no name":        {{Call: &providertest.Call{ID: "1", Arguments: `{}`}}, {Finish: "tool_calls"}},
-		"too many":       {{Raw: tooMany()}, {Finish: "tool_calls"}},
+	for name, call := range map[string]providertest.Call{
+		"half an object": {Name: "x", Arguments: `{"a":`},
+		"a list":         {Name: "x", Arguments: `[]`},
+		"no name":        {ID: "1", Arguments: `{"a":1}`},
 	} {
-		endpoint.On("", providertest.Stream(append(steps, step{Done: true})...))
-		if _, err := stream(t, p, request()); kind(err) != provider.Malformed {
-			t.Errorf("%s: %v", name, err)
+		endpoint.On("", providertest.Stream(step{Call: &call}, step{Finish: "tool_calls"}, step{Done: true}))
+		answer, err := stream(t, p, request())
+		if err != nil || len(answer.ToolCalls) != 1 || !answer.ToolCalls[0].Broken || string(answer.ToolCalls[0].Arguments) != "{}" || answer.ToolCalls[0].Name == "" {
+			t.Errorf("%s: %+v %v", name, answer, err)
 		}
+	}
+	endpoint.On("", providertest.Stream(step{Raw: tooMany()}, step{Finish: "tool_calls"}, step{Done: true}))
+	if _, err := stream(t, p, request()); kind(err) != provider.Malformed {
+		t.Errorf("too many: %v", err)
 	}
 	endpoint.On("", providertest.Stream(
 		step{Call: &providertest.Call{Index: index(0), ID: "1", Name: "x"}}, step{Call: &providertest.Call{Index: index(1), ID: "2", Name: "x", Arguments: `{"a":`}},

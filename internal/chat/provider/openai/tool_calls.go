@@ -12,6 +12,9 @@ import (
 // maxCalls are tool calls of one answer.
 const maxCalls = 128
 
+// unnamed stands for a tool that was not named.
+const unnamed = "unnamed"
+
 // A callDelta is a piece of a tool call.
 type callDelta struct {
 	Index    *int   `json:"index"`
@@ -89,7 +92,7 @@ func (cs calls) find(d callDelta) *call {
 
 // finish returns the calls by index. Those that were cut short by the limit of
 // tokens are left out.
-func (cs calls) finish(cut bool) ([]provider.ToolCall, error) {
+func (cs calls) finish(cut bool) []provider.ToolCall {
 	slices.SortStableFunc(cs, func(a, b *call) int { return a.index - b.index })
 	var list []provider.ToolCall
 	ids := map[string]bool{}
@@ -98,18 +101,21 @@ func (cs calls) finish(cut bool) ([]provider.ToolCall, error) {
 		if args == "" || args == "null" {
 			args = "{}"
 		}
-		switch valid := args[0] == '{' && json.Valid([]byte(args)); {
-		case valid && c.name != "":
-		case cut:
+		broken := c.name == "" || args[0] != '{' || !json.Valid([]byte(args))
+		switch {
+		case broken && cut:
 			continue
-		default:
-			return nil, malformed("the language model asked for a tool in a way that cannot be understood")
+		case broken:
+			args = "{}"
+		}
+		if c.name == "" {
+			c.name = unnamed
 		}
 		if c.id == "" || ids[c.id] {
 			c.id = fmt.Sprintf("call_%d", i)
 		}
 		ids[c.id] = true
-		list = append(list, provider.ToolCall{ID: c.id, Name: c.name, Arguments: json.RawMessage(args)})
+		list = append(list, provider.ToolCall{ID: c.id, Name: c.name, Arguments: json.RawMessage(args), Broken: broken})
 	}
-	return list, nil
+	return list
 }

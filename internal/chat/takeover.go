@@ -1,0 +1,168 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/roomcast/roomcast/events"
+)
+
+const interrupted = "I was interrupted before I could answer. Please ask again."
+
+// abandonedPage is how many messages are taken over at a time.
+const abandonedPage = 100
+
+// Recover takes over what instances that are gone have left: it sees to it that
+// their messages get an answer, does what they have left undone, and ends what
+// has expired.
+func (s *Service) Recover(ctx context.Context) error {
+	owner := s.opts.Owner()
+	if owner == "" {
+		return nil
+	}
+	if err := s.expireApprovals(ctx); err != nil {
+		return err
+	}
+	if err := s.takeUpDeeds(ctx, owner); err != nil {
+		return err
+	}
+	for {
+		messages, err := s.opts.Store.Abandoned(ctx, abandonedPage)
+		if err != nil {
+			return fmt.Errorf("looking for unanswered messages: %w", err)
+		}
+		taken, err := s.takeOver(ctx, messages, owner)
+		if err != nil || taken < abandonedPage {
+			return err
+		}
+	}
+}
+
+// takeOver takes messages, which are in the order of their rooms, and returns
+// how many. Their turns end without the caller: an instance that is there may be
+// answering an earlier message of the room.
+func (s *Service) takeOver(ctx context.Context, messages []Message, owner string) (taken int, err error) {
+	for len(messages) > 0 && err == nil {
+		n := 1
+		for n < len(messages) && messages[n].RoomID == messages[0].RoomID {
+			n++
+		}
+		var in int
+		in, err = s.takeOverRoom(ctx, messages[:n], owner)
+		taken += in
+		messages = messages[n:]
+	}
+	return taken, err
+}
+
+// takeOverRoom takes messages of one room, unless other instances do.
+func (s *Service) takeOverRoom(ctx context.Context, messages []Message, owner string) (taken int, err error) {
+	roomID := messages[0].RoomID
+	r, err := s.opts.Store.Room(ctx, roomID)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil // it was deleted meanwhile
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading chat room %s: %w", roomID, err)
+	}
+	q, err := s.hold(roomID)
+	if err != nil {
+		return 0, nil // this instance ends, too
+	}
+	var turns []Turn
+	for _, m := range messages {
+		if m.Owner == owner {
+			continue // without other instances the owner is nowhere to be found
+		}
+		var ok bool
+		if ok, err = s.opts.Store.Take(ctx, m, owner); err != nil {
+			err = fmt.Errorf("taking over a message: %w", err)
+			break
+		}
+		if ok {
+			m.Owner = owner
+			turns = append(turns, Turn{Room: r, Message: m})
+		}
+	}
+	go func() {
+		defer s.drop(roomID, q)
+		for _, t := range turns {
+			s.interrupt(s.term(), t)
+		}
+	}()
+	return len(turns), err
+}
+
+// interrupt ends a turn that nobody goes on with. What was said of the answer
+// is kept.
+func (s *Service) interrupt(ctx context.Context, t Turn) {
+	head, _, err := s.awaitTurn(ctx, t.Message, startOf(t.Message))
+	if err != nil {
+		s.notBegun(t, err)
+		return
+	}
+	entries, err := s.soFar(ctx, t.Message)
+	if err != nil {
+		s.notBegun(t, err)
+		return
+	}
+	if len(entries) == 1 { // the start, which perhaps nobody has published
+		entries[0].Prev = head - 1
+		s.publishEntry(t.Room.ID, entries[0])
+	}
+	out := newStream(s, t, head)
+	said, _ := saidIn(entries)
+	out.goOnAfter(said)
+	reply := s.interruption(ctx, t, entries)
+	out.end(reply.Text)
+	if head, err = out.close(); errors.Is(err, ErrAnswered) {
+		return
+	}
+	s.say(t.Room, t.Message, reply, head)
+}
+
+// interruption is the reply of a turn that got as far as its entries say.
+func (s *Service) interruption(ctx context.Context, t Turn, entries []Entry) Reply {
+	said, usedTools := saidIn(entries)
+	reply := Reply{Text: interrupted, Finish: FinishInterrupted}
+	if said != "" {
+		reply.Text = said + "\n\n" + interrupted
+	}
+	if said != "" || usedTools {
+		reply.Usage = s.guess(ctx, t, said)
+	}
+	no := s.judge(ctx, t.Room, t.Message, Prompt, t.Message.Text)
+	if no == nil {
+		no = s.judge(ctx, t.Room, t.Message, Completion, said)
+	}
+	if no != nil {
+		reply.Text, reply.Finish = no.Error(), FinishRefused
+	}
+	return reply
+}
+
+// soFar returns what the stream has of a turn.
+func (s *Service) soFar(ctx context.Context, m Message) (entries []Entry, err error) {
+	err = s.untilStored(ctx, s.opts.Logger.With("room", m.RoomID), func(ctx context.Context) error {
+		entries, err = s.Streamed(ctx, m.RoomID, 0, math.MaxInt64)
+		return err
+	})
+	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Turn != m.Seq }), err
+}
+
+// saidIn returns the text that is in entries, and whether tools were used.
+func saidIn(entries []Entry) (said string, usedTools bool) {
+	for _, e := range entries {
+		switch e.Kind {
+		case Delta:
+			d := decode[events.AIChatBotStreamDelta](e)
+			said = first(said, d.At) + d.Text
+		case ToolCall:
+			usedTools = true
+		}
+	}
+	return said, usedTools
+}
