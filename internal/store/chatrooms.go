@@ -53,14 +53,6 @@ func (s Chats) RemoveMember(ctx context.Context, roomID, user string) (removed b
 	return changed(s.db.exec(ctx, `DELETE FROM chat_members WHERE room_id = ? AND user_id = ?`, roomID, user))
 }
 
-// changed reports whether a statement changed anything.
-func changed(res sql.Result, err error) (bool, error) {
-	if err = affected(res, err, chat.ErrNotFound); errors.Is(err, chat.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // RoomsOf implements [chat.Store].
 func (s Chats) RoomsOf(ctx context.Context, tenant, user string, after chat.Room, limit int) ([]chat.Room, error) {
 	at := int64(math.MaxInt64)

@@ -35,14 +35,14 @@ func (s Meetings) Join(ctx context.Context, room, owner string, m meet.Member, f
 // Leave implements [meet.Store].
 func (s Meetings) Leave(ctx context.Context, room, seat string) (meet.List, error) {
 	return s.change(ctx, room, func(tx transaction, _ meet.List, _ uint64) (bool, error) {
-		return changed(tx, `DELETE FROM meet_participants WHERE seat = ? AND room = ?`, seat, room)
+		return changed(tx.exec(`DELETE FROM meet_participants WHERE seat = ? AND room = ?`, seat, room))
 	})
 }
 
 // Mute implements [meet.Store].
 func (s Meetings) Mute(ctx context.Context, room, seat string, muted bool) (meet.List, error) {
 	return s.change(ctx, room, func(tx transaction, _ meet.List, _ uint64) (bool, error) {
-		ok, err := changed(tx, `UPDATE meet_participants SET muted = ? WHERE seat = ? AND room = ?`, bit(muted), seat, room)
+		ok, err := changed(tx.exec(`UPDATE meet_participants SET muted = ? WHERE seat = ? AND room = ?`, bit(muted), seat, room))
 		if err == nil && !ok {
 			err = meet.ErrNotThere
 		}
@@ -78,15 +78,6 @@ func (s Meetings) change(ctx context.Context, room string, fn func(tx transactio
 		return err
 	})
 	return l, err
-}
-
-func changed(tx transaction, query string, args ...any) (bool, error) {
-	res, err := tx.exec(query, args...)
-	if err != nil {
-		return false, err
-	}
-	n, err := res.RowsAffected()
-	return n > 0, err
 }
 
 // List implements [meet.Store].
@@ -140,7 +131,7 @@ func (s Meetings) Sweep(ctx context.Context) (map[string]uint64, error) {
 	for _, room := range rooms {
 		removed := false
 		l, err := s.change(ctx, room, func(tx transaction, _ meet.List, _ uint64) (_ bool, err error) {
-			removed, err = changed(tx, `DELETE FROM meet_participants WHERE room = ? AND `+gone, room)
+			removed, err = changed(tx.exec(`DELETE FROM meet_participants WHERE room = ? AND `+gone, room))
 			return removed, err
 		})
 		if err != nil {

@@ -297,3 +297,12 @@ func affected(res sql.Result, err, notFound error) error {
 	}
 	return err
 }
+
+// changed reports whether a statement changed anything.
+func changed(res sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
