@@ -45,12 +45,12 @@ func define(t *testing.T, s *servertest.Server, id, definition string) {
 func genesis(t *testing.T, s *servertest.Server, user string) *client {
 	t.Helper()
 	c := dial(t, s, "/ws/genesis?token="+s.Token(user, "default", auth.Member))
-	c.heard = documented(t, "ws-genesis.yaml", "/ws/genesis")
+	c.heard = asDocumented(t, "ws-genesis.yaml", "/ws/genesis")
 	return c
 }
 
-// documented returns what checks that messages are as a document says.
-func documented(t *testing.T, file, channel string) func(text []byte) {
+// asDocumented returns what checks that messages are as a document says.
+func asDocumented(t *testing.T, file, channel string) func(text []byte) {
 	t.Helper()
 	doc, err := asyncapi.Parse(asyncapi.Dialects()[file])
 	if err != nil {
