@@ -87,6 +87,7 @@ var roomPolicy = map[RoomKind]struct {
 	operator bool // operators of the server may be there too
 }{
 	"run":               {ReadRuns, inItsTenant, false},
+	"workflow":          {ReadRuns, inItsTenant, false},
 	"chat":              {Chat, ofItsOwner, false},
 	"chat_stream":       {Chat, ofItsOwner, false},
 	"widget":            {UseWidgets, inItsTenant, false},

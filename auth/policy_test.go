@@ -72,6 +72,7 @@ func TestRooms(t *testing.T) {
 		{"chat", "acme", "ada", "MA"},
 		{"chat", "", "ada", "MAF"},
 		{"chat", "", "eve", "N"},
+		{"workflow", "acme", "", "MAB"},
 		{"widget", "acme", "", "MAB"},
 		{"tenant", "acme", "", "MAB"},
 		{"user", "acme", "ada", "MA"},

@@ -33,6 +33,8 @@ func Catalogue() map[string][]Payload {
 			AIChatApprovalRequired{},
 			AIChatApprovalResolved{},
 			AIChatApprovalOutcome{},
+			WorkflowRunStarted{},
+			WorkflowRunEnded{},
 			WorkflowNodeUpdate{},
 			WorkflowStatusUpdate{},
 			WorkflowDataCollectionRequest{},

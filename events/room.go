@@ -7,6 +7,12 @@ type Room string
 // RunRoom is where the updates of a workflow run go. It is the bare id.
 func RunRoom(instanceID string) Room { return Room(instanceID) }
 
+// WorkflowRoom is where it is told that runs of a workflow begin and end. A colon
+// in the tenant is written %3A and a per cent sign %25.
+func WorkflowRoom(tenantID, workflowID string) Room {
+	return Room("workflow:" + escape.Replace(tenantID) + ":" + workflowID)
+}
+
 // ChatRoom is where the messages of a chat room go. It is the bare id.
 func ChatRoom(chatRoomID string) Room { return Room(chatRoomID) }
 

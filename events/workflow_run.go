@@ -31,6 +31,28 @@ const (
 // Terminal reports whether a run with this status is over.
 func (s RunStatus) Terminal() bool { return s != RunPending && s != RunRunning }
 
+// WorkflowRunStarted tells who is interested in a workflow that a run of it has
+// begun; the room of the run has what happens in it.
+type WorkflowRunStarted struct {
+	WorkflowID string `json:"workflowID"`
+	InstanceID string `json:"instanceID"`
+	StartedAt  Time   `json:"startedAt"`
+}
+
+// EventName implements [Payload].
+func (WorkflowRunStarted) EventName() string { return "workflow_run_started" }
+
+// WorkflowRunEnded is WorkflowRunStarted for the end of a run.
+type WorkflowRunEnded struct {
+	WorkflowID string    `json:"workflowID"`
+	InstanceID string    `json:"instanceID"`
+	StartedAt  Time      `json:"startedAt"`
+	Status     RunStatus `json:"status"`
+}
+
+// EventName implements [Payload].
+func (WorkflowRunEnded) EventName() string { return "workflow_run_ended" }
+
 // WorkflowNodeUpdate tells that a node of a run has ended.
 type WorkflowNodeUpdate struct {
 	InstanceID string     `json:"instanceID"`
@@ -38,6 +60,7 @@ type WorkflowNodeUpdate struct {
 	Status     NodeStatus `json:"status"`
 	Output     JSON       `json:"output"`
 	Error      string     `json:"error,omitempty"`
+	Duration   int64      `json:"duration,omitempty"` // in milliseconds
 }
 
 // EventName implements [Payload].

@@ -226,6 +226,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	})
 	a.feed.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.feed.Observe(func(u workflow.Update) { out.runStatus(u, a.log) })
+	a.feed.Observe(func(u workflow.Update) { out.runAnnounced(u, a.log) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,
 		Assistant: a.newAssistant(), Tools: a.chatTools(), Timeout: c.Chat.Timeout, Waiting: c.Chat.Waiting, Holds: a.holds, Owner: a.instances.ID, Peers: a.chatPeers(), Announce: a.announceChats(),

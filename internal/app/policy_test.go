@@ -43,7 +43,7 @@ func TestEveryEventHasAPolicy(t *testing.T) {
 // Every kind of room that events declares is in the policy.
 func TestEveryRoomHasAPolicy(t *testing.T) {
 	kinds := map[string]auth.RoomKind{
-		"RunRoom": "run", "ChatRoom": "chat", "ChatStreamRoom": "chat_stream", "WidgetRoom": "widget", "TenantRoom": "tenant", "ListenerRoom": "listener",
+		"RunRoom": "run", "WorkflowRoom": "workflow", "ChatRoom": "chat", "ChatStreamRoom": "chat_stream", "WidgetRoom": "widget", "TenantRoom": "tenant", "ListenerRoom": "listener",
 		"UserRoom": "user", "EntityRoom": "entity", "AgentRoom": "agent",
 		"ListenerTestRoom": "listener_test", "AppPageRoom": "listener:app_page", "LogRoomTenant": "log:tenant",
 		"LogRoomAll": "log:all", "LogRoomShared": "log:shared",

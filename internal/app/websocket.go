@@ -19,7 +19,9 @@ func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatch
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
 	named := conversations{a.chat, a.history}
+	runs := executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}
 	for _, d := range append(a.actionDialect(),
+		rawws.NewGenesis(runs, runs),
 		rawws.NewBots(named),
 		rawws.NewMeet(a.meetings),
 		rawws.NewService(rawws.ServiceOptions{Conversations: named, Acks: c.Service.Acks}),

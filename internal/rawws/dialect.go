@@ -3,6 +3,7 @@ package rawws
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/socketio"
@@ -84,6 +85,10 @@ func (n Notice) Frame(key any, render func() []byte) []byte {
 	}
 	return n.delivery.Once(key, framed)
 }
+
+// of reports whether it was published in a room of a kind: back ends may publish
+// anything anywhere.
+func (n Notice) of(kind string) bool { return strings.HasPrefix(string(n.Room), kind) }
 
 // decode reads the payload of a notice, which the server made.
 func decode[T any](n Notice) (v T) {

@@ -16,6 +16,8 @@ import (
 type client struct {
 	t  *testing.T
 	ws *websocket.Client
+	// heard looks at every message besides, unless it is nil.
+	heard func(text []byte)
 }
 
 func dial(t *testing.T, s *servertest.Server, path string) *client {
@@ -27,7 +29,7 @@ func dial(t *testing.T, s *servertest.Server, path string) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ws.Close() })
-	return &client{t, ws}
+	return &client{t: t, ws: ws}
 }
 
 func (c *client) send(text string) {
@@ -44,6 +46,9 @@ func (c *client) next() map[string]any {
 	_, text, err := c.ws.ReadMessage()
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	if c.heard != nil {
+		c.heard(text)
 	}
 	var m map[string]any
 	if err := json.Unmarshal(text, &m); err != nil {

@@ -27,7 +27,7 @@ func clock(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 // client. What is said to a bare one is valid in both dialects that have it.
 func pongOf(v verdict, f frame) any {
 	if v == genesisPing {
-		return map[string]any{"type": "pong", "timestamp": f.fields["timestamp"]}
+		return genesisFrame{Type: "pong", Payload: struct{}{}, Timestamp: f.fields["timestamp"]}
 	}
 	return map[string]any{"type": "pong", "data": struct{}{}, "timestamp": clock(time.Now())}
 }

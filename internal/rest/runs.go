@@ -59,7 +59,7 @@ func (a *API) listRuns(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	runs, err := a.opts.Workflows.Runs(r.Context(), r.id, r.tenant(), r.URL.Query().Get("workflowID"), limit)
+	runs, err := a.opts.Workflows.Runs(r.Context(), r.id, r.tenant(), workflow.IDOf(r.tenant(), r.URL.Query().Get("workflowID")), limit)
 	list := make([]runBody, len(runs))
 	for i := range runs {
 		list[i] = newRunBody(runs[i])

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"slices"
+
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/workflow"
@@ -12,6 +14,7 @@ func (a *API) workflowRoutes() {
 	a.handle("GET "+base, a.listWorkflows)
 	a.handle("POST "+base, a.createWorkflow)
 	a.handle("GET "+base+"/{id}", a.getWorkflow)
+	a.handle("PUT "+base+"/{id}", a.putWorkflow)
 	a.handle("PATCH "+base+"/{id}", a.changeWorkflow)
 	a.handle("DELETE "+base+"/{id}", a.deleteWorkflow)
 	a.handle("POST "+base+"/{id}/clone", a.cloneWorkflow)
@@ -53,28 +56,52 @@ func (a *API) listWorkflows(r *request) (any, error) {
 }
 
 func (a *API) createWorkflow(r *request) (any, error) {
-	var body workflowBody
-	if err := r.decode(&body); err != nil {
-		return nil, err
-	}
-	def, err := body.definition()
-	if err == nil && def == nil {
-		err = events.FieldErrorf("definition", "is missing")
-	}
+	title, def, err := r.wholeWorkflow()
 	if err != nil {
 		return nil, err
 	}
-	w, err := a.opts.Workflows.Create(r.Context(), r.id, r.tenant(), body.Title, *def)
+	w, err := a.opts.Workflows.Create(r.Context(), r.id, r.tenant(), title, def)
 	return created{w}, err
 }
 
+// wholeWorkflow reads a body that must have a definition.
+func (r *request) wholeWorkflow() (title string, def graph.Definition, err error) {
+	var body workflowBody
+	if err := r.decode(&body); err != nil {
+		return "", def, err
+	}
+	d, err := body.definition()
+	if err == nil && d == nil {
+		err = events.FieldErrorf("definition", "is missing")
+	}
+	if err != nil {
+		return "", def, err
+	}
+	return body.Title, *d, nil
+}
+
+// putWorkflow creates or replaces a workflow under an id of its author's own.
+func (a *API) putWorkflow(r *request) (any, error) {
+	title, def, err := r.wholeWorkflow()
+	if err != nil {
+		return nil, err
+	}
+	if id := r.PathValue("id"); slices.Contains(pathWords, id) {
+		return nil, events.FieldErrorf("id", "%q means something else in paths: choose another", id)
+	}
+	w, isNew, err := a.opts.Workflows.Put(r.Context(), r.id, r.tenant(), r.PathValue("id"), title, def)
+	if err != nil || !isNew {
+		return w, err
+	}
+	return created{w}, nil
+}
+
+// pathWords stand where the ids of workflows do.
+var pathWords = []string{"instances", "test", "data-collection"}
+
 // workflow returns the workflow in the path, if it is the tenant's.
 func (a *API) workflow(r *request, action auth.Action) (workflow.Workflow, error) {
-	w, err := a.opts.Workflows.Get(r.Context(), r.id, action, r.PathValue("id"))
-	if err == nil && w.Tenant != r.tenant() {
-		return workflow.Workflow{}, events.NotFound("workflow", r.PathValue("id"))
-	}
-	return w, err
+	return a.opts.Workflows.Find(r.Context(), r.id, action, r.tenant(), r.PathValue("id"))
 }
 
 func (a *API) getWorkflow(r *request) (any, error) { return a.workflow(r, auth.ReadWorkflows) }

@@ -19,8 +19,8 @@ func (db *DB) Workflows() Workflows { return Workflows{db} }
 
 // CreateWorkflow implements [workflow.Store].
 func (s Workflows) CreateWorkflow(ctx context.Context, w workflow.Workflow) error {
-	_, err := s.db.exec(ctx, `INSERT INTO workflows (id, tenant, title, definition, created_by, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		w.ID, w.Tenant, w.Title, w.Plan.Text(), w.CreatedBy, micros(w.CreatedAt), micros(w.UpdatedAt))
+	_, err := s.db.exec(ctx, `INSERT INTO workflows (id, external_id, tenant, title, definition, created_by, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		w.ID, w.ExternalID, w.Tenant, w.Title, w.Plan.Text(), w.CreatedBy, micros(w.CreatedAt), micros(w.UpdatedAt))
 	return err
 }
 
@@ -36,13 +36,13 @@ func (s Workflows) DeleteWorkflow(ctx context.Context, id string) error {
 	return affected(res, err, workflow.ErrNotFound)
 }
 
-const workflowColumns = `SELECT id, tenant, title, definition, created_by, created_at, updated_at FROM workflows `
+const workflowColumns = `SELECT id, external_id, tenant, title, definition, created_by, created_at, updated_at FROM workflows `
 
 func (s Workflows) scanWorkflow(row scanner) (workflow.Workflow, error) {
 	var w workflow.Workflow
 	var text string
 	var created, updated int64
-	if err := row.Scan(&w.ID, &w.Tenant, &w.Title, &text, &w.CreatedBy, &created, &updated); err != nil {
+	if err := row.Scan(&w.ID, &w.ExternalID, &w.Tenant, &w.Title, &text, &w.CreatedBy, &created, &updated); err != nil {
 		return w, err
 	}
 	w.CreatedAt, w.UpdatedAt = fromMicros(created), fromMicros(updated)

@@ -36,7 +36,7 @@ const maxDepth = 8
 // final.
 func NewChild(ctx context.Context, store Store, parent Run, c interpreter.Child, now time.Time) (Run, interpreter.Entry, error) {
 	none := interpreter.Entry{}
-	w, err := store.Workflow(ctx, c.WorkflowID)
+	w, err := store.Workflow(ctx, IDOf(parent.Tenant, c.WorkflowID))
 	switch {
 	case errors.Is(err, ErrNotFound), err == nil && w.Tenant != parent.Tenant:
 		return Run{}, none, events.NotFound("workflow", c.WorkflowID)

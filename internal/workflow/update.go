@@ -97,14 +97,14 @@ func update(run Run, m *interpreter.Machine, e interpreter.Entry) (Update, bool)
 		n := m.Node(e.Node)
 		u.Node = &NodeUpdate{n.ID, n.Type, events.NodeSuccess, c.Variable, events.JSON(c.Output)}
 		u.Payload = events.WorkflowNodeUpdate{
-			InstanceID: run.ID, NodeID: n.ID, Status: events.NodeSuccess, Output: shownOutput(n, c),
+			InstanceID: run.ID, NodeID: n.ID, Status: events.NodeSuccess, Output: shownOutput(n, c), Duration: m.Took().Milliseconds(),
 		}
 	case interpreter.NodeFailed:
 		f := interpreter.Decode[interpreter.Failure](e)
 		n := m.Node(e.Node)
 		u.Node = &NodeUpdate{n.ID, n.Type, events.NodeFailed, f.Variable, orNull(f.Output)}
 		u.Payload = events.WorkflowNodeUpdate{
-			InstanceID: run.ID, NodeID: n.ID, Status: events.NodeFailed, Output: orNull(f.Output), Error: f.Error,
+			InstanceID: run.ID, NodeID: n.ID, Status: events.NodeFailed, Output: orNull(f.Output), Error: f.Error, Duration: m.Took().Milliseconds(),
 		}
 	case interpreter.NodeSuspended:
 		s := interpreter.Decode[interpreter.Suspension](e)

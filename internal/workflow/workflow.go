@@ -8,7 +8,11 @@ import (
 
 // A Workflow is a definition that can be run.
 type Workflow struct {
-	ID        string      `json:"workflowID"`
+	ID string `json:"workflowID"`
+	// ExternalID is what its author calls it, unique in its tenant; "" if only
+	// by its ID.
+	ExternalID string `json:"externalID,omitempty"`
+
 	Tenant    string      `json:"tenantID"`
 	Title     string      `json:"title"`
 	Plan      *graph.Plan `json:"definition"`

@@ -9,12 +9,14 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/listener"
+	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/namespaces"
 )
 
 // roomRoutes lets clients into the rooms that back ends publish to. What a
 // client names is looked up; it never becomes a room as it is.
 type roomRoutes struct {
+	workflows *workflow.Service
 	listeners *listener.Service
 	history   *history.Service
 	followed  *followed
@@ -124,7 +126,7 @@ func (r roomRoutes) read(ctx context.Context, out *sending, room events.Room, af
 // leave takes any name that join takes; leaving a room one is not in does no
 // harm.
 func (r roomRoutes) leave(_ context.Context, s namespaces.Session, name string) (roomNamed, error) {
-	for _, prefix := range []string{"tenant:", "user:", "entity:", "agent:", "listener:", "listener_test:"} {
+	for _, prefix := range []string{"tenant:", "workflow:", "user:", "entity:", "agent:", "listener:", "listener_test:"} {
 		if strings.HasPrefix(name, prefix) {
 			s.Leave(events.Room(name))
 			r.followed.drop(s, events.Room(name))
@@ -154,6 +156,9 @@ func (r roomRoutes) find(ctx context.Context, id *auth.Identity, name string) (e
 		}
 		return events.Room(name), nil
 	}
+	if strings.HasPrefix(name, "workflow:") {
+		return r.findWorkflow(ctx, id, name)
+	}
 	kind, test := listener.Source, false
 	listenerID, ok := strings.CutPrefix(name, "listener:app_page:")
 	if ok {
@@ -165,10 +170,7 @@ func (r roomRoutes) find(ctx context.Context, id *auth.Identity, name string) (e
 	}
 	l, err := r.listeners.Get(ctx, id, auth.ReadListeners, listenerID)
 	if err != nil {
-		if e, meant := events.Public(err); meant && e.Code == events.CodeNotFound {
-			return "", refused
-		}
-		return "", err
+		return "", refusal(err, refused)
 	}
 	policy, room := auth.RoomKind("listener"), l.Room()
 	switch {
@@ -181,4 +183,25 @@ func (r roomRoutes) find(ctx context.Context, id *auth.Identity, name string) (e
 		return "", refused
 	}
 	return room, nil
+}
+
+// findWorkflow is find for the room of a workflow.
+func (r roomRoutes) findWorkflow(ctx context.Context, id *auth.Identity, name string) (events.Room, error) {
+	refused := events.NotFound("room", name)
+	w, err := r.workflows.Get(ctx, id, auth.ReadRuns, name[strings.LastIndexByte(name, ':')+1:])
+	if err != nil {
+		return "", refusal(err, refused)
+	}
+	if room := events.WorkflowRoom(w.Tenant, w.ID); string(room) == name && id.MayBeIn("workflow", w.Tenant, "") {
+		return room, nil
+	}
+	return "", refused
+}
+
+// refusal is what is said of a row that cannot be had.
+func refusal(err error, refused *events.Error) error {
+	if e, meant := events.Public(err); meant && e.Code == events.CodeNotFound {
+		return refused
+	}
+	return err
 }

@@ -42,7 +42,7 @@ func New(s Services) namespaces.Namespace {
 	routes = append(routes, aiChat.routes()...)
 	routes = append(routes, workflowRun{s.Workflows, s.epoch(), rooms}.routes()...)
 	routes = append(routes, widgetWorkflow{s.Widgets, s.Once, s.epoch(), rooms}.routes()...)
-	routes = append(routes, roomRoutes{s.Listeners, s.History, followed}.routes()...)
+	routes = append(routes, roomRoutes{s.Workflows, s.Listeners, s.History, followed}.routes()...)
 	return namespaces.Namespace{
 		Name:    Name,
 		Routes:  routes,

@@ -22,7 +22,7 @@ func (s Services) mayStay(ctx context.Context, id *auth.Identity, room events.Ro
 		return s.mayChat(ctx, id, "chat_stream", name)
 	}
 	if strings.Contains(name, ":") {
-		found, err := roomRoutes{listeners: s.Listeners}.find(ctx, id, name)
+		found, err := roomRoutes{workflows: s.Workflows, listeners: s.Listeners}.find(ctx, id, name)
 		return found == room && err == nil, unlessNotFound(err)
 	}
 	run, err := s.Workflows.Run(ctx, id, auth.ReadRuns, name)

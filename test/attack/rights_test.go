@@ -87,6 +87,7 @@ func TestRights(t *testing.T) {
 		// Good, so that the others are known to fail for their own sake.
 		{"bob follows a run", bob, both(emit("workflow_run_join", map[string]any{"runId": b.run}), request("GET", base+"/workflows/instances/"+b.run, nil)), ""},
 		{"bob joins his tenant", bob, emit("join_room", "tenant:default"), ""},
+		{"bob joins a workflow", bob, emit("join_room", "workflow:default:"+b.workflow), ""},
 		{"bob joins a listener", bob, emit("join_room", "listener:"+b.listener), ""},
 		{"bob shows a widget", bob, emit("widget_workflow_connect", widget(map[string]any{"mode": "subscribe", "instanceID": b.run})), ""},
 
@@ -110,6 +111,9 @@ func TestRights(t *testing.T) {
 		{"a foreign widget", eve, emit("widget_workflow_connect", widget(map[string]any{"mode": "subscribe", "instanceID": b.run})), foreign},
 		{"replaying to a foreign widget", eve, emit("widget_workflow_connect", widget(map[string]any{"mode": "replay", "instanceID": b.run})), foreign},
 		{"a widget for a foreign run", eve, request("POST", base+"/workflows/instances/"+b.run+"/widget", nil), foreign},
+		{"a foreign workflow's room", eve, emit("join_room", "workflow:default:"+b.workflow), foreign},
+		{"it under one's own tenant", eve, emit("join_room", "workflow:other:"+b.workflow), foreign},
+		{"replacing a foreign workflow", eve, request("PUT", other+"/workflows/"+b.workflow, `{"nodes":[],"edges":[]}`), foreign},
 		{"a foreign tenant's room", eve, emit("join_room", "tenant:default"), foreign},
 		{"a foreign tenant", eve, emit("join_tenant", "default"), foreign},
 		{"a foreign listener", eve, emit("join_room", "listener:"+b.listener), foreign},

@@ -103,6 +103,12 @@ func workflows(t *testing.T, s store.Workflows) {
 	all, err := s.Workflows(ctx, tenant)
 	check(t, err)
 	same(t, all, []workflow.Workflow{first, w})
+	own := w
+	own.ID, own.ExternalID, own.Title = uuid.NewString(), "wf-123", "D"
+	check(t, s.CreateWorkflow(ctx, own))
+	got, err = s.Workflow(ctx, own.ID)
+	check(t, err)
+	same(t, got, own)
 	w.Title, w.UpdatedAt = "C", now.Add(time.Hour)
 	check(t, s.UpdateWorkflow(ctx, w))
 	got, err = s.Workflow(ctx, w.ID)

@@ -3,13 +3,14 @@ package interpreter
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/workflow/graph"
 )
 
 // Apply moves the state on by one entry, which has a number.
 func (m *Machine) Apply(e Entry) {
-	m.seq, m.at = e.Seq, e.At
+	m.seq, m.at, m.took = e.Seq, e.At, 0
 	if e.Visible() {
 		m.prev, m.shown = m.shown, e.Seq
 	}
@@ -31,6 +32,7 @@ func (m *Machine) Apply(e Entry) {
 }
 
 func (m *Machine) applyNode(n *node, e Entry) {
+	m.clock(n, e)
 	switch e.Type {
 	case NodeDispatched:
 		n.status = dispatched
@@ -60,6 +62,22 @@ func (m *Machine) applyNode(n *node, e Entry) {
 		setType(n, f.NodeType)
 		m.store(n, f.Variable, f.Output)
 		m.applyFailure(n, f)
+	}
+}
+
+// clock notes when a node began, and how long it took: from the first entry
+// about it to its end, with all attempts and waiting.
+func (m *Machine) clock(n *node, e Entry) {
+	switch e.Type {
+	case NodeCompleted, NodeFailed:
+		if !n.began.IsZero() {
+			m.took = max(0, e.At.Sub(n.began))
+		}
+		n.began = time.Time{}
+	default:
+		if n.began.IsZero() {
+			n.began = e.At
+		}
 	}
 }
 

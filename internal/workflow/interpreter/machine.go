@@ -41,7 +41,8 @@ type Machine struct {
 	shown   uint64 // the latest entry that clients see, and prev the one before
 	prev    uint64
 	at      time.Time // of the latest entry
-	begun   bool      // something has happened besides the input
+	took    time.Duration
+	begun   bool // something has happened besides the input
 	ended   *Ending
 	// failed is the first failure that nothing handled.
 	failed string
@@ -58,8 +59,9 @@ type node struct {
 	attempt   int // failed ones
 	until     time.Time
 	suspended Suspension
-	since     uint64 // the entry that it waits since
-	loop      *loop  // of a loop that has begun
+	since     uint64    // the entry that it waits since
+	began     time.Time // zero if it did no more than compute
+	loop      *loop     // of a loop that has begun
 }
 
 type status uint8
@@ -217,6 +219,10 @@ func (m *Machine) Seq() uint64 { return m.seq }
 // Prev returns the number of the entry that clients saw before the latest that
 // they see, 0 if there is none.
 func (m *Machine) Prev() uint64 { return m.prev }
+
+// Took returns how long the node took that the latest entry has ended: 0 if it
+// did no more than compute, or nobody said when it began.
+func (m *Machine) Took() time.Duration { return m.took }
 
 // Begun reports whether anything has happened besides the input.
 func (m *Machine) Begun() bool { return m.begun }
