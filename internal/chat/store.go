@@ -153,7 +153,7 @@ type Turns interface {
 	Open(ctx context.Context, roomID string) (int, error)
 	// BeginTurn lets the owner of a message answer it, if no other is to be
 	// answered before: otherwise it is ErrBusy, and ErrAnswered if it is not the
-	// owner's to answer. Beginning one again that was begun, by whomever, is
+	// owner's to answer, or has an answer. Beginning one again that was begun, by whomever, is
 	// fine. It stores start as the next entry of the stream, unless the turn was
 	// begun before, and returns the number of the latest entry, and whether
 	// somebody has stopped it.
