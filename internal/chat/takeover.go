@@ -78,13 +78,13 @@ func (s *Service) takeOverRoom(ctx context.Context, messages []Message, owner st
 			continue // without other instances the owner is nowhere to be found
 		}
 		var ok bool
-		if ok, err = s.opts.Store.Take(ctx, m, owner); err != nil {
+		ok, err = s.opts.Store.Take(ctx, m, owner)
+		if m.Owner = owner; ok || err != nil { // or else its turn finds out that it is not
+			turns = append(turns, Turn{Room: r, Message: m})
+		}
+		if err != nil {
 			err = fmt.Errorf("taking over a message: %w", err)
 			break
-		}
-		if ok {
-			m.Owner = owner
-			turns = append(turns, Turn{Room: r, Message: m})
 		}
 	}
 	go func() {
@@ -94,6 +94,28 @@ func (s *Service) takeOverRoom(ctx context.Context, messages []Message, owner st
 		}
 	}()
 	return len(turns), err
+}
+
+// uncertain sees to a message that was refused because nobody knows whether it
+// was stored: if it was, the room waits for its answer.
+func (s *Service) uncertain(r Room, key string) {
+	q, err := s.hold(r.ID)
+	if err != nil {
+		return // this instance ends, and others take the message over
+	}
+	term := s.term()
+	go func() {
+		defer s.drop(r.ID, q)
+		var m Message
+		err := s.untilStored(term, s.opts.Logger.With("room", r.ID), func(ctx context.Context) (err error) {
+			m, err = s.opts.Store.Said(ctx, r.ID, key)
+			return err
+		})
+		if err == nil {
+			s.publishMessage(m)
+			s.interrupt(term, Turn{Room: r, Message: m})
+		}
+	}()
 }
 
 // interrupt ends a turn that nobody goes on with. What was said of the answer

@@ -91,8 +91,14 @@ func scanMessage(row scanner) (chat.Message, error) {
 const messageColumns = `SELECT room_id, seq, speaker, user_id, text, action, at, finish, owner, session FROM chat_messages `
 
 // Said implements [chat.Store].
-func (s Chats) Said(ctx context.Context, roomID, key string) (chat.Message, error) {
-	m, err := scanMessage(s.db.row(ctx, messageColumns+`WHERE room_id = ? AND once_key = ? AND once_key <> ''`, roomID, key))
+func (s Chats) Said(ctx context.Context, roomID, key string) (m chat.Message, err error) {
+	err = s.db.tx(ctx, func(tx transaction) error {
+		if err := tx.lock("chat:" + roomID); err != nil { // it may be being stored
+			return err
+		}
+		m, err = scanMessage(tx.row(messageColumns+`WHERE room_id = ? AND once_key = ? AND once_key <> ''`, roomID, key))
+		return err
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Message{}, chat.ErrNotFound
 	}
