@@ -237,6 +237,7 @@ func TestStreams(t *testing.T) {
 		"stalled after [DONE]":      {[]step{{Text: "a"}, {Finish: "stop"}, {Done: true}, {Stall: true}}, "a", provider.Usage{}},
 		"cut after the finish":      {[]step{{Text: "a"}, {Finish: "stop"}, {Cut: true}}, "a", provider.Usage{}},
 		"usage with the finish":     {[]step{{Raw: `data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}` + "\n\n"}, {Done: true}}, "a", provider.Usage{Prompt: 3, Completion: 1}},
+		"usage beyond all bounds":   {[]step{{Raw: `data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9223372036854775807,"completion_tokens":9223372036854775807}}` + "\n\n"}, {Done: true}}, "a", provider.Usage{}},
 		"nulls and unknown fields":  {append([]step{{Raw: `data: {"choices":[{"delta":{"role":"assistant","content":null,"refusal":null,"tool_calls":null,"x":[]}}],"usage":null,"error":null}` + "\n\n"}, {Text: "a"}}, done...), "a", provider.Usage{}},
 		"no choices":                {append([]step{{Raw: `data: {"choices":[],"prompt_filter_results":[]}` + "\n\n" + `data: {}` + "\n\n"}, {Text: "a"}}, done...), "a", provider.Usage{}},
 		"another choice":            {append([]step{{Raw: `data: {"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":"stop"}]}` + "\n\n"}, {Text: "a"}}, done...), "a", provider.Usage{}},
