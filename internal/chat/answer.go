@@ -92,6 +92,7 @@ func (s *Service) replyTo(ctx context.Context, t Turn, out *stream) Reply {
 	}
 	s.logText(t, Completion, reply.Text)
 	reply = s.finish(ctx, t, reply, err)
+	reply.Text = clean(reply.Text) // errors may quote anything
 	out.end(reply.Text)
 	return reply
 }
