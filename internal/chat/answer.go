@@ -179,6 +179,11 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 			return Reply{}, err
 		}
 	}
+	if may, err := s.mayUse(ctx, t.Identity, t.Room); err != nil {
+		return Reply{}, err
+	} else if !may { // any more
+		return Reply{}, events.Errorf(events.CodePermissionDenied, "%s does not take part in the conversation any more", t.Identity.User)
+	}
 	if t.History, err = s.earlier(ctx, t.Message); err != nil {
 		return Reply{}, err
 	}
