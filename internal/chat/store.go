@@ -140,8 +140,8 @@ type Rooms interface {
 	// Messages returns the latest of a room before a number, 0 for all, oldest
 	// first.
 	Messages(ctx context.Context, roomID string, before uint64, limit int) ([]Message, error)
-	// MessagesSince returns the messages after a number, up to another.
-	MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
+	// MessagesSince returns the first messages after a number, up to another.
+	MessagesSince(ctx context.Context, roomID string, after, until uint64, limit int) ([]Message, error)
 	// LastMessages returns the number of the latest message in each room that
 	// has one.
 	LastMessages(ctx context.Context, roomIDs []string) (map[string]uint64, error)

@@ -116,8 +116,8 @@ func (s Chats) Messages(ctx context.Context, roomID string, before uint64, limit
 }
 
 // MessagesSince implements [chat.Store].
-func (s Chats) MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]chat.Message, error) {
-	return list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? AND seq > ? AND seq <= ? ORDER BY seq`, roomID, int64(after), int64(until))
+func (s Chats) MessagesSince(ctx context.Context, roomID string, after, until uint64, limit int) ([]chat.Message, error) {
+	return list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?`, roomID, int64(after), int64(until), limit)
 }
 
 // LastMessages implements [chat.Store].

@@ -130,13 +130,10 @@ func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room
 		}
 	}
 	through, err := a.followed.follow(s, events.ChatRoom(room.ID), after, func(after, until uint64) (uint64, error) {
-		said, err := a.chat.Published(ctx, room.ID, after, min(until, math.MaxInt64))
-		for _, m := range said {
-			if err := out.Emit(events.Numbered{Payload: m.Payload(), Offset: m.Seq}, len(m.Text)); err != nil {
-				return 0, err
-			}
+		err := a.chat.Published(ctx, room.ID, after, min(until, math.MaxInt64), func(m chat.Message) error {
 			after = m.Seq
-		}
+			return out.Emit(events.Numbered{Payload: m.Payload(), Offset: m.Seq}, len(m.Text))
+		})
 		return after, err
 	})
 	if err != nil {
