@@ -197,6 +197,34 @@ func (m *member) Publish(room events.Room, pos cluster.Position, p events.Payloa
 	return nil
 }
 
+// A join that is repeated on another connection asks for the same as the first.
+func TestJoinAgain(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	h := &hall{t: t, table: rooms.New(rooms.Options[*member]{})}
+	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
+	one, two := &member{hall: h}, &member{hall: h}
+	one.id, two.id = ada, ada
+	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: one, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
+	a := newAIChat(svc, nil, "e1", newFollowed())
+	in := chatJoin{Stream: true}
+	first, err := a.join(t.Context(), one, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.joinAgain(t.Context(), two, in, first); err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range []string{first.ChatRoomID, "chat_stream:" + first.ChatRoomID} {
+		if in := h.table.Members(room); len(in) != 2 {
+			t.Errorf("%d sessions are in %s", len(in), room)
+		}
+	}
+}
+
 // Who is removed from a conversation leaves it, and is told; others stay.
 func TestWhoIsRemovedLeaves(t *testing.T) {
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
