@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -253,6 +254,32 @@ func TestStoreFailsWhileAnswering(t *testing.T) {
 	messages, err := f.store.Messages(t.Context(), room, 0, 10)
 	if err != nil || len(messages) != 4 || fmt.Sprint(out.said) != "[2 3 a 3 4 b]" {
 		t.Errorf("%d messages, published %v, %v", len(messages), out.said, err)
+	}
+}
+
+// What was stopped while its server was dead has been stopped, whoever ends it:
+// the answer that was being given, and that to what waited.
+func TestStoppedOnADeadServer(t *testing.T) {
+	f := newFixture(t, chat.Options{}, nil)
+	room := f.room(ada)
+	for range 2 {
+		if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stopped, err := f.svc.Stop(t.Context(), ada, room); err != nil || !stopped {
+		t.Fatal(stopped, err)
+	}
+	if err := f.svc.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := <-f.said; got != "Stopped." {
+			t.Errorf("answered with %q", got)
+		}
+	}
+	if got := f.finishes(room); !slices.Equal(got, []string{"", "", "stopped", "stopped"}) {
+		t.Errorf("ended as %v", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,11 @@ import (
 	"github.com/roomcast/roomcast/events"
 )
 
-const interrupted = "I was interrupted before I could answer. Please ask again."
+// What is said by who has said nothing else.
+const (
+	interrupted = "I was interrupted before I could answer. Please ask again."
+	silenced    = "Stopped."
+)
 
 // abandonedPage is how many messages are taken over at a time.
 const abandonedPage = 100
@@ -118,10 +123,10 @@ func (s *Service) uncertain(r Room, key string) {
 	}()
 }
 
-// interrupt ends a turn that nobody goes on with. What was said of the answer
-// is kept.
+// interrupt ends a turn that nobody goes on with, or that somebody has stopped.
+// What was said of the answer is kept.
 func (s *Service) interrupt(ctx context.Context, t Turn) {
-	head, _, err := s.awaitTurn(ctx, t.Message, startOf(t.Message))
+	head, stopped, err := s.awaitTurn(ctx, t.Message, startOf(t.Message))
 	if err != nil {
 		s.notBegun(t, err)
 		return
@@ -138,7 +143,7 @@ func (s *Service) interrupt(ctx context.Context, t Turn) {
 	out := newStream(s, t, head)
 	said, _ := saidIn(entries)
 	out.goOnAfter(said)
-	reply := s.interruption(ctx, t, entries)
+	reply := s.interruption(ctx, t, entries, stopped)
 	out.end(reply.Text)
 	if head, err = out.close(); errors.Is(err, ErrAnswered) {
 		return
@@ -147,10 +152,13 @@ func (s *Service) interrupt(ctx context.Context, t Turn) {
 }
 
 // interruption is the reply of a turn that got as far as its entries say.
-func (s *Service) interruption(ctx context.Context, t Turn, entries []Entry) Reply {
+func (s *Service) interruption(ctx context.Context, t Turn, entries []Entry, stopped bool) Reply {
 	said, usedTools := saidIn(entries)
 	reply := Reply{Text: interrupted, Finish: FinishInterrupted}
-	if said != "" {
+	switch {
+	case stopped:
+		reply = Reply{Text: cmp.Or(said, silenced), Finish: FinishStopped}
+	case said != "":
 		reply.Text = said + "\n\n" + interrupted
 	}
 	if said != "" || usedTools {
