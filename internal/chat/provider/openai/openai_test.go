@@ -156,6 +156,7 @@ func TestToolCalls(t *testing.T) {
 		"all of index 0":       {[]call{{index(0), "1", "clock", `{"zone"`}, {index(0), "", "", `: "ü"}`}, {index(0), "2", "find", `{"a":[1,{"b":"}"}]}`}}, a + "|" + b},
 		"without index":        {[]call{{nil, "1", "clock", `{"zone"`}, {nil, "", "", `: "ü"}`}, {nil, "2", "find", `{"a":[1,{"b":"}"}]}`}}, a + "|" + b},
 		"neither index nor id": {[]call{{nil, "", "x", `{}`}, {nil, "", "x", `{}`}}, "call_0 x {}|call_1 x {}"},
+		"an id that is ours":   {[]call{{index(0), "call_1", "x", `{}`}, {index(1), "", "x", `{}`}}, "call_1 x {}|call_2 x {}"},
 		"the same id twice":    {[]call{{index(0), "1", "x", `{}`}, {index(1), "1", "x", `{}`}}, "1 x {}|call_1 x {}"},
 		"no arguments":         {[]call{{index(0), "1", "x", ""}, {index(1), "2", "x", "null"}}, "1 x {}|2 x {}"},
 	} {
