@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -208,6 +209,26 @@ func TestQueryTool(t *testing.T) {
 	cancel()
 	if _, err := tool.Do(ctx, aMember, "approval-2", good); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// What came of a run is said in the conversation, which is no place for the whole
+// of a large output.
+func TestOutcomeOfARun(t *testing.T) {
+	large := strings.Repeat("é", 1<<20)
+	for _, tt := range []struct {
+		end  events.WorkflowStatusUpdate
+		ok   bool
+		want string
+	}{
+		{events.WorkflowStatusUpdate{Status: events.RunCompleted, Output: events.JSON(`{"a":1}`)}, true, `"T" ran as r and is COMPLETED: {"a":1}`},
+		{events.WorkflowStatusUpdate{Status: events.RunCompleted, Output: events.JSON(`"` + large + `"`)}, true, `"T" ran as r and is COMPLETED: "é`},
+		{events.WorkflowStatusUpdate{Status: events.RunFailed, Error: large}, false, `"T" ran as r and ended as FAILED: é`},
+	} {
+		out := ended("T", "r", tt.end)
+		if out.OK != tt.ok || out.InstanceID != "r" || !strings.HasPrefix(out.Text, tt.want) || len(out.Text) > mostOutcome+100 || !utf8.ValidString(out.Text) {
+			t.Errorf("%t %q… of %d bytes", out.OK, out.Text[:min(len(out.Text), 60)], len(out.Text))
+		}
 	}
 }
 

@@ -185,17 +185,23 @@ func (t runTool) outcome(ctx context.Context, title string, run workflow.Run) (c
 		out.Text = fmt.Sprintf("%q is running as %s and waits for an answer: %s.", title, run.ID, strings.Join(waiting, "; "))
 	}
 	for _, u := range history.Updates {
-		end, ok := u.Payload.(events.WorkflowStatusUpdate)
-		switch {
-		case !ok:
-		case end.Error != "":
-			out.OK, out.Text = false, fmt.Sprintf("%q ran as %s and ended as %s: %s.", title, run.ID, end.Status, end.Error)
-		default:
-			out.OK = end.Status == events.RunCompleted
-			out.Text = fmt.Sprintf("%q ran as %s and is %s: %s", title, run.ID, end.Status, end.Output)
+		if end, ok := u.Payload.(events.WorkflowStatusUpdate); ok {
+			out = ended(title, run.ID, end)
 		}
 	}
 	return out, nil
+}
+
+// ended says how a run has ended. An output may be large, and is in the run.
+func ended(title, runID string, end events.WorkflowStatusUpdate) chat.Outcome {
+	out := chat.Outcome{OK: end.Status == events.RunCompleted, InstanceID: runID}
+	if end.Error != "" {
+		out.OK = false
+		out.Text = fmt.Sprintf("%q ran as %s and ended as %s: %s.", title, runID, end.Status, shortened([]byte(end.Error)))
+	} else {
+		out.Text = fmt.Sprintf("%q ran as %s and is %s: %s", title, runID, end.Status, shortened(end.Output))
+	}
+	return out
 }
 
 // waitsFor is what people are asked for by a run.

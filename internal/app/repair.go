@@ -57,16 +57,11 @@ func (r repair) Missed(ctx context.Context, room events.Room, after, until uint6
 	if isRun {
 		return all, nil, nil
 	}
-	messages, err := r.chat.Published(ctx, string(room), after, until)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, m := range messages {
-		if all, err = r.add(all, m.Payload(), m.Position()); err != nil {
-			return nil, nil, err
-		}
-	}
-	return all, nil, nil
+	err = r.chat.Published(ctx, string(room), after, until, func(m chat.Message) (err error) {
+		all, err = r.add(all, m.Payload(), m.Position())
+		return err
+	})
+	return all, nil, err
 }
 
 // streamOf returns the conversation whose stream a room is.

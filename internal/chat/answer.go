@@ -92,6 +92,7 @@ func (s *Service) replyTo(ctx context.Context, t Turn, out *stream) Reply {
 	}
 	s.logText(t, Completion, reply.Text)
 	reply = s.finish(ctx, t, reply, err)
+	reply.Text = clean(reply.Text) // errors may quote anything
 	out.end(reply.Text)
 	return reply
 }
@@ -178,6 +179,11 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 			return Reply{}, err
 		}
 	}
+	if may, err := s.mayUse(ctx, t.Identity, t.Room); err != nil {
+		return Reply{}, err
+	} else if !may { // any more
+		return Reply{}, events.Errorf(events.CodePermissionDenied, "%s does not take part in the conversation any more", t.Identity.User)
+	}
 	if t.History, err = s.earlier(ctx, t.Message); err != nil {
 		return Reply{}, err
 	}
@@ -206,6 +212,9 @@ func (s *Service) apology(t Turn, err error) string {
 		log.Warn("answer took too long", "limit", s.opts.Timeout)
 		return fmt.Sprintf("I could not answer within %v. Please try again.", s.opts.Timeout)
 	case errors.Is(err, context.Canceled):
+		return interrupted
+	case errors.Is(err, ErrNotFound):
+		log.Info("message is not answered, for its chat room is gone")
 		return interrupted
 	}
 	log.Error("message could not be answered", "error", err)

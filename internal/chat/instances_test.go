@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/cluster"
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/postgres"
 	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
@@ -252,5 +254,88 @@ func TestStoreFailsWhileAnswering(t *testing.T) {
 	messages, err := f.store.Messages(t.Context(), room, 0, 10)
 	if err != nil || len(messages) != 4 || fmt.Sprint(out.said) != "[2 3 a 3 4 b]" {
 		t.Errorf("%d messages, published %v, %v", len(messages), out.said, err)
+	}
+}
+
+// What was stopped while its server was dead has been stopped, whoever ends it:
+// the answer that was being given, and that to what waited.
+func TestStoppedOnADeadServer(t *testing.T) {
+	f := newFixture(t, chat.Options{}, nil)
+	room := f.room(ada)
+	for range 2 {
+		if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stopped, err := f.svc.Stop(t.Context(), ada, room); err != nil || !stopped {
+		t.Fatal(stopped, err)
+	}
+	if err := f.svc.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := <-f.said; got != "Stopped." {
+			t.Errorf("answered with %q", got)
+		}
+	}
+	if got := f.finishes(room); !slices.Equal(got, []string{"", "", "stopped", "stopped"}) {
+		t.Errorf("ended as %v", got)
+	}
+}
+
+// deaf is a store that stores what it is told, once, and says that it failed.
+type deaf struct {
+	chat.Store
+	append, take atomic.Bool
+}
+
+func (s *deaf) Append(ctx context.Context, m chat.Message) (chat.Message, error) {
+	stored, err := s.Store.Append(ctx, m)
+	if err == nil && s.append.CompareAndSwap(true, false) {
+		return chat.Message{}, errors.New("the connection is gone")
+	}
+	return stored, err
+}
+
+func (s *deaf) Take(ctx context.Context, m chat.Message, to string) (bool, error) {
+	taken, err := s.Store.Take(ctx, m, to)
+	if taken && s.take.CompareAndSwap(true, false) {
+		return false, errors.New("the connection is gone")
+	}
+	return taken, err
+}
+
+// A message that was stored without its server hearing so locks no room: neither
+// when it is said nor when it is taken over.
+func TestStoredUnheard(t *testing.T) {
+	f := newFixture(t, chat.Options{}, nil)
+	room := f.room(ada)
+	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "one", Owner: "dead"}); err != nil {
+		t.Fatal(err)
+	}
+	unheard := &deaf{Store: f.store}
+	svc := chat.NewService(chat.Options{Store: unheard, Publisher: f, Logger: discard, Assistant: assistantFunc(echo)})
+	unheard.take.Store(true)
+	if err := svc.Recover(t.Context()); err == nil {
+		t.Error("it heard that it was stored")
+	}
+	for _, failed := range []bool{true, false} {
+		unheard.append.Store(failed)
+		if _, err := svc.Say(t.Context(), ada, room, chat.Words{Text: "two"}); failed == (err == nil) {
+			t.Errorf("said: %v", err)
+		}
+	}
+	for _, want := range []string{"interrupted", "interrupted", "two"} {
+		select {
+		case got := <-f.said:
+			if !strings.Contains(got, want) {
+				t.Errorf("answered with %q, not %q", got, want)
+			}
+		case <-time.After(eventually.Patience):
+			t.Fatal("the room is locked")
+		}
+	}
+	if err := svc.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -51,10 +52,12 @@ func (s *Service) AddMember(ctx context.Context, id *auth.Identity, r Room, user
 		return nil
 	}
 	all, err := s.Members(ctx, r)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(all) > maxMembers {
+	case slices.ContainsFunc(all, func(m Member) bool { return m.User == user }):
+		return nil
+	case len(all) > maxMembers:
 		return events.Errorf(events.CodeConflict, "the conversation has %d members already: remove one", maxMembers)
 	}
 	added, err := s.opts.Store.AddMember(ctx, Member{RoomID: r.ID, User: user, AddedBy: id.User, At: time.Now().UTC()})

@@ -51,14 +51,27 @@ func (m Message) History() events.AIChatMessage {
 	}
 }
 
-// Published returns the messages that a room got after an offset, up to
-// another.
-func (s *Service) Published(ctx context.Context, roomID string, after, until uint64) ([]Message, error) {
-	messages, err := s.opts.Store.MessagesSince(ctx, roomID, after, until)
-	if err != nil {
-		return nil, fmt.Errorf("reading messages: %w", err)
+// publishedPage is how many messages are read at once.
+const publishedPage = 64
+
+// Published calls each with the messages that a room got after an offset, up to
+// another, in order, until it returns an error.
+func (s *Service) Published(ctx context.Context, roomID string, after, until uint64, each func(m Message) error) error {
+	for {
+		messages, err := s.opts.Store.MessagesSince(ctx, roomID, after, until, publishedPage)
+		if err != nil {
+			return fmt.Errorf("reading messages: %w", err)
+		}
+		for _, m := range messages {
+			if err := each(m); err != nil {
+				return err
+			}
+			after = m.Seq
+		}
+		if len(messages) < publishedPage {
+			return nil
+		}
 	}
-	return messages, nil
 }
 
 // StreamHeads returns the offsets of the latest entries of streams. Those

@@ -174,6 +174,67 @@ func TestMembers(t *testing.T) {
 	})
 }
 
+// A conversation has a bound of members. Who is one may be added again.
+func TestManyMembers(t *testing.T) {
+	f := newFixture(t, chat.Options{}, repeat)
+	room := f.room(ada)
+	f.say(room, "hello", chat.None)
+	r, err := f.svc.Room(t.Context(), ada, room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 102 {
+		if err := f.svc.AddMember(t.Context(), ada, r, fmt.Sprint("user", i)); i < 100 && err != nil || i >= 100 && code(err) != events.CodeConflict {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+	if err := f.svc.AddMember(t.Context(), ada, r, "user7"); err != nil {
+		t.Errorf("again: %v", err)
+	}
+}
+
+// What somebody said who was removed before its turn came is answered, and
+// neither decides anything nor is asked of the assistant.
+func TestRemovedWhileWaiting(t *testing.T) {
+	goOn, tools := make(chan struct{}), &bench{}
+	f := newFixture(t, chat.Options{Tools: tools}, func(ctx context.Context, turn chat.Turn) (chat.Reply, error) {
+		switch turn.Message.Text {
+		case "wait":
+			<-goOn
+		case "question":
+			t.Error("the assistant was asked")
+		}
+		return proposing(ctx, turn)
+	})
+	room, _ := f.proposed()
+	r, err := f.svc.Room(t.Context(), ada, room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.svc.AddMember(t.Context(), ada, r, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	f.say(room, "wait", chat.None)
+	for _, text := range []string{"approve", "question"} {
+		if _, err := f.svc.Say(t.Context(), bob, room, chat.Words{Text: text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.svc.RemoveMember(t.Context(), ada, r, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	close(goOn)
+	<-f.said
+	for range 2 {
+		if got := <-f.said; !strings.Contains(got, "bob does not take part in the conversation any more") {
+			t.Errorf("answered with %q", got)
+		}
+	}
+	if did := tools.deeds(); len(did) != 0 {
+		t.Errorf("done: %v", did)
+	}
+}
+
 // Of a room that is deleted while an answer is being given nothing is left, and
 // nobody goes on with the answer.
 func TestDeletionDuringATurn(t *testing.T) {

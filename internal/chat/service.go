@@ -258,7 +258,7 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 	if r, err = s.bind(ctx, id, r, w.Tenant); err != nil {
 		return Message{}, err
 	}
-	key := once.Key(ctx, "chat message")
+	key := once.ID(ctx, "chat message")
 	if once.Again(ctx) {
 		if said, err := s.opts.Store.Said(ctx, roomID, key); !errors.Is(err, ErrNotFound) {
 			return said, err
@@ -295,6 +295,9 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 		return Message{}, events.NotFound("chat room", roomID)
 	}
 	if err != nil {
+		if _, refused := events.Public(err); !refused {
+			s.uncertain(r, key)
+		}
 		return Message{}, fmt.Errorf("storing message: %w", err)
 	}
 	s.publishMessage(m)

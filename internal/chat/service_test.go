@@ -113,6 +113,8 @@ func TestEveryMessageHasOneAnswer(t *testing.T) {
 			return chat.Reply{}, errors.New("secret detail")
 		case "refuse":
 			return chat.Reply{}, events.Errorf(events.CodeConflict, "not now")
+		case "quote":
+			return chat.Reply{}, events.Errorf(events.CodeConflict, "no \x00\xff here")
 		case "silence":
 			return chat.Reply{}, nil
 		}
@@ -122,6 +124,7 @@ func TestEveryMessageHasOneAnswer(t *testing.T) {
 	for text, want := range map[string]string{
 		"hello": "echo hello", "panic": "Something went wrong", "hang": "could not answer within 20ms",
 		"fail": "Something went wrong", "refuse": "That did not work: not now.", "silence": "nothing to say",
+		"quote": "That did not work: no \uFFFD here.",
 	} {
 		f.say(room, text, chat.None)
 		if got := <-f.said; !strings.Contains(got, want) || strings.Contains(got, "secret") {
@@ -132,7 +135,7 @@ func TestEveryMessageHasOneAnswer(t *testing.T) {
 		t.Error("the log does not say what went wrong")
 	}
 	messages, err := f.store.Messages(t.Context(), room, 0, 100)
-	if err != nil || len(messages) != 12 || len(f.said) != 0 {
+	if err != nil || len(messages) != 14 || len(f.said) != 0 {
 		t.Errorf("%d messages, %v", len(messages), err)
 	}
 }

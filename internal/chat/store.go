@@ -141,12 +141,12 @@ type Rooms interface {
 	// Messages returns the latest of a room before a number, 0 for all, oldest
 	// first.
 	Messages(ctx context.Context, roomID string, before uint64, limit int) ([]Message, error)
-	// MessagesSince returns the messages after a number, up to another.
-	MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]Message, error)
 	// Cursor returns how far a user was brought in a room, 0 if nobody knows, and
 	// MoveCursor moves that on, never back.
 	Cursor(ctx context.Context, roomID, user string) (uint64, error)
 	MoveCursor(ctx context.Context, roomID, user string, seq uint64) error
+	// MessagesSince returns the first messages after a number, up to another.
+	MessagesSince(ctx context.Context, roomID string, after, until uint64, limit int) ([]Message, error)
 	// LastMessages returns the number of the latest message in each room that
 	// has one.
 	LastMessages(ctx context.Context, roomIDs []string) (map[string]uint64, error)
@@ -158,7 +158,7 @@ type Turns interface {
 	Open(ctx context.Context, roomID string) (int, error)
 	// BeginTurn lets the owner of a message answer it, if no other is to be
 	// answered before: otherwise it is ErrBusy, and ErrAnswered if it is not the
-	// owner's to answer. Beginning one again that was begun, by whomever, is
+	// owner's to answer, or has an answer. Beginning one again that was begun, by whomever, is
 	// fine. It stores start as the next entry of the stream, unless the turn was
 	// begun before, and returns the number of the latest entry, and whether
 	// somebody has stopped it.

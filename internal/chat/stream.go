@@ -311,30 +311,47 @@ func (s *Service) Streamed(ctx context.Context, roomID string, after, until uint
 		return nil, err
 	}
 	var compact []Entry
-	for _, e := range entries {
-		last := len(compact) - 1
-		if last >= 0 && e.Kind == Delta && compact[last].Kind == Delta && compact[last].Turn == e.Turn {
-			compact[last] = join(compact[last], e)
-			continue
+	for len(entries) > 0 {
+		n := 1
+		for entries[0].Kind == Delta && n < len(entries) && entries[n].Kind == Delta && entries[n].Turn == entries[0].Turn {
+			n++
 		}
+		e := join(entries[:n])
 		e.Prev = after // what is between is not kept any more
-		if last >= 0 {
+		if last := len(compact) - 1; last >= 0 {
 			e.Prev = compact[last].Seq
 		}
-		compact = append(compact, e)
+		compact, entries = append(compact, e), entries[n:]
 	}
 	return compact, nil
 }
 
-// join makes one of two pieces of text that follow each other.
-func join(a, b Entry) Entry {
-	d, more := decode[events.AIChatBotStreamDelta](a), decode[events.AIChatBotStreamDelta](b)
-	if more.At < d.At {
-		d = more
-	} else {
-		d.Text = first(d.Text, more.At-d.At) + more.Text
+// join makes one of pieces of text that follow each other; of others there is
+// only one.
+func join(pieces []Entry) Entry {
+	last := pieces[len(pieces)-1]
+	if len(pieces) == 1 {
+		return last
 	}
-	e := payload(Delta, a.Turn, d)
-	e.Prev, e.Seq, e.At = a.Prev, b.Seq, b.At
+	d := decode[events.AIChatBotStreamDelta](pieces[0])
+	var text strings.Builder
+	end := d.At // of the text
+	for _, e := range pieces {
+		more := decode[events.AIChatBotStreamDelta](e)
+		switch {
+		case more.At < d.At:
+			d.At = more.At
+			text.Reset()
+		case more.At < end:
+			kept := first(text.String(), more.At-d.At)
+			text.Reset()
+			text.WriteString(kept)
+		}
+		text.WriteString(more.Text)
+		end = more.At + length(more.Text)
+	}
+	d.Text = text.String()
+	e := payload(Delta, last.Turn, d)
+	e.Seq, e.At = last.Seq, last.At
 	return e
 }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,11 @@ import (
 	"github.com/roomcast/roomcast/events"
 )
 
-const interrupted = "I was interrupted before I could answer. Please ask again."
+// What is said by who has said nothing else.
+const (
+	interrupted = "I was interrupted before I could answer. Please ask again."
+	silenced    = "Stopped."
+)
 
 // abandonedPage is how many messages are taken over at a time.
 const abandonedPage = 100
@@ -78,13 +83,13 @@ func (s *Service) takeOverRoom(ctx context.Context, messages []Message, owner st
 			continue // without other instances the owner is nowhere to be found
 		}
 		var ok bool
-		if ok, err = s.opts.Store.Take(ctx, m, owner); err != nil {
+		ok, err = s.opts.Store.Take(ctx, m, owner)
+		if m.Owner = owner; ok || err != nil { // or else its turn finds out that it is not
+			turns = append(turns, Turn{Room: r, Message: m})
+		}
+		if err != nil {
 			err = fmt.Errorf("taking over a message: %w", err)
 			break
-		}
-		if ok {
-			m.Owner = owner
-			turns = append(turns, Turn{Room: r, Message: m})
 		}
 	}
 	go func() {
@@ -96,10 +101,32 @@ func (s *Service) takeOverRoom(ctx context.Context, messages []Message, owner st
 	return len(turns), err
 }
 
-// interrupt ends a turn that nobody goes on with. What was said of the answer
-// is kept.
+// uncertain sees to a message that was refused because nobody knows whether it
+// was stored: if it was, the room waits for its answer.
+func (s *Service) uncertain(r Room, key string) {
+	q, err := s.hold(r.ID)
+	if err != nil {
+		return // this instance ends, and others take the message over
+	}
+	term := s.term()
+	go func() {
+		defer s.drop(r.ID, q)
+		var m Message
+		err := s.untilStored(term, s.opts.Logger.With("room", r.ID), func(ctx context.Context) (err error) {
+			m, err = s.opts.Store.Said(ctx, r.ID, key)
+			return err
+		})
+		if err == nil {
+			s.publishMessage(m)
+			s.interrupt(term, Turn{Room: r, Message: m})
+		}
+	}()
+}
+
+// interrupt ends a turn that nobody goes on with, or that somebody has stopped.
+// What was said of the answer is kept.
 func (s *Service) interrupt(ctx context.Context, t Turn) {
-	head, _, err := s.awaitTurn(ctx, t.Message, startOf(t.Message))
+	head, stopped, err := s.awaitTurn(ctx, t.Message, startOf(t.Message))
 	if err != nil {
 		s.notBegun(t, err)
 		return
@@ -116,7 +143,7 @@ func (s *Service) interrupt(ctx context.Context, t Turn) {
 	out := newStream(s, t, head)
 	said, _ := saidIn(entries)
 	out.goOnAfter(said)
-	reply := s.interruption(ctx, t, entries)
+	reply := s.interruption(ctx, t, entries, stopped)
 	out.end(reply.Text)
 	if head, err = out.close(); errors.Is(err, ErrAnswered) {
 		return
@@ -125,10 +152,13 @@ func (s *Service) interrupt(ctx context.Context, t Turn) {
 }
 
 // interruption is the reply of a turn that got as far as its entries say.
-func (s *Service) interruption(ctx context.Context, t Turn, entries []Entry) Reply {
+func (s *Service) interruption(ctx context.Context, t Turn, entries []Entry, stopped bool) Reply {
 	said, usedTools := saidIn(entries)
 	reply := Reply{Text: interrupted, Finish: FinishInterrupted}
-	if said != "" {
+	switch {
+	case stopped:
+		reply = Reply{Text: cmp.Or(said, silenced), Finish: FinishStopped}
+	case said != "":
 		reply.Text = said + "\n\n" + interrupted
 	}
 	if said != "" || usedTools {

@@ -118,7 +118,7 @@ func (s *Service) finish(ctx context.Context, t Turn, r Reply, err error) Reply 
 	if r.Text == "" {
 		r.Text = "I have nothing to say to that."
 		if r.Finish == FinishStopped {
-			r.Text = "Stopped."
+			r.Text = silenced
 		}
 	}
 	return r

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/roomcast/roomcast/internal/chat"
 )
@@ -59,8 +60,12 @@ func (s Chats) RoomsOf(ctx context.Context, tenant, user string, after chat.Room
 	if !after.ChangedAt.IsZero() {
 		at = micros(after.ChangedAt)
 	}
-	return list(ctx, s.db, scanRoom, roomColumns+`WHERE tenant = ? AND (owner = ? OR id IN (SELECT room_id FROM chat_members WHERE user_id = ?))
-		AND (changed_at < ? OR changed_at = ? AND id < ?) ORDER BY changed_at DESC, id DESC LIMIT ?`, tenant, user, user, at, at, after.ID, limit)
+	const page = ` AND tenant = ? AND changed_at <= ? AND (changed_at < ? OR id < ?) ORDER BY changed_at DESC, id DESC LIMIT ?`
+	args := []any{user, tenant, at, at, after.ID, limit}
+	// One after the other, so that both find theirs by an index.
+	return list(ctx, s.db, scanRoom, `SELECT * FROM (`+roomColumns+`WHERE owner = ?`+page+`) AS own
+		UNION SELECT * FROM (`+roomColumns+`JOIN chat_members ON room_id = id WHERE user_id = ?`+page+`) AS others
+		ORDER BY changed_at DESC, id DESC LIMIT ?`, append(slices.Concat(args, args), limit)...)
 }
 
 // SetTitle implements [chat.Store].

@@ -91,8 +91,14 @@ func scanMessage(row scanner) (chat.Message, error) {
 const messageColumns = `SELECT room_id, seq, speaker, user_id, text, action, at, finish, owner, session, reply_to FROM chat_messages `
 
 // Said implements [chat.Store].
-func (s Chats) Said(ctx context.Context, roomID, key string) (chat.Message, error) {
-	m, err := scanMessage(s.db.row(ctx, messageColumns+`WHERE room_id = ? AND once_key = ? AND once_key <> ''`, roomID, key))
+func (s Chats) Said(ctx context.Context, roomID, key string) (m chat.Message, err error) {
+	err = s.db.tx(ctx, func(tx transaction) error {
+		if err := tx.lock("chat:" + roomID); err != nil { // it may be being stored
+			return err
+		}
+		m, err = scanMessage(tx.row(messageColumns+`WHERE room_id = ? AND once_key = ? AND once_key <> ''`, roomID, key))
+		return err
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Message{}, chat.ErrNotFound
 	}
@@ -110,8 +116,8 @@ func (s Chats) Messages(ctx context.Context, roomID string, before uint64, limit
 }
 
 // MessagesSince implements [chat.Store].
-func (s Chats) MessagesSince(ctx context.Context, roomID string, after, until uint64) ([]chat.Message, error) {
-	return list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? AND seq > ? AND seq <= ? ORDER BY seq`, roomID, int64(after), int64(until))
+func (s Chats) MessagesSince(ctx context.Context, roomID string, after, until uint64, limit int) ([]chat.Message, error) {
+	return list(ctx, s.db, scanMessage, messageColumns+`WHERE room_id = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?`, roomID, int64(after), int64(until), limit)
 }
 
 // Cursor implements [chat.Store].

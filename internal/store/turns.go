@@ -23,8 +23,11 @@ func (s Chats) BeginTurn(ctx context.Context, m chat.Message, start chat.Entry) 
 		if err := tx.lock("chat:" + m.RoomID); err != nil {
 			return err
 		}
-		if _, err := answerable(tx, m); err != nil {
+		switch answer, err := answerable(tx, m); {
+		case err != nil:
 			return err
+		case answer > 0:
+			return chat.ErrAnswered
 		}
 		var last, stoppedTo, earlier int64
 		err := tx.row(`SELECT stream_head, stopped, (SELECT COUNT(*) FROM chat_messages WHERE room_id = chat_rooms.id AND speaker = 'user' AND answer = 0 AND seq < ?)
@@ -34,17 +37,15 @@ func (s Chats) BeginTurn(ctx context.Context, m chat.Message, start chat.Entry) 
 		}
 		stopped = uint64(stoppedTo) >= m.Seq
 		var turn int64
-		err = tx.row(`SELECT seq, head FROM chat_turns WHERE room_id = ?`, m.RoomID).Scan(&turn, &last)
+		err = tx.row(`SELECT seq FROM chat_turns WHERE room_id = ?`, m.RoomID).Scan(&turn)
 		began := err == nil
 		switch {
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
 			return err
 		case earlier > 0, began && turn != int64(m.Seq):
 			return chat.ErrBusy
-		case began:
-			head = uint64(last)
-			_, err = tx.exec(`UPDATE chat_turns SET owner = ? WHERE room_id = ?`, m.Owner, m.RoomID)
-			return err
+		case began: // what the owner before is storing at this moment counts, too
+			return tx.row(`UPDATE chat_turns SET owner = ? WHERE room_id = ? RETURNING head`, m.Owner, m.RoomID).Scan(&head)
 		}
 		head = uint64(last) + 1
 		// What is left of the turn before was for those who were there.
@@ -61,10 +62,11 @@ func (s Chats) BeginTurn(ctx context.Context, m chat.Message, start chat.Entry) 
 }
 
 // answerable returns the number of the answer to a message, 0 if there is none,
-// and ErrAnswered if the owner may not, or no longer, answer it.
+// and ErrAnswered if the owner may not, or no longer, answer it. Nobody takes the
+// message over before the end of the transaction.
 func answerable(tx transaction, m chat.Message) (answer int64, err error) {
 	var owner string
-	err = tx.row(`SELECT owner, answer FROM chat_messages WHERE room_id = ? AND seq = ? AND speaker = 'user'`, m.RoomID, int64(m.Seq)).Scan(&owner, &answer)
+	err = tx.row(`UPDATE chat_messages SET owner = owner WHERE room_id = ? AND seq = ? AND speaker = 'user' RETURNING owner, answer`, m.RoomID, int64(m.Seq)).Scan(&owner, &answer)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, chat.ErrNotFound

@@ -83,9 +83,7 @@ func (a *aiChat) join(ctx context.Context, s namespaces.Session, in chatJoin) (c
 	s.Emit(events.AIChatRoomID{ChatRoomID: room.ID})
 	recent, resumed, err := a.enter(ctx, s, room, in.Since)
 	if err == nil && in.Stream {
-		if err = a.enterStream(ctx, s, room); err == nil {
-			err = a.mayStay(ctx, s, room.ID)
-		}
+		err = a.enterStream(ctx, s, room)
 	}
 	if err != nil {
 		return chatJoined{}, err
@@ -95,17 +93,19 @@ func (a *aiChat) join(ctx context.Context, s namespaces.Session, in chatJoin) (c
 
 // joinAgain puts a session into the conversation that the first join began.
 // What was said since comes as events.
-func (a *aiChat) joinAgain(ctx context.Context, s namespaces.Session, _ chatJoin, first chatJoined) error {
+func (a *aiChat) joinAgain(ctx context.Context, s namespaces.Session, in chatJoin, first chatJoined) error {
 	s.Emit(events.AIChatRoomID{ChatRoomID: first.ChatRoomID})
-	return a.enterAgain(ctx, s, first.ChatRoomID, events.Since{Epoch: first.Epoch, Offset: first.Offset})
+	return a.enterAgain(ctx, s, first.ChatRoomID, events.Since{Epoch: first.Epoch, Offset: first.Offset}, in.Stream)
 }
 
-func (a *aiChat) enterAgain(ctx context.Context, s namespaces.Session, roomID string, since events.Since) error {
+func (a *aiChat) enterAgain(ctx context.Context, s namespaces.Session, roomID string, since events.Since, stream bool) error {
 	room, err := a.chat.Room(ctx, s.Identity(), roomID)
 	if err != nil {
 		return err
 	}
-	_, _, err = a.enter(ctx, s, room, &since)
+	if _, _, err = a.enter(ctx, s, room, &since); err == nil && stream {
+		err = a.enterStream(ctx, s, room)
+	}
 	return err
 }
 
@@ -131,13 +131,10 @@ func (a *aiChat) enter(ctx context.Context, s namespaces.Session, room chat.Room
 		}
 	}
 	through, err := a.followed.follow(s, events.ChatRoom(room.ID), after, func(after, until uint64) (uint64, error) {
-		said, err := a.chat.Published(ctx, room.ID, after, min(until, math.MaxInt64))
-		for _, m := range said {
-			if err := out.Emit(events.Numbered{Payload: m.Payload(), Offset: m.Seq}, len(m.Text)); err != nil {
-				return 0, err
-			}
+		err := a.chat.Published(ctx, room.ID, after, min(until, math.MaxInt64), func(m chat.Message) error {
 			after = m.Seq
-		}
+			return out.Emit(events.Numbered{Payload: m.Payload(), Offset: m.Seq}, len(m.Text))
+		})
 		return after, err
 	})
 	if err != nil {
@@ -169,10 +166,13 @@ func (a *aiChat) enterStream(ctx context.Context, s namespaces.Session, room cha
 		}
 		return after, err
 	})
+	if err == nil {
+		err = a.chat.ShowApprovals(ctx, room, func(p events.Payload) { s.Emit(p) })
+	}
 	if err != nil {
 		return err
 	}
-	return a.chat.ShowApprovals(ctx, room, func(p events.Payload) { s.Emit(p) })
+	return a.mayStay(ctx, s, room.ID)
 }
 
 // remember keeps which conversations a session is in, so that it can leave
@@ -310,7 +310,7 @@ func (a *aiChat) message(ctx context.Context, s namespaces.Session, in chatMessa
 // messageAgain sees to it that a session gets the answer to what was said
 // before, on whatever connection.
 func (a *aiChat) messageAgain(ctx context.Context, s namespaces.Session, _ chatMessage, first chatAccepted) error {
-	return a.enterAgain(ctx, s, first.ChatRoomID, events.Since{Epoch: first.Epoch, Offset: first.Offset})
+	return a.enterAgain(ctx, s, first.ChatRoomID, events.Since{Epoch: first.Epoch, Offset: first.Offset}, false)
 }
 
 // botFailure answers a message that could not be taken in, so that no client

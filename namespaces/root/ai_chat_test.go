@@ -147,10 +147,82 @@ func TestJoinAConversationSince(t *testing.T) {
 	}
 }
 
+// pages is a store that notes how many messages are read at once.
+type pages struct {
+	chat.Store
+	most int
+}
+
+func (s *pages) MessagesSince(ctx context.Context, roomID string, after, until uint64, limit int) ([]chat.Message, error) {
+	all, err := s.Store.MessagesSince(ctx, roomID, after, until, limit)
+	s.most = max(s.most, len(all))
+	return all, err
+}
+
+// A long conversation is read a page at a time, as its client takes it.
+func TestJoinALongConversation(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	m := &member{hall: &hall{t: t, table: rooms.New(rooms.Options[*member]{})}}
+	m.id = &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
+	read := &pages{Store: db.Chats()}
+	svc := chat.NewService(chat.Options{Store: read, Publisher: m, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
+	a := newAIChat(svc, nil, "e1", newFollowed())
+	room, err := svc.Open(t.Context(), m.id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 200
+	for range n {
+		if _, err := read.Append(t.Context(), chat.Message{RoomID: room.ID, Speaker: chat.Bot, Text: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.got = nil
+	out, err := a.join(t.Context(), m, chatJoin{ChatRoomID: room.ID, Since: &events.Since{Epoch: "e1"}})
+	if err != nil || len(m.got) != n+1 || out.Offset != n {
+		t.Errorf("got %d events up to %d, %v", len(m.got)-1, out.Offset, err)
+	}
+	if read.most > 64 {
+		t.Errorf("%d messages were read at once", read.most)
+	}
+}
+
 // Publish implements [chat.Publisher].
 func (m *member) Publish(room events.Room, pos cluster.Position, p events.Payload) error {
 	m.hall.table.Publish(string(room), rooms.Numbered(pos.Offset, func(m *member) { m.Emit(events.Numbered{Payload: p, Offset: pos.Offset}) }))
 	return nil
+}
+
+// A join that is repeated on another connection asks for the same as the first.
+func TestJoinAgain(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	h := &hall{t: t, table: rooms.New(rooms.Options[*member]{})}
+	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
+	one, two := &member{hall: h}, &member{hall: h}
+	one.id, two.id = ada, ada
+	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: one, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
+	a := newAIChat(svc, nil, "e1", newFollowed())
+	in := chatJoin{Stream: true}
+	first, err := a.join(t.Context(), one, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.joinAgain(t.Context(), two, in, first); err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range []string{first.ChatRoomID, "chat_stream:" + first.ChatRoomID} {
+		if in := h.table.Members(room); len(in) != 2 {
+			t.Errorf("%d sessions are in %s", len(in), room)
+		}
+	}
 }
 
 // Who is removed from a conversation leaves it, and is told; others stay.

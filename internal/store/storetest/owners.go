@@ -179,6 +179,8 @@ func answers(t *testing.T, db *store.DB) {
 	same(t, taken, false)
 	_, err = answer(first)
 	is(t, err, chat.ErrAnswered)
+	_, _, err = s.BeginTurn(ctx, second, chat.Entry{Turn: second.Seq, Kind: chat.StreamStart, At: now}) // it would never end
+	is(t, err, chat.ErrAnswered)
 	first.Owner = two
 	for _, m := range []chat.Message{first, third} {
 		_, err = answer(m)

@@ -148,10 +148,10 @@ func chats(t *testing.T, s store.Chats) {
 
 	answer, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.Bot, Text: "b", At: now})
 	check(t, err)
-	since, err := s.MessagesSince(ctx, r.ID, 2, 5)
+	since, err := s.MessagesSince(ctx, r.ID, 2, 5, 9)
 	check(t, err)
 	same(t, since, append(slices.Clone(said[2:]), answer))
-	since, err = s.MessagesSince(ctx, r.ID, 2, 2)
+	since, err = s.MessagesSince(ctx, r.ID, 2, 2, 9)
 	check(t, err)
 	same(t, len(since), 0)
 	keyed, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.User, Text: "once", At: now, Key: "k"})

@@ -184,6 +184,23 @@ func TestToolIsUsed(t *testing.T) {
 	}
 }
 
+// Calls have ids of their own, also of a server that counts them in each answer.
+func TestIDsOfCalls(t *testing.T) {
+	t.Parallel()
+	var uses []string
+	b := newBed(t, agent.Options{Tools: []agent.Tool{echo(&uses)}})
+	call := providertest.Stream(step{Call: &providertest.Call{Index: zero(), ID: "call_1", Name: "echo", Arguments: `{"a":"x"}`}}, step{Finish: "tool_calls"}, step{Done: true})
+	b.On("", call, call, call, providertest.Answer("Done."))
+	_, h := b.ask(t, "x")
+	ids := map[string]int{}
+	for _, told := range h.tools {
+		ids[strings.FieldsFunc(told, func(r rune) bool { return r == '=' || r == ':' })[0]]++
+	}
+	if len(ids) != 3 {
+		t.Errorf("%q", h.tools)
+	}
+}
+
 // What the model asks for in the wrong way is its own to mend.
 func TestBadCalls(t *testing.T) {
 	t.Parallel()

@@ -73,8 +73,8 @@ func (c *conversation) sound(asked []provider.ToolCall) []provider.ToolCall {
 		if !callable.MatchString(call.Name) {
 			call.Name = "unknown"
 		}
-		if c.ids[call.ID] || len(call.ID) > 64 {
-			call.ID = fmt.Sprintf("call_%d", len(c.ids))
+		for n := len(c.ids); c.ids[call.ID] || len(call.ID) > 64; n++ {
+			call.ID = fmt.Sprintf("call_%d", n)
 		}
 		c.ids[call.ID] = true
 	}

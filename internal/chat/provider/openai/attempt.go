@@ -155,7 +155,7 @@ func (a *attempt) response(r provider.Request) provider.Response {
 		answer.Model = r.Model
 	}
 	switch {
-	case a.usage != nil && a.usage.Prompt >= 0 && a.usage.Completion >= 0 && *a.usage != (usage{}):
+	case a.usage != nil && a.usage.sound():
 		answer.Usage = provider.Usage{Prompt: a.usage.Prompt, Completion: a.usage.Completion}
 	case a.started || answer.Finish != "":
 		answer.Usage = provider.Estimate(r, answer)

@@ -35,6 +35,15 @@ type usage struct {
 	Completion int `json:"completion_tokens"`
 }
 
+// maxTokens is more than any answer takes: numbers beyond it could not be added
+// up.
+const maxTokens = 1 << 32
+
+// sound reports whether the usage can be one.
+func (u usage) sound() bool {
+	return u != usage{} && u.Prompt >= 0 && u.Completion >= 0 && u.Prompt <= maxTokens && u.Completion <= maxTokens
+}
+
 // token reports whether the delta is one, of whatever sort.
 func (d delta) token() bool {
 	return d.Content != "" || d.Refusal != "" || len(d.ToolCalls) > 0 || d.Reasoning != "" || d.ReasoningContent != ""

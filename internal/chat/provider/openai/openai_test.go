@@ -156,6 +156,7 @@ func TestToolCalls(t *testing.T) {
 		"all of index 0":       {[]call{{index(0), "1", "clock", `{"zone"`}, {index(0), "", "", `: "ü"}`}, {index(0), "2", "find", `{"a":[1,{"b":"}"}]}`}}, a + "|" + b},
 		"without index":        {[]call{{nil, "1", "clock", `{"zone"`}, {nil, "", "", `: "ü"}`}, {nil, "2", "find", `{"a":[1,{"b":"}"}]}`}}, a + "|" + b},
 		"neither index nor id": {[]call{{nil, "", "x", `{}`}, {nil, "", "x", `{}`}}, "call_0 x {}|call_1 x {}"},
+		"an id that is ours":   {[]call{{index(0), "call_1", "x", `{}`}, {index(1), "", "x", `{}`}}, "call_1 x {}|call_2 x {}"},
 		"the same id twice":    {[]call{{index(0), "1", "x", `{}`}, {index(1), "1", "x", `{}`}}, "1 x {}|call_1 x {}"},
 		"no arguments":         {[]call{{index(0), "1", "x", ""}, {index(1), "2", "x", "null"}}, "1 x {}|2 x {}"},
 	} {
@@ -237,6 +238,7 @@ func TestStreams(t *testing.T) {
 		"stalled after [DONE]":      {[]step{{Text: "a"}, {Finish: "stop"}, {Done: true}, {Stall: true}}, "a", provider.Usage{}},
 		"cut after the finish":      {[]step{{Text: "a"}, {Finish: "stop"}, {Cut: true}}, "a", provider.Usage{}},
 		"usage with the finish":     {[]step{{Raw: `data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}` + "\n\n"}, {Done: true}}, "a", provider.Usage{Prompt: 3, Completion: 1}},
+		"usage beyond all bounds":   {[]step{{Raw: `data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9223372036854775807,"completion_tokens":9223372036854775807}}` + "\n\n"}, {Done: true}}, "a", provider.Usage{}},
 		"nulls and unknown fields":  {append([]step{{Raw: `data: {"choices":[{"delta":{"role":"assistant","content":null,"refusal":null,"tool_calls":null,"x":[]}}],"usage":null,"error":null}` + "\n\n"}, {Text: "a"}}, done...), "a", provider.Usage{}},
 		"no choices":                {append([]step{{Raw: `data: {"choices":[],"prompt_filter_results":[]}` + "\n\n" + `data: {}` + "\n\n"}, {Text: "a"}}, done...), "a", provider.Usage{}},
 		"another choice":            {append([]step{{Raw: `data: {"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":"stop"}]}` + "\n\n"}, {Text: "a"}}, done...), "a", provider.Usage{}},

@@ -111,8 +111,8 @@ func (cs calls) finish(cut bool) []provider.ToolCall {
 		if c.name == "" {
 			c.name = unnamed
 		}
-		if c.id == "" || ids[c.id] {
-			c.id = fmt.Sprintf("call_%d", i)
+		for n := i; c.id == "" || ids[c.id]; n++ {
+			c.id = fmt.Sprintf("call_%d", n)
 		}
 		ids[c.id] = true
 		list = append(list, provider.ToolCall{ID: c.id, Name: c.name, Arguments: json.RawMessage(args), Broken: broken})
