@@ -60,10 +60,7 @@ func options(t testing.TB, instances int) fleet.Options {
 		return fleet.Options{}
 	}
 	redis := redistest.Start(t, redistest.Options{})
-	return fleet.Options{
-		Instances: instances, Store: postgrestest.URL(t), Redis: redis.URL(),
-		Config: "instance: {heartbeat: 300ms, expiry: 1s}\n",
-	}
+	return fleet.Options{Instances: instances, Store: postgrestest.URL(t), Redis: redis.URL()}
 }
 
 // set prepares a stage. chat is the chat section of the configuration, as the
@@ -221,16 +218,7 @@ func (s *stage) compare(clients []*client) {
 	for _, c := range clients {
 		room := c.room()
 		if histories[room] == nil {
-			histories[room] = s.history(room)
-			users := 0
-			for _, m := range histories[room] {
-				if m.Type == "user" {
-					users++
-				}
-			}
-			if bots := len(histories[room]) - users; bots != users {
-				s.fail("answers", "%d messages of room %s have %d answers", users, room, bots)
-			}
+			histories[room] = s.answered(room)
 		}
 		s.await("all that was said", []*client{c}, func(v *view) bool { return v.through() >= uint64(len(histories[room])) })
 		c.look(func(v *view) {
@@ -244,6 +232,27 @@ func (s *stage) compare(clients []*client) {
 			}
 		})
 	}
+}
+
+// answered returns all that was said in a room when every message has its answer.
+func (s *stage) answered(room string) (all []said) {
+	s.t.Helper()
+	users, bots := 0, 0
+	if !eventually.Within(eventually.Patience, 100*time.Millisecond, func() bool {
+		all = s.history(room)
+		users, bots = 0, 0
+		for _, m := range all {
+			if m.Type == "user" {
+				users++
+			} else {
+				bots++
+			}
+		}
+		return users == bots
+	}) {
+		s.fail("answers", "%d messages of room %s have %d answers", users, room, bots)
+	}
+	return all
 }
 
 // tokens is the text of an answer of so many.
