@@ -303,10 +303,19 @@ func decode[T events.Payload](e Entry) T {
 	return v
 }
 
-// Streamed returns what the stream of a room got after an offset, up to
-// another, with pieces of text that follow each other as one.
-func (s *Service) Streamed(ctx context.Context, roomID string, after, until uint64) ([]Entry, error) {
+// Pieces returns what the stream of a room got after an offset, up to another,
+// as far as it is kept.
+func (s *Service) Pieces(ctx context.Context, roomID string, after, until uint64) ([]Entry, error) {
 	entries, err := s.opts.Store.Stream(ctx, roomID, after, until)
+	for i := range entries {
+		entries[i].Prev, after = after, entries[i].Seq // what is between is not kept any more
+	}
+	return entries, err
+}
+
+// Streamed is Pieces, with pieces of text that follow each other as one.
+func (s *Service) Streamed(ctx context.Context, roomID string, after, until uint64) ([]Entry, error) {
+	entries, err := s.Pieces(ctx, roomID, after, until)
 	if err != nil {
 		return nil, err
 	}
@@ -316,10 +325,6 @@ func (s *Service) Streamed(ctx context.Context, roomID string, after, until uint
 		if last >= 0 && e.Kind == Delta && compact[last].Kind == Delta && compact[last].Turn == e.Turn {
 			compact[last] = join(compact[last], e)
 			continue
-		}
-		e.Prev = after // what is between is not kept any more
-		if last >= 0 {
-			e.Prev = compact[last].Seq
 		}
 		compact = append(compact, e)
 	}
