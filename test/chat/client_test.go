@@ -35,16 +35,18 @@ type client struct {
 	moves bool // each time to the next instance
 	rng   *rand.Rand
 
-	mu      sync.Mutex
-	conn    *websocket.Client // nil while it is away
-	inside  bool              // CONNECT was answered
-	joined  bool              // and so was joining, or the session was recovered
-	pid     string
-	last    []byte   // the last argument of the last event that ended with a string
-	early   [][]byte // events before CONNECT was answered
-	calls   int
-	waiting map[int]func(ack []byte) // for acknowledgements, by their number; nil is that none comes
-	view    view
+	mu        sync.Mutex
+	conn      *websocket.Client // nil while it is away
+	inside    bool              // CONNECT was answered
+	joined    bool              // and so was joining, or the session was recovered
+	pid       string
+	recovered bool     // the session is one that was lost
+	last      []byte   // the last argument of the last event that ended with a string
+	early     [][]byte // events before CONNECT was answered
+	calls     int
+	waiting   map[int]func(ack []byte) // for acknowledgements, by their number; nil is that none comes
+	view      view
+	repeating bool // what it says, and is let do that
 }
 
 // live connects and comes back until ctx ends.
@@ -98,6 +100,13 @@ func life(rng *rand.Rand) time.Duration {
 
 // cut ends a connection as a network that fails, unless the cuts are over.
 func (c *client) cut(conn *websocket.Client) {
+	c.mu.Lock()
+	later := c.repeating
+	c.mu.Unlock()
+	if later {
+		time.AfterFunc(50*time.Millisecond, func() { c.cut(conn) })
+		return
+	}
 	if !c.stage.cutting.Load() {
 		return
 	}
@@ -178,15 +187,15 @@ func (c *client) connected(body []byte) {
 		c.stage.fail("client", "answer to CONNECT %s: %v", body, err)
 		return
 	}
-	recovered := answer.PID != "" && answer.PID == c.pid
-	if recovered {
+	c.recovered = answer.PID != "" && answer.PID == c.pid
+	if c.recovered {
 		c.stage.recovered.Add(1)
 	}
 	c.stage.visits.Add(1)
 	if c.way == recovers {
 		c.pid = answer.PID
 	}
-	c.inside, c.joined = true, recovered && c.view.entered
+	c.inside, c.joined = true, c.recovered && c.view.entered
 	if !c.joined {
 		c.join()
 	}
@@ -260,9 +269,16 @@ func (c *client) try(event string, payload, into any) bool {
 
 // call emits an event until there is an answer.
 func (c *client) call(event string, payload, into any) {
+	repeat := func(is bool) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.repeating = is
+	}
 	for !c.try(event, payload, into) && c.stage.ctx.Err() == nil {
+		repeat(true)
 		pause(c.stage.ctx, 10*time.Millisecond)
 	}
+	repeat(false)
 }
 
 // say says something, once, and returns the number of the message.
@@ -310,7 +326,7 @@ func (c *client) event(body []byte) {
 		c.last = []byte(last)
 	}
 	if err := c.view.take(name, args[1]); err != nil {
-		c.stage.fail(name, "way %d, %v", c.way, err)
+		c.stage.fail(name, "way %d, recovered: %v, %v", c.way, c.recovered, err)
 	}
 }
 

@@ -105,6 +105,11 @@ func (s *stage) blame() {
 	for what, all := range s.failures {
 		s.t.Errorf("%s: %d times\n%s", what, len(all), strings.Join(all[:min(3, len(all))], "\n"))
 	}
+	for _, in := range s.Instances {
+		if said := in.Log(); len(s.failures) > 0 && said != "" {
+			s.t.Logf("%s: %s", in.Name, said)
+		}
+	}
 }
 
 // fail notes what must not be.

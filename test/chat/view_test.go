@@ -13,6 +13,7 @@ type view struct {
 	room, epoch string
 	entered     bool              // it was joined at least once
 	log         map[uint64]string // what was said, by offset
+	read        map[uint64]bool   // what of it came with joining, and not as an event
 	answers     map[uint64]*answer
 	approvals   map[string]*approval
 	known       uint64 // what joining said to be there
@@ -27,6 +28,7 @@ type answer struct {
 	text   string
 	before string // what of it was there when the client came back
 	units  int    // of text, as JavaScript counts
+	last   uint64 // the offset of the latest piece
 	ends   int
 	finish string
 	latest time.Time // when the latest piece came
@@ -57,7 +59,7 @@ type said struct {
 }
 
 func newView(room string) view {
-	return view{room: room, log: map[uint64]string{}, answers: map[uint64]*answer{}, approvals: map[string]*approval{}}
+	return view{room: room, log: map[uint64]string{}, read: map[uint64]bool{}, answers: map[uint64]*answer{}, approvals: map[string]*approval{}}
 }
 
 // through is up to where the view has everything that was said.
@@ -85,6 +87,7 @@ func (v *view) enter(in joinAck, since bool) error {
 	v.joining = false
 	if !since {
 		for _, m := range in.Messages {
+			v.read[m.Offset] = v.read[m.Offset] || v.log[m.Offset] == ""
 			v.log[m.Offset] = m.Text
 		}
 	}
@@ -116,6 +119,10 @@ func (v *view) take(name string, payload []byte) error {
 	}
 	switch name {
 	case "ai_chat_bot_message", "ai_chat_member_message":
+		if v.read[e.Offset] && v.log[e.Offset] == e.Text {
+			delete(v.read, e.Offset) // who repeats a message is told again what was said to it
+			return nil
+		}
 		if v.log[e.Offset] != "" || e.Offset == 0 {
 			return fmt.Errorf("twice: %s", payload)
 		}
@@ -155,8 +162,9 @@ func (v *view) delta(e event) error {
 	case a.ends > 0:
 		return fmt.Errorf("a piece of %d, which has ended", e.ReplyTo)
 	case at != a.units:
-		return fmt.Errorf("a piece at %d of %d, after %q: %q", at, a.units, a.text[max(0, len(a.text)-20):], e.Text[:min(20, len(e.Text))])
+		return fmt.Errorf("piece %d of %d units at %d, after piece %d that ends at %d", e.Offset, len(e.Text), at, a.last, a.units)
 	}
+	a.last = e.Offset
 	a.text += e.Text
 	a.units += len(utf16.Encode([]rune(e.Text)))
 	a.latest = time.Now()
