@@ -4,7 +4,7 @@ GO ?= go
 ARGS ?=
 TAGS ?=
 
-.PHONY: help run build release test test-temporal setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload prove-reports prove-workflow
+.PHONY: help run build release test test-temporal setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload prove-reports prove-workflow prove-chat
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,3 +77,6 @@ prove-reports: ## an engine elsewhere reports 3,000 events while an instance is 
 
 prove-workflow: ## servers are killed 200 times under a load of runs, and every run ends as if they had not been (KILLS=200 SEED=1)
 	@$(GO) test -count 1 -v -timeout 30m ./test/durability -full -kills $(or $(KILLS),200) -seed $(or $(SEED),1)
+
+prove-chat: ## answers, stops, approvals and kills: whoever listens has all of it once, and what is approved is done once (SEED=1)
+	@$(GO) test -count 1 -v -timeout 30m ./test/chat -full -seed $(or $(SEED),1)

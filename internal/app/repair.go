@@ -70,9 +70,9 @@ func streamOf(room events.Room) (chatRoomID string, ok bool) {
 }
 
 // missedStream reads what is left of a stream: of answers that are complete,
-// the end.
+// the end. Pieces stay as they were said: a member may have some of them.
 func (r repair) missedStream(ctx context.Context, id string, after, until uint64) (all []Missed, err error) {
-	entries, err := r.chat.Streamed(ctx, id, after, until)
+	entries, err := r.chat.Pieces(ctx, id, after, until)
 	if err != nil {
 		return nil, err
 	}

@@ -171,14 +171,14 @@ type meter struct {
 }
 
 func startMeter(pid int) (meter, error) {
-	cpu, err := cpuTime(pid)
+	cpu, err := CPUTime(pid)
 	return meter{pid, time.Now(), cpu}, err
 }
 
 // fill writes duration, rate and cost into a result that has its messages.
 func (m meter) fill(r *Result) error {
 	elapsed := time.Since(m.begun)
-	cpu, err := cpuTime(m.pid)
+	cpu, err := CPUTime(m.pid)
 	if err != nil {
 		return err
 	}

@@ -314,11 +314,11 @@ func quantiles(all []time.Duration) Quantiles {
 
 // processorTime returns what this process and the servers have used.
 func (j *jitter) processorTime() (client, server time.Duration, err error) {
-	if client, err = cpuTime(os.Getpid()); err != nil {
+	if client, err = CPUTime(os.Getpid()); err != nil {
 		return 0, 0, err
 	}
 	for _, pid := range j.o.PIDs {
-		used, err := cpuTime(pid)
+		used, err := CPUTime(pid)
 		if err != nil {
 			return client, server, err
 		}

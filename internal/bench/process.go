@@ -13,9 +13,9 @@ import (
 // hundredth of a second.
 const tick = 10 * time.Millisecond
 
-// cpuTime returns the processor time that a process has used, in all its
+// CPUTime returns the processor time that a process has used, in all its
 // threads; 0 without a process.
-func cpuTime(pid int) (time.Duration, error) {
+func CPUTime(pid int) (time.Duration, error) {
 	if pid == 0 {
 		return 0, nil
 	}
@@ -51,9 +51,9 @@ func residentMemory(pid int) (int64, error) {
 	return 0, fmt.Errorf("memory of the server: process %d does not say", pid)
 }
 
-// bytesWritten returns how many bytes a process has had written to disks; 0
+// BytesWritten returns how many bytes a process has had written to disks; 0
 // without a process.
-func bytesWritten(pid int) (int64, error) {
+func BytesWritten(pid int) (int64, error) {
 	if pid == 0 {
 		return 0, nil
 	}

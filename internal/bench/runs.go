@@ -61,7 +61,7 @@ func Runs(ctx context.Context, t Target, o RunsOptions) (Result, error) {
 	}
 	load.over.Store(0)
 	load.took.all = nil
-	written, err := bytesWritten(t.PID)
+	written, err := BytesWritten(t.PID)
 	if err != nil {
 		return r, err
 	}
@@ -76,7 +76,7 @@ func Runs(ctx context.Context, t Target, o RunsOptions) (Result, error) {
 	if err := m.fill(&r); err != nil {
 		return r, err
 	}
-	after, err := bytesWritten(t.PID)
+	after, err := BytesWritten(t.PID)
 	if r.Messages > 0 {
 		r.Written = float64(after-written) / float64(r.Messages)
 	}

@@ -19,6 +19,8 @@ type Counts struct {
 	FirstCount uint64
 	FirstSum   float64
 	Unjudged   int64 // texts that the [Moderator] could not judge
+	// Writes are what was written to streams, and Batches in how many transactions.
+	Writes, Batches int64
 }
 
 // Buckets are the upper bounds of Counts.First, in seconds.
@@ -85,5 +87,6 @@ func (s *Service) Counts() Counts {
 	defer s.counts.mu.Unlock()
 	c := s.counts.c
 	c.Ended, c.First = maps.Clone(c.Ended), maps.Clone(c.First)
+	c.Writes, c.Batches = s.pieces.Counts()
 	return c
 }

@@ -303,10 +303,19 @@ func decode[T events.Payload](e Entry) T {
 	return v
 }
 
-// Streamed returns what the stream of a room got after an offset, up to
-// another, with pieces of text that follow each other as one.
-func (s *Service) Streamed(ctx context.Context, roomID string, after, until uint64) ([]Entry, error) {
+// Pieces returns what the stream of a room got after an offset, up to another,
+// as far as it is kept.
+func (s *Service) Pieces(ctx context.Context, roomID string, after, until uint64) ([]Entry, error) {
 	entries, err := s.opts.Store.Stream(ctx, roomID, after, until)
+	for i := range entries {
+		entries[i].Prev, after = after, entries[i].Seq // what is between is not kept any more
+	}
+	return entries, err
+}
+
+// Streamed is Pieces, with pieces of text that follow each other as one.
+func (s *Service) Streamed(ctx context.Context, roomID string, after, until uint64) ([]Entry, error) {
+	entries, err := s.Pieces(ctx, roomID, after, until)
 	if err != nil {
 		return nil, err
 	}
@@ -316,12 +325,7 @@ func (s *Service) Streamed(ctx context.Context, roomID string, after, until uint
 		for entries[0].Kind == Delta && n < len(entries) && entries[n].Kind == Delta && entries[n].Turn == entries[0].Turn {
 			n++
 		}
-		e := join(entries[:n])
-		e.Prev = after // what is between is not kept any more
-		if last := len(compact) - 1; last >= 0 {
-			e.Prev = compact[last].Seq
-		}
-		compact, entries = append(compact, e), entries[n:]
+		compact, entries = append(compact, join(entries[:n])), entries[n:]
 	}
 	return compact, nil
 }

@@ -84,12 +84,17 @@ func (t *Table[M]) Return(m M, p Place) {
 }
 
 // Served notes that a member that has returned has everything in a room up to
-// an offset.
-func (t *Table[M]) Served(name string, through uint64) {
+// an offset, or gets it by another way: it is not to come again, here or where
+// the member goes on next.
+func (t *Table[M]) Served(m M, name string, through uint64) {
 	t.mu.Lock()
-	r := t.rooms[name]
+	s := t.find(name, m)
 	t.mu.Unlock()
-	if r != nil {
-		r.begin(through)
+	if s == nil {
+		return
 	}
+	s.mu.Lock()
+	s.last = max(s.last, through)
+	s.mu.Unlock()
+	s.room.begin(through)
 }

@@ -144,7 +144,7 @@ func TestPublicationToAVacatedRoom(t *testing.T) {
 		t.Errorf("place %+v", place)
 	}
 	tab.Return(n, place)
-	tab.Served("run", place.After)
+	tab.Served(n, "run", place.After)
 	old.publishing.Lock()
 	if ok := tab.deliver(old, numbered(4, 3)); ok {
 		t.Error("delivered to nobody")
@@ -154,5 +154,34 @@ func TestPublicationToAVacatedRoom(t *testing.T) {
 	n.await(3)
 	if !slices.Equal(n.all(), []uint64{4, 5, 6}) {
 		t.Errorf("got %v", n.all())
+	}
+}
+
+// What a member that has returned is sent by another way does not come again:
+// neither when others lack it, nor where it goes on next.
+func TestServedComesOnce(t *testing.T) {
+	tab := New(Options[*inbox]{Missed: func(_ string, after, until uint64) (missed []Publication[*inbox]) {
+		for n := after + 1; n <= until; n++ {
+			missed = append(missed, numbered(n, n-1))
+		}
+		return missed
+	}})
+	behind, back, next := &inbox{}, &inbox{}, &inbox{}
+	tab.Follow("run", behind, 0, to(2))
+	for _, m := range []*inbox{back, next} {
+		tab.Return(m, Place{Room: "run", Last: 2})
+		tab.Served(m, "run", 4)
+	}
+	if places := tab.Depart(next); len(places) != 1 || places[0].Last != 4 {
+		t.Errorf("it goes on from %+v", places)
+	}
+	tab.Publish("run", numbered(5, 4))
+	behind.await(3)
+	back.await(1)
+	if got := back.all(); !slices.Equal(got, []uint64{5}) {
+		t.Errorf("who was served got %v", got)
+	}
+	if got := behind.all(); !slices.Equal(got, []uint64{3, 4, 5}) {
+		t.Errorf("who was not got %v", got)
 	}
 }

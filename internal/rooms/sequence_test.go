@@ -115,7 +115,7 @@ func TestPlaces(t *testing.T) {
 	n := &inbox{}
 	for _, p := range places {
 		b.Return(n, p)
-		b.Served(p.Room, p.Last)
+		b.Served(n, p.Room, p.Last)
 	}
 	b.Publish("run", numbered(9, 8))
 	if got := <-fetched; got != [2]uint64{6, 8} {

@@ -294,7 +294,7 @@ func (s *Session) takeUp(r *resumption) {
 		}
 	}
 	for _, p := range r.Places {
-		s.space.rooms.Served(p.Room, max(p.After, p.Last, served[p.Room]))
+		s.space.rooms.Served(s, p.Room, max(p.After, p.Last, served[p.Room]))
 	}
 	r.unhold()
 }

@@ -12,10 +12,12 @@ var (
 	turnTokens    = desc("chat_tokens_total", "Tokens that they took.", "kind")
 	turnFirst     = desc("chat_first_token_seconds", "How long it took until the assistant said something.")
 	turnsUnjudged = desc("chat_unjudged_total", "Texts that moderation could not judge.")
+	streamWrites  = desc("chat_stream_writes_total", "What was written to the streams of answers.")
+	streamBatches = desc("chat_stream_batches_total", "Transactions that it was written in.")
 )
 
 func (c collector) describeTurns(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{turnsLive, turnsEnded, turnTokens, turnFirst, turnsUnjudged} {
+	for _, d := range []*prometheus.Desc{turnsLive, turnsEnded, turnTokens, turnFirst, turnsUnjudged, streamWrites, streamBatches} {
 		ch <- d
 	}
 }
@@ -32,6 +34,8 @@ func (c collector) collectTurns(m metrics) {
 	m.count(turnTokens, s.Prompt, "prompt")
 	m.count(turnTokens, s.Completion, "completion")
 	m.count(turnsUnjudged, s.Unjudged)
+	m.count(streamWrites, s.Writes)
+	m.count(streamBatches, s.Batches)
 	m <- prometheus.MustNewConstHistogram(turnFirst, s.FirstCount, s.FirstSum, s.First)
 }
 

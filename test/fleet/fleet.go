@@ -61,8 +61,14 @@ func Start(t testing.TB, o Options) *Fleet {
 	for _, in := range f.Instances {
 		in.AwaitReady()
 	}
-	f.Token = f.Instances[0].run("token", "new", "--config", f.Instances[0].config(), "--user", "ada", "--tenant", Tenant, "--ttl", "2h")
+	f.Token = f.NewToken("ada")
 	return f
+}
+
+// NewToken returns a token that admits a user as a client.
+func (f *Fleet) NewToken(user string) string {
+	in := f.Instances[0]
+	return in.run("token", "new", "--config", in.config(), "--user", user, "--tenant", Tenant, "--ttl", "2h")
 }
 
 const secret = "a secret of a fleet that lives for a test"
