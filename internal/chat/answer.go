@@ -18,9 +18,9 @@ func (s *Service) answer(t Turn) {
 	ctx, stop := context.WithCancelCause(s.term())
 	defer stop(nil)
 	defer s.take(t, stop)()
-	if t.Message.Owner != s.opts.Owner() {
+	if owner := s.opts.Owner(); owner != "" && owner != t.Message.Owner {
 		return // lost before its turn came
-	}
+	} // and without one this instance may be there again at once: the store knows
 	out, stopped, err := s.begin(s.term(), t)
 	if err != nil {
 		s.notBegun(t, err)
