@@ -42,6 +42,12 @@ func (s *Service) answer(t Turn) {
 	if errors.Is(context.Cause(ctx), errGone) {
 		return
 	}
+	if err != nil && !errors.Is(err, ErrAnswered) {
+		if head, err = s.sayAgain(s.term(), t, reply.Text); err != nil && head == 0 {
+			s.notBegun(t, err)
+			return
+		}
+	}
 	if errors.Is(err, ErrAnswered) {
 		s.opts.Logger.Warn("message is answered elsewhere", "room", t.Room.ID, "seq", t.Message.Seq)
 		return
