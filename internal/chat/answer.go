@@ -18,9 +18,9 @@ func (s *Service) answer(t Turn) {
 	ctx, stop := context.WithCancelCause(s.term())
 	defer stop(nil)
 	defer s.take(t, stop)()
-	if t.Message.Owner != s.opts.Owner() {
+	if owner := s.opts.Owner(); owner != "" && owner != t.Message.Owner {
 		return // lost before its turn came
-	}
+	} // and without one this instance may be there again at once: the store knows
 	out, stopped, err := s.begin(s.term(), t)
 	if err != nil {
 		s.notBegun(t, err)
@@ -41,6 +41,12 @@ func (s *Service) answer(t Turn) {
 	head, err := out.close()
 	if errors.Is(context.Cause(ctx), errGone) {
 		return
+	}
+	if err != nil && !errors.Is(err, ErrAnswered) {
+		if head, err = s.sayAgain(s.term(), t, reply.Text); err != nil && head == 0 {
+			s.notBegun(t, err)
+			return
+		}
 	}
 	if errors.Is(err, ErrAnswered) {
 		s.opts.Logger.Warn("message is answered elsewhere", "room", t.Room.ID, "seq", t.Message.Seq)

@@ -290,6 +290,29 @@ func (f *fixture) stored(a chat.Approval) chat.Approval {
 	return a
 }
 
+// ghosts is a store in which a room is deleted after its approvals were listed.
+type ghosts struct{ chat.Store }
+
+func (ghosts) OverdueApprovals(context.Context, time.Time, int) ([]chat.Approval, error) {
+	return []chat.Approval{{ID: uuid.NewString(), Decision: chat.Decision{Status: chat.Pending}}}, nil
+}
+
+// What is deleted meanwhile keeps nobody from taking over the rest.
+func TestExpiredAndGone(t *testing.T) {
+	f := newFixture(t, chat.Options{}, nil)
+	room := f.room(ada)
+	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}); err != nil {
+		t.Fatal(err)
+	}
+	svc := chat.NewService(chat.Options{Store: ghosts{f.store}, Publisher: f, Logger: discard})
+	if err := svc.Recover(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := svc.Close(t.Context()); err != nil || len(f.said) != 1 {
+		t.Errorf("%d answers, %v", len(f.said), err)
+	}
+}
+
 func TestExpired(t *testing.T) {
 	f := newFixture(t, chat.Options{Tools: &bench{}}, proposing)
 	overdue := chat.Approval{Decision: chat.Decision{Status: chat.Pending}, ExpiresAt: time.Now().Add(-time.Second)}

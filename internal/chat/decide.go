@@ -162,7 +162,7 @@ func (s *Service) expireApprovals(ctx context.Context) error {
 		return fmt.Errorf("looking for approvals that have expired: %w", err)
 	}
 	for _, a := range overdue {
-		if _, _, err := s.settle(ctx, a, Decision{Status: Expired}); err != nil {
+		if _, _, err := s.settle(ctx, a, Decision{Status: Expired}); err != nil && !errors.Is(err, ErrNotFound) { // its room may be gone
 			return err
 		}
 	}

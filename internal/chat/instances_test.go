@@ -283,6 +283,39 @@ func TestStoppedOnADeadServer(t *testing.T) {
 	}
 }
 
+// An instance that was late, and is there before anybody has noticed, answers
+// what waited.
+func TestLateForAMoment(t *testing.T) {
+	var owner atomic.Value
+	owner.Store("one")
+	goOn := make(chan struct{})
+	f := newFixture(t, chat.Options{Owner: func() string { return owner.Load().(string) }}, func(_ context.Context, turn chat.Turn) (chat.Reply, error) {
+		if turn.Message.Text == "first" {
+			<-goOn
+		}
+		return chat.Reply{Text: turn.Message.Text}, nil
+	})
+	room := f.room(ada)
+	f.say(room, "first", chat.None)
+	f.say(room, "second", chat.None)
+	owner.Store("")
+	close(goOn)
+	for _, want := range []string{"first", "second", "third"} {
+		select {
+		case got := <-f.said:
+			if got != want {
+				t.Errorf("answered with %q, not %q", got, want)
+			}
+		case <-time.After(eventually.Patience):
+			t.Fatal("the room is locked")
+		}
+		if want == "second" {
+			owner.Store("one")
+			f.say(room, "third", chat.None)
+		}
+	}
+}
+
 // deaf is a store that stores what it is told, once, and says that it failed.
 type deaf struct {
 	chat.Store

@@ -147,6 +147,64 @@ func say(t *testing.T, svc *chat.Service, room, text string) {
 	}
 }
 
+// halfDeaf is a store that stores the second piece, and says that it failed.
+type halfDeaf struct {
+	chat.Store
+	pieces int
+}
+
+func (s *halfDeaf) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, error) {
+	refused, err := s.Store.AddToStream(ctx, pieces)
+	if s.pieces++; s.pieces == 2 {
+		return nil, errors.New("the connection is gone")
+	}
+	return refused, err
+}
+
+// ends keeps where the ends of streams stand.
+type ends chan cluster.Position
+
+func (e ends) Publish(_ events.Room, pos cluster.Position, p events.Payload) error {
+	if _, is := p.(events.AIChatBotStreamEnd); is {
+		e <- pos
+	}
+	return nil
+}
+
+// A piece that was stored without its server hearing so keeps its number: the
+// end has another, or who has read the piece would not get it.
+func TestPieceStoredUnheard(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	a, heard := newSpeaker(), make(ends, 1)
+	svc := chat.NewService(chat.Options{Store: &halfDeaf{Store: db.Chats()}, Publisher: heard, Assistant: a, Logger: discard})
+	room := begin(t, svc, "go")
+	a.pieces <- "one"
+	eventually.True(t, func() bool {
+		said, err := svc.Streamed(t.Context(), room, 1, math.MaxInt64)
+		return err == nil && len(said) == 1
+	})
+	a.pieces <- " two"
+	var last uint64
+	eventually.True(t, func() bool {
+		said, err := svc.Streamed(t.Context(), room, 1, math.MaxInt64)
+		if err == nil && len(said) == 1 {
+			last = said[0].Seq
+		}
+		return last == 3
+	})
+	close(a.pieces)
+	if end := <-heard; end.Prev < last {
+		t.Errorf("the end is number %d, after %d, and the last piece was %d", end.Offset, end.Prev, last)
+	}
+	if err := svc.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // What the assistant says is heard before it has said everything: the pieces
 // make the answer, in order, and who comes in the middle gets them as one.
 func TestStream(t *testing.T) {

@@ -140,15 +140,34 @@ func (s *Service) interrupt(ctx context.Context, t Turn) {
 		entries[0].Prev = head - 1
 		s.publishEntry(t.Room.ID, entries[0])
 	}
-	out := newStream(s, t, head)
-	said, _ := saidIn(entries)
-	out.goOnAfter(said)
 	reply := s.interruption(ctx, t, entries, stopped)
-	out.end(reply.Text)
-	if head, err = out.close(); errors.Is(err, ErrAnswered) {
+	if head, err = s.sayRest(t, head, entries, reply.Text); errors.Is(err, ErrAnswered) {
 		return
 	}
 	s.say(t.Room, t.Message, reply, head)
+}
+
+// sayRest says what is missing of a text in a stream that got as far as its
+// entries say, and returns the number of the latest.
+func (s *Service) sayRest(t Turn, head uint64, entries []Entry, text string) (uint64, error) {
+	out := newStream(s, t, head)
+	said, _ := saidIn(entries)
+	out.goOnAfter(said)
+	out.end(text)
+	return out.close()
+}
+
+// sayAgain is sayRest for a stream that broke off: what was stored last may or
+// may not have been.
+func (s *Service) sayAgain(ctx context.Context, t Turn, text string) (head uint64, err error) {
+	if head, _, err = s.awaitTurn(ctx, t.Message, startOf(t.Message)); err != nil {
+		return 0, err
+	}
+	entries, err := s.soFar(ctx, t.Message)
+	if err != nil {
+		return 0, err
+	}
+	return s.sayRest(t, head, entries, text)
 }
 
 // interruption is the reply of a turn that got as far as its entries say.

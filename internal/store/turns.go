@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -87,10 +89,10 @@ func addEntry(tx transaction, roomID string, e chat.Entry) error {
 // AddToStream implements [chat.Store].
 func (s Chats) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, error) {
 	refused := make([]error, len(pieces))
-	heads := map[string]chat.Piece{} // the last piece of each room
+	heads := map[ownedTurn]chat.Piece{} // the last piece of each
 	for i, p := range pieces {
 		if refused[i] = storable([]any{string(p.Data)}); refused[i] == nil {
-			heads[p.RoomID] = p
+			heads[ownedBy(p)] = p
 		}
 	}
 	err := s.db.tx(ctx, func(tx transaction) error {
@@ -103,7 +105,7 @@ func (s Chats) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, e
 		for i, p := range pieces {
 			switch {
 			case refused[i] != nil:
-			case !mine[p.RoomID]:
+			case !mine[ownedBy(p)]:
 				refused[i] = chat.ErrAnswered
 			default:
 				n++
@@ -122,30 +124,37 @@ func (s Chats) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, e
 	return refused, err
 }
 
-// fenceTurns notes how far the streams of turns go, and returns the rooms whose
-// turns still are the owners'. Nobody takes those over before the transaction
-// ends.
-func fenceTurns(tx transaction, heads map[string]chat.Piece) (map[string]bool, error) {
-	mine := map[string]bool{}
-	var ids []string
-	for id := range heads {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids) // so that two servers do not wait for each other
-	for part := range slices.Chunk(ids, insertRows) {
+// An ownedTurn is a turn as its owner knows it. Two may be of one room: of who
+// has lost a turn, and who has taken it over.
+type ownedTurn struct {
+	roomID, owner string
+	seq           int64
+}
+
+func ownedBy(p chat.Piece) ownedTurn { return ownedTurn{p.RoomID, p.Owner, int64(p.Turn)} }
+
+func scanOwned(row scanner) (t ownedTurn, err error) { return t, row.Scan(&t.roomID, &t.owner, &t.seq) }
+
+// fenceTurns notes how far the streams of turns go, and returns those that still
+// are their owners'. Nobody takes those over before the transaction ends.
+func fenceTurns(tx transaction, heads map[ownedTurn]chat.Piece) (map[ownedTurn]bool, error) {
+	mine := map[ownedTurn]bool{}
+	turns := slices.SortedFunc(maps.Keys(heads), func(a, b ownedTurn) int { // so that two servers do not wait for each other
+		return cmp.Compare(a.roomID, b.roomID)
+	})
+	for part := range slices.Chunk(turns, insertRows) {
 		var args []any
-		for _, id := range part {
-			p := heads[id]
-			args = append(args, id, int64(p.Turn), p.Owner, int64(p.Seq))
+		for _, t := range part {
+			args = append(args, t.roomID, t.seq, t.owner, int64(heads[t].Seq))
 		}
-		changed, err := listIn(tx, scanID, `WITH v (room_id, seq, owner, head) AS (VALUES `+rows(`(?, CAST(? AS BIGINT), ?, CAST(? AS BIGINT))`, len(part))+`)
+		changed, err := listIn(tx, scanOwned, `WITH v (room_id, seq, owner, head) AS (VALUES `+rows(`(?, CAST(? AS BIGINT), ?, CAST(? AS BIGINT))`, len(part))+`)
 			UPDATE chat_turns SET head = v.head FROM v
-			WHERE chat_turns.room_id = v.room_id AND chat_turns.seq = v.seq AND chat_turns.owner = v.owner RETURNING chat_turns.room_id`, args...)
+			WHERE chat_turns.room_id = v.room_id AND chat_turns.seq = v.seq AND chat_turns.owner = v.owner RETURNING chat_turns.room_id, chat_turns.owner, chat_turns.seq`, args...)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range changed {
-			mine[id] = true
+		for _, t := range changed {
+			mine[t] = true
 		}
 	}
 	return mine, nil

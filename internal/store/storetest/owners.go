@@ -187,11 +187,25 @@ func answers(t *testing.T, db *store.DB) {
 		check(t, err)
 	}
 	same(t, len(abandoned()), 0)
+	// A piece of who has lost a turn is refused, whatever comes with it.
+	begun := say(two)
+	head, _, err = s.BeginTurn(ctx, begun, chat.Entry{Turn: begun.Seq, Kind: chat.StreamStart, At: now})
+	check(t, err)
+	piece := func(owner string, seq uint64) chat.Piece {
+		return chat.Piece{RoomID: room, Owner: owner, Entry: chat.Entry{Seq: seq, Turn: begun.Seq, Kind: chat.Delta, Data: []byte(`{}`), At: now}}
+	}
+	refused, err := s.AddToStream(ctx, []chat.Piece{piece(one, head+2), piece(two, head+1)})
+	check(t, err)
+	is(t, refused[0], chat.ErrAnswered)
+	check(t, refused[1])
+	head++
+	_, err = answer(begun)
+	check(t, err)
 	_, err = answer(chat.Message{RoomID: room, Seq: 99, Owner: two})
 	is(t, err, chat.ErrNotFound)
 	all, err := s.Messages(ctx, room, 0, 10)
 	check(t, err)
-	same(t, len(all), 6)
+	same(t, len(all), 8)
 }
 
 // takeovers makes both take the same runs and messages of a dead owner: each
