@@ -18,19 +18,15 @@ func TestKill(t *testing.T) {
 	kill(set(t, options(t, 1), ""), size(1, 5), 0)
 }
 
-// TestKillOneOfTwo kills one of two instances, which answer in turn.
+// TestKillOneOfTwo kills one of two instances, which answer in turn; in full
+// also with the expiry that is set when nobody sets one.
 func TestKillOneOfTwo(t *testing.T) {
 	o := options(t, 2)
 	o.Config = quick
 	kill(set(t, o, ""), size(1, 10), time.Second+300*time.Millisecond)
-}
-
-// TestKillAsItComes does it with what the configuration has when nobody sets it.
-func TestKillAsItComes(t *testing.T) {
-	if !*full {
-		t.Skip("it takes 10 s; TestKillOneOfTwo does it faster")
+	if *full {
+		kill(set(t, options(t, 2), ""), 1, 12*time.Second)
 	}
-	kill(set(t, options(t, 2), ""), 1, 12*time.Second)
 }
 
 // slack is for what follows on a beat.
@@ -74,7 +70,7 @@ func kill(s *stage, rounds int, within time.Duration) {
 		if len(s.Instances) > 1 {
 			s.Instances[in].Start()
 		}
-		s.await("coming back", both, func(v *view) bool { return v.entered && !v.joining && v.through() >= behind+2 })
+		s.await("what was said meanwhile", both, func(v *view) bool { return v.through() >= behind+2 })
 		s.interrupted(watchers[in], partial)
 		next := s.sayAll(watchers[in], "stream 4 1")
 		s.await("the next answer", both, func(v *view) bool { return v.log[next] == tokens(4) })
@@ -145,7 +141,7 @@ func TestKillWhileApproved(t *testing.T) {
 		}
 		s.Instances[in].Start()
 		s.Instances[in].AwaitReady()
-		s.await("coming back", tabs, func(v *view) bool { return v.entered && !v.joining })
+		s.awaitBack(tabs...)
 	}
 	s.compare(tabs)
 	t.Logf("%d approvals, %d runs; from the kill to the outcome: %s", rounds, len(runs), times(took))

@@ -169,6 +169,18 @@ func (s *stage) awaitEntered(clients ...*client) {
 	s.await("entering", clients, func(v *view) bool { return v.entered })
 }
 
+// awaitBack waits until clients are in their conversations again.
+func (s *stage) awaitBack(clients ...*client) {
+	s.t.Helper()
+	for _, c := range clients {
+		eventually.True(s.t, func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.joined
+		})
+	}
+}
+
 // http asks the API of the tenant of any instance.
 func (s *stage) http(method, path, token string, body, into any) {
 	s.t.Helper()
