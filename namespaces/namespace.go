@@ -3,6 +3,7 @@ package namespaces
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -36,6 +37,10 @@ type Namespace struct {
 	// reach the others.
 	Local bool
 }
+
+// ErrEnded is returned by sessions that have ended. Nobody hears what a handler
+// answers then.
+var ErrEnded = errors.New("session has ended")
 
 // A Session is one client in one namespace. Its methods may be called
 // concurrently, and after the session has ended, when they do nothing.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -165,4 +166,22 @@ func TestLazyDeadline(t *testing.T) {
 			t.Error("the parent's deadline was lost")
 		}
 	})
+}
+
+// A client that is cut while a repeat is handled, and goes on with its session,
+// must not hear that what it said was refused.
+func TestNobodyIsToldByASessionThatHasEnded(t *testing.T) {
+	failed := func(json.RawMessage, *events.Error) events.Payload { return events.Failure{} }
+	ns := Namespace{Name: "/", Routes: []Route{
+		Handle("say", func(context.Context, Session, struct{}) (struct{}, error) {
+			return struct{}{}, fmt.Errorf("following: %w", ErrEnded)
+		}).FailingAlwaysAs(failed),
+	}}
+	var log bytes.Buffer
+	r := NewRouter(ns, RouterOptions{Contract: lax{}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s := &recorder{}
+	r.Dispatch(t.Context(), s, "say", nil, true)
+	if len(s.emitted) != 0 || log.Len() != 0 {
+		t.Errorf("emitted %v, logged %s", s.emitted, &log)
+	}
 }

@@ -70,6 +70,7 @@ func (r *Router) Dispatch(ctx context.Context, s Session, event string, args []j
 	}
 	e := r.report(s, event, err)
 	switch {
+	case errors.Is(err, ErrEnded): // a client that goes on would hear it as the answer to a repeat
 	case route == nil && !wantsAck:
 		s.Emit(events.Failure{Error: *e, Event: event})
 	case route != nil && (!wantsAck || route.always):
@@ -124,6 +125,10 @@ func (r *Router) report(s Session, event string, err error) *events.Error {
 		err = events.Errorf(events.CodeTimeout, "%s took longer than %v", event, r.opts.Timeout)
 	}
 	e, meant := events.Public(err)
+	if errors.Is(err, ErrEnded) {
+		r.logger(s).Debug("session ended in the middle of an event", "event", shorten(event))
+		return e
+	}
 	if !meant {
 		r.logger(s).Error("event failed", "event", shorten(event), "error", err)
 		return e

@@ -356,6 +356,6 @@ func join(pieces []Entry) Entry {
 	}
 	d.Text = text.String()
 	e := payload(Delta, last.Turn, d)
-	e.Seq, e.At = last.Seq, last.At
+	e.Seq, e.Prev, e.At = last.Seq, pieces[0].Prev, last.At
 	return e
 }

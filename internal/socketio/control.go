@@ -3,12 +3,14 @@ package socketio
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	libparser "github.com/zishang520/socket.io-go-parser/v2/parser"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/namespaces"
 )
 
 // The library finishes a CONNECT on a goroutine of its own and would handle a
@@ -198,4 +200,4 @@ func forgetHandshake(sock *socket.Socket) {
 
 var errPanicked = errors.New("socketio: authentication panicked")
 
-var errEnded = errors.New("socketio: session has ended")
+var errEnded = fmt.Errorf("socketio: %w", namespaces.ErrEnded)
