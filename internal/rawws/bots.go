@@ -117,6 +117,9 @@ func (b *bots) act(ctx context.Context, f frame) *events.Error {
 // say says something in a session, which the client need not have subscribed
 // to.
 func (b *bots) say(ctx context.Context, session, content string) *events.Error {
+	if content == "" {
+		return events.FieldErrorf("content", "is missing")
+	}
 	if b.wasClosed(session) {
 		return notSubscribed(session)
 	}
