@@ -208,6 +208,7 @@ func (b *bots) brought(room string, offset uint64) {
 // Alive implements [aliveSpeaker]: what was sent before the mark has been
 // received.
 func (b *bots) Alive(ctx context.Context, mark uint64) {
+	ctx = context.WithoutCancel(ctx) // the connection may end now, and what it confirmed counts
 	for room, offset := range b.reached.confirmed(mark) {
 		if err := b.conversations.MoveCursor(ctx, b.conn.Session().Identity(), room, offset); err != nil {
 			b.conn.log().Error("cursor was not moved", "room", room, "error", err)
