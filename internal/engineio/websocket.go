@@ -70,5 +70,5 @@ func closeReason(err *websocket.CloseError) Reason {
 type discard struct{}
 
 func (discard) Message(*websocket.Conn, *Turn, websocket.Opcode, []byte) {}
-func (discard) Pong(*websocket.Conn, []byte)                                     {}
+func (discard) Pong(*websocket.Conn, []byte)                             {}
 func (discard) Closed(*websocket.Conn, *websocket.CloseError)            {}
