@@ -61,9 +61,9 @@ func (c conversations) Named(ctx context.Context, id *auth.Identity, tenant, nam
 	return r.ID, made, err
 }
 
-func (c conversations) Cursor(ctx context.Context, id *auth.Identity, roomID string) (events.Since, error) {
-	offset, err := c.chat.Cursor(ctx, id, roomID)
-	return events.Since{Epoch: c.history.Epoch(), Offset: offset}, err
+func (c conversations) Cursor(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error) {
+	offset, known, err := c.chat.Cursor(ctx, id, roomID)
+	return events.Since{Epoch: c.history.Epoch(), Offset: offset}, known, err
 }
 
 func (c conversations) MoveCursor(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error {

@@ -70,8 +70,8 @@ func isNotFound(err error) bool {
 }
 
 // Cursor returns how far a user was brought in a room by clients that do not say
-// so themselves; 0 if none was.
-func (s *Service) Cursor(ctx context.Context, id *auth.Identity, roomID string) (uint64, error) {
+// so themselves; known is false if none has ever been there.
+func (s *Service) Cursor(ctx context.Context, id *auth.Identity, roomID string) (seq uint64, known bool, err error) {
 	return s.opts.Store.Cursor(ctx, roomID, id.User)
 }
 

@@ -141,9 +141,9 @@ type Rooms interface {
 	// Messages returns the latest of a room before a number, 0 for all, oldest
 	// first.
 	Messages(ctx context.Context, roomID string, before uint64, limit int) ([]Message, error)
-	// Cursor returns how far a user was brought in a room, 0 if nobody knows, and
+	// Cursor returns how far a user was brought in a room, if that is known, and
 	// MoveCursor moves that on, never back.
-	Cursor(ctx context.Context, roomID, user string) (uint64, error)
+	Cursor(ctx context.Context, roomID, user string) (seq uint64, known bool, err error)
 	MoveCursor(ctx context.Context, roomID, user string, seq uint64) error
 	// MessagesSince returns the first messages after a number, up to another.
 	MessagesSince(ctx context.Context, roomID string, after, until uint64, limit int) ([]Message, error)

@@ -117,7 +117,7 @@ func (c *Conn) switchLocked(ws *websocket.Conn) {
 	p.signal()
 }
 
-func (p *probe) Pong(*websocket.Conn) {}
+func (p *probe) Pong(*websocket.Conn, []byte) {}
 
 func (p *probe) Closed(*websocket.Conn, *websocket.CloseError) {
 	p.timer.Stop()

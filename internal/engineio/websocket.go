@@ -40,7 +40,7 @@ func (h *wsHandler) Message(ws *websocket.Conn, t *Turn, op websocket.Opcode, da
 	}
 }
 
-func (h *wsHandler) Pong(*websocket.Conn) {
+func (h *wsHandler) Pong(*websocket.Conn, []byte) {
 	c := (*Conn)(h)
 	c.beat.seen.Store(c.srv.wheel.now.Load())
 }
@@ -70,5 +70,5 @@ func closeReason(err *websocket.CloseError) Reason {
 type discard struct{}
 
 func (discard) Message(*websocket.Conn, *Turn, websocket.Opcode, []byte) {}
-func (discard) Pong(*websocket.Conn)                                     {}
+func (discard) Pong(*websocket.Conn, []byte)                             {}
 func (discard) Closed(*websocket.Conn, *websocket.CloseError)            {}

@@ -3,11 +3,8 @@ package rawws
 import (
 	"context"
 	"encoding/json"
-	"strconv"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -25,10 +22,12 @@ type bots struct {
 	conversations Conversations
 	in            named
 
-	mu     sync.Mutex
-	ended  map[string]bool   // answers that were streamed to their end, by message id
-	tools  map[string]string // names of tools that are being used, by call
-	unseen map[string]uint64 // offsets that the client was brought to and has not confirmed, by room
+	mu      sync.Mutex
+	closed  map[string]bool   // sessions that were closed for the client
+	open    map[string]bool   // answers that are being given, by message id: whether something of it was said
+	ended   recent            // message ids of those that were given
+	tools   map[string]string // names of tools that are being used, by call
+	reached reached
 }
 
 // botsFrame is what the server says. Which fields are set depends on the type.
@@ -90,10 +89,11 @@ func (b *bots) authenticate(ctx context.Context, token string) *events.Error {
 	if s := b.conn.Session(); s != nil {
 		return s.Do(ctx, "auth_refresh", map[string]string{"token": token}, nil)
 	}
-	if token == "" {
-		return events.FieldErrorf("token", "is missing")
+	if err := b.conn.Authenticate(auth.FromText(token)); err != nil {
+		b.Refuse(frame{kind: "auth"}, err)
+		b.conn.End(statusAuth, "not authenticated")
 	}
-	return b.conn.Authenticate(auth.FromText(token))
+	return nil
 }
 
 func (b *bots) act(ctx context.Context, f frame) *events.Error {
@@ -117,6 +117,12 @@ func (b *bots) act(ctx context.Context, f frame) *events.Error {
 // say says something in a session, which the client need not have subscribed
 // to.
 func (b *bots) say(ctx context.Context, session, content string) *events.Error {
+	if content == "" {
+		return events.FieldErrorf("content", "is missing")
+	}
+	if b.wasClosed(session) {
+		return notSubscribed(session)
+	}
 	room, err := b.subscribe(ctx, session)
 	if err != nil {
 		return err
@@ -132,30 +138,68 @@ func (b *bots) subscribe(ctx context.Context, session string) (room string, err 
 	if room, in := b.in.room(session); in {
 		return room, nil
 	}
-	s := b.conn.Session()
 	tenant, err := b.conn.Tenant()
 	if err != nil {
-		return "", err
+		return "", subscription(err)
 	}
-	room, made, failed := b.conversations.Named(ctx, s.Identity(), tenant, session)
+	room, made, failed := b.conversations.Named(ctx, b.conn.Session().Identity(), tenant, session)
 	if failed != nil {
-		return "", public(failed)
+		return "", subscription(public(failed))
+	}
+	if other, in := b.in.name(room); in {
+		return "", events.Errorf(codeSubscription, "you have subscribed to this session as %q: call it that", other)
 	}
 	if made {
 		b.conn.SendJSON(botsFrame{Type: "session_created", SessionID: session})
 	}
-	join := map[string]any{"chatRoomID": room, "stream": true}
-	if since, failed := b.conversations.Cursor(ctx, s.Identity(), room); failed != nil {
-		return "", public(failed)
-	} else if since.Offset > 0 {
-		join["since"] = since
-	}
 	b.in.add(session, room)
-	if err := s.Do(ctx, "ai_chat_room_join", join, nil); err != nil {
+	if err := b.join(ctx, room); err != nil {
 		b.in.remove(session)
-		return "", err
+		return "", subscription(err)
 	}
+	b.mu.Lock()
+	delete(b.closed, session)
+	b.mu.Unlock()
 	return room, nil
+}
+
+// join enters the room of a session, from where the user has been brought to.
+// Who has never been there begins with what is said from now on.
+func (b *bots) join(ctx context.Context, room string) *events.Error {
+	s := b.conn.Session()
+	in := map[string]any{"chatRoomID": room, "stream": true}
+	since, known, failed := b.conversations.Cursor(ctx, s.Identity(), room)
+	if failed != nil {
+		return public(failed)
+	}
+	if known {
+		since.Offset = max(since.Offset, b.reached.upTo(room)) // it may have been here a moment ago
+		in["since"] = since
+	}
+	var joined struct {
+		Messages []struct {
+			Offset uint64 `json:"offset"`
+		} `json:"messages"`
+	}
+	if err := s.Do(ctx, "ai_chat_room_join", in, &joined); err != nil || known {
+		return err
+	}
+	var latest uint64
+	if n := len(joined.Messages); n > 0 {
+		latest = joined.Messages[n-1].Offset
+	}
+	if err := b.conversations.MoveCursor(ctx, s.Identity(), room, latest); err != nil {
+		return public(err)
+	}
+	return nil
+}
+
+// wasClosed reports whether a session was closed for the client. What it says
+// then must not get into a new one of the same name, without its knowing.
+func (b *bots) wasClosed(session string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed[session]
 }
 
 func (b *bots) unsubscribe(ctx context.Context, session string) *events.Error {
@@ -185,192 +229,38 @@ func (b *bots) typing(ctx context.Context, session string, typing bool) *events.
 	return b.conn.Session().Do(ctx, "ai_chat_typing", map[string]any{"chatRoomID": room, "typing": typing}, nil)
 }
 
-// answers is the name space of the ids of answers.
-var answers = uuid.MustParse("3c1f62c1-5f0e-4a55-8d55-0f6a3e1f6f0b")
-
-// messageID is the same on every server and for every client: that of an answer
-// is known before the answer is.
-func messageID(room string, offset uint64, role string) string {
-	return uuid.NewSHA1(answers, []byte(room+"\x00"+strconv.FormatUint(offset, 10)+role)).String()
-}
-
-// Hear implements [Speaker].
-func (b *bots) Hear(n Notice) {
-	switch n.Event {
-	case "ai_chat_member_message":
-		b.memberMessage(n)
-	case "ai_chat_bot_message":
-		b.botMessage(n)
-	case "ai_chat_bot_stream_start":
-		p := decode[events.AIChatBotStreamStart](n)
-		b.tell(p.ChatRoomID, botsFrame{Type: "stream_start", MessageID: messageID(p.ChatRoomID, p.ReplyTo, "")})
-	case "ai_chat_bot_stream_delta":
-		p := decode[events.AIChatBotStreamDelta](n)
-		b.chunk(n, p)
-	case "ai_chat_bot_stream_end":
-		p := decode[events.AIChatBotStreamEnd](n)
-		id := messageID(p.ChatRoomID, p.ReplyTo, "")
-		b.mark(id)
-		b.tell(p.ChatRoomID, botsFrame{Type: "stream_end", MessageID: id, Content: &p.Text})
-	case "ai_chat_bot_typing":
-		p := decode[events.AIChatBotTyping](n)
-		b.tell(p.ChatRoomID, botsFrame{Type: "bot_typing", IsTyping: &p.Typing})
-	case "ai_chat_member_typing":
-		b.memberTyping(decode[events.AIChatMemberTyping](n))
-	case "ai_chat_tool_call":
-		b.toolCall(decode[events.AIChatToolCall](n))
-	case "ai_chat_tool_result":
-		b.toolResult(decode[events.AIChatToolResult](n))
-	case "ai_chat_room_updated":
-		b.roomUpdated(decode[events.AIChatRoomUpdated](n))
-	case "auth_ended":
-		b.Refuse(frame{}, events.Errorf(events.CodeTokenExpired, "%s", decode[events.AuthEnded](n).Message))
-	}
-}
-
-// tell says something about a session that the client is in.
-func (b *bots) tell(room string, f botsFrame) {
-	if name, in := b.in.name(room); in {
-		f.SessionID = name
-		b.conn.SendJSON(f)
-	}
-}
-
-// chunk has no session in it, so that all clients get the same.
-func (b *bots) chunk(n Notice, p events.AIChatBotStreamDelta) {
-	if _, in := b.in.name(p.ChatRoomID); in {
-		b.conn.SendFrame(n.Frame(Bots, func() []byte {
-			text, _ := encode(botsFrame{Type: "stream_chunk", MessageID: messageID(p.ChatRoomID, p.ReplyTo, ""), Content: &p.Text})
-			return text
-		}))
-	}
-}
-
-// memberMessage shows what a user said to the user's other clients and to other
-// users.
-func (b *bots) memberMessage(n Notice) {
-	p := decode[events.AIChatMemberMessage](n)
-	if p.SessionID != b.conn.Session().ID() {
-		b.tell(p.ChatRoomID, botsFrame{
-			Type: "message", MessageID: messageID(p.ChatRoomID, n.Offset, "user"), Role: "user", UserID: p.UserID, Content: &p.Text, Timestamp: clock(p.At.Time),
-		})
-	}
-	b.brought(p.ChatRoomID, n.Offset)
-}
-
-// botMessage is an answer, for those who have not seen it come.
-func (b *bots) botMessage(n Notice) {
-	p := decode[events.AIChatBotMessage](n)
-	id := messageID(p.ChatRoomID, p.ReplyTo, "")
-	if p.ReplyTo == 0 || !b.unmark(id) {
-		b.tell(p.ChatRoomID, botsFrame{Type: "message", MessageID: id, Role: "assistant", Content: &p.Text, Timestamp: clock(time.Now())})
-	}
-	b.brought(p.ChatRoomID, n.Offset)
-}
-
-// maxEnded bounds the answers whose end was seen before the message itself.
-const maxEnded = 64
-
-// mark notes that the client has seen an answer come.
-func (b *bots) mark(id string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended == nil || len(b.ended) >= maxEnded {
-		b.ended = make(map[string]bool)
-	}
-	b.ended[id] = true
-}
-
-func (b *bots) unmark(id string) (was bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	was = b.ended[id]
-	delete(b.ended, id)
-	return was
-}
-
-// roomUpdated tells of a session that is not there any more for the client.
-func (b *bots) roomUpdated(p events.AIChatRoomUpdated) {
-	reason := "deleted"
-	if p.Removed {
-		reason = "removed"
-	}
-	if name, in := b.in.name(p.ChatRoomID); in && (p.Deleted || p.Removed) {
-		b.in.remove(name)
-		b.conn.SendJSON(botsFrame{Type: "session_closed", SessionID: name, Reason: reason})
-	}
-}
-
-func (b *bots) memberTyping(p events.AIChatMemberTyping) {
-	if p.SessionID == b.conn.Session().ID() {
-		return
-	}
-	kind := "typing_stop"
-	if p.Typing {
-		kind = "typing_start"
-	}
-	b.tell(p.ChatRoomID, botsFrame{Type: kind, UserID: p.UserID})
-}
-
-func (b *bots) toolCall(p events.AIChatToolCall) {
-	b.mu.Lock()
-	if b.tools == nil || len(b.tools) >= maxEnded {
-		b.tools = make(map[string]string)
-	}
-	b.tools[p.ToolCallID] = p.Name
-	b.mu.Unlock()
-	b.tell(p.ChatRoomID, botsFrame{Type: "tool_call", Tool: p.Name, Arguments: json.RawMessage(p.Arguments)})
-}
-
-func (b *bots) toolResult(p events.AIChatToolResult) {
-	b.mu.Lock()
-	name := b.tools[p.ToolCallID]
-	delete(b.tools, p.ToolCallID)
-	b.mu.Unlock()
-	b.tell(p.ChatRoomID, botsFrame{Type: "tool_result", Tool: name, Result: map[string]any{"ok": p.OK, "summary": p.Summary}})
-}
-
-// brought notes how far the client was brought in a room. It counts when the
-// client has answered the ping that goes behind.
-func (b *bots) brought(room string, offset uint64) {
-	b.mu.Lock()
-	if b.unseen == nil {
-		b.unseen = make(map[string]uint64)
-	}
-	b.unseen[room] = max(b.unseen[room], offset)
-	b.mu.Unlock()
-	b.conn.ws.Ping()
-}
-
-// Alive implements [aliveSpeaker]: what was sent before has been received.
-func (b *bots) Alive(ctx context.Context) {
-	b.mu.Lock()
-	seen := b.unseen
-	b.unseen = nil
-	b.mu.Unlock()
-	for room, offset := range seen {
-		if err := b.conversations.MoveCursor(ctx, b.conn.Session().Identity(), room, offset); err != nil {
-			b.conn.log().Error("cursor was not moved", "room", room, "error", err)
-		}
-	}
-}
-
 // Refuse implements [Speaker].
 func (b *bots) Refuse(f frame, e *events.Error) {
-	code := "INVALID_FORMAT"
+	b.conn.SendJSON(botsFrame{Type: "error", Code: botsCode(f.kind, e), Message: e.Message})
+}
+
+// botsCode is the code of what was wrong with a frame of a kind.
+func botsCode(kind string, e *events.Error) string {
 	switch {
-	case isAuth(e.Code), f.kind == "auth":
-		code = "AUTH_FAILED"
+	case isAuth(e.Code), kind == "auth":
+		return "AUTH_FAILED"
 	case e.Code == events.CodeTooLarge:
-		code = "MESSAGE_TOO_LARGE"
-	case e.Code == events.CodeRateLimited:
-		code = "RATE_LIMITED"
+		return "MESSAGE_TOO_LARGE"
+	case e.Code == events.CodeRateLimited, e.Code == events.CodeConflict:
+		return "RATE_LIMITED"
 	case e.Code == events.CodeInternal, e.Code == events.CodeTimeout:
-		code = "INTERNAL_ERROR"
-	case f.kind == "subscribe":
-		code = "SUBSCRIPTION_FAILED"
+		return "INTERNAL_ERROR"
+	case e.Code == codeSubscription:
+		return "SUBSCRIPTION_FAILED"
 	case e.Code == events.CodeNotFound:
-		code = "SESSION_NOT_FOUND"
+		return "SESSION_NOT_FOUND"
 	}
-	b.conn.SendJSON(botsFrame{Type: "error", Code: code, Message: e.Message})
+	return "INVALID_FORMAT"
+}
+
+// codeSubscription is that of a session that the client cannot get into.
+const codeSubscription events.Code = "SUBSCRIPTION_FAILED"
+
+// subscription is why a client does not get into a session.
+func subscription(e *events.Error) *events.Error {
+	switch e.Code {
+	case events.CodeValidation, events.CodeInvalidRequest, events.CodeNotFound, events.CodePermissionDenied:
+		return events.Errorf(codeSubscription, "%s", e.Error())
+	}
+	return e
 }

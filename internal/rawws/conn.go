@@ -2,6 +2,7 @@ package rawws
 
 import (
 	"context"
+	"encoding/binary"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -150,12 +151,16 @@ func (c *Conn) TooBig(*websocket.Conn) {
 }
 
 // Pong implements [websocket.Handler].
-func (c *Conn) Pong(*websocket.Conn) {
+func (c *Conn) Pong(_ *websocket.Conn, payload []byte) {
 	if !c.srv.opts.Limits.IdleData {
 		c.seen.Store(time.Now().UnixNano())
 	}
+	if len(payload) != 8 {
+		return // one of the watch
+	}
 	if alive, ok := c.voice().(aliveSpeaker); ok {
-		c.push(job{do: func() { alive.Alive(c.ctx) }})
+		mark := binary.BigEndian.Uint64(payload)
+		c.push(job{do: func() { alive.Alive(c.ctx, mark) }})
 	}
 }
 
@@ -419,6 +424,10 @@ func (c *Conn) hear(n Notice) {
 
 // Send sends a text.
 func (c *Conn) Send(text []byte) { c.ws.Send(textFrame(text)) }
+
+// Ask sends a ping with a mark: when the client has answered it, its speaker is
+// told, and what was sent before has been received.
+func (c *Conn) Ask(mark uint64) { c.ws.Ping(binary.BigEndian.AppendUint64(nil, mark)) }
 
 // SendFrame sends a frame that others may get too, nothing if it is nil.
 func (c *Conn) SendFrame(frame []byte) {

@@ -15,8 +15,9 @@ type Conversations interface {
 	// whether it was made for that.
 	Named(ctx context.Context, id *auth.Identity, tenant, name string) (roomID string, made bool, err error)
 	// Cursor returns how far a user was brought in a conversation, and the epoch
-	// of that, and MoveCursor notes it.
-	Cursor(ctx context.Context, id *auth.Identity, roomID string) (events.Since, error)
+	// of that, and MoveCursor notes it. A user who was never brought there has no
+	// known one.
+	Cursor(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error)
 	MoveCursor(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error
 }
 

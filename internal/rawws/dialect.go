@@ -54,9 +54,10 @@ type Speaker interface {
 }
 
 // An aliveSpeaker wants to know that its client has received what it was sent:
-// Alive is called like Receive, when the client has answered a ping.
+// Alive is called like Receive, when the client has answered a ping that
+// [Conn.Ask] has sent with the mark.
 type aliveSpeaker interface {
-	Alive(ctx context.Context)
+	Alive(ctx context.Context, mark uint64)
 }
 
 // A Notice is something that the server said.

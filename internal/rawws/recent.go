@@ -25,3 +25,6 @@ func (r *recent) add(id string) bool {
 	r.next = (r.next + 1) % maxRecent
 	return true
 }
+
+// has reports whether an id was added lately.
+func (r *recent) has(id string) bool { return slices.Contains(r.ids, id) }

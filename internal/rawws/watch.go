@@ -42,6 +42,6 @@ func (s *Server) look(now time.Time) {
 			c.End(websocket.StatusPolicyViolation, "nothing was heard for too long")
 			continue
 		}
-		c.ws.Ping()
+		c.ws.Ping(nil)
 	}
 }

@@ -121,13 +121,13 @@ func (s Chats) MessagesSince(ctx context.Context, roomID string, after, until ui
 }
 
 // Cursor implements [chat.Store].
-func (s Chats) Cursor(ctx context.Context, roomID, user string) (uint64, error) {
-	var seq int64
-	err := s.db.row(ctx, `SELECT seq FROM chat_cursors WHERE room_id = ? AND user_id = ?`, roomID, user).Scan(&seq)
+func (s Chats) Cursor(ctx context.Context, roomID, user string) (seq uint64, known bool, err error) {
+	var at int64
+	err = s.db.row(ctx, `SELECT seq FROM chat_cursors WHERE room_id = ? AND user_id = ?`, roomID, user).Scan(&at)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
+		return 0, false, nil
 	}
-	return uint64(seq), err
+	return uint64(at), err == nil, err
 }
 
 // MoveCursor implements [chat.Store].

@@ -16,8 +16,9 @@ type Handler interface {
 	// as long.
 	Message(c *Conn, t *Turn, op Opcode, data []byte)
 	// Pong is called for each pong and, like any message, tells that the
-	// client lives.
-	Pong(c *Conn)
+	// client lives. payload is that of the ping which is answered, and belongs
+	// to the connection again when Pong returns.
+	Pong(c *Conn, payload []byte)
 	// Closed is called once, after every call of Message has begun.
 	Closed(c *Conn, err *CloseError)
 }

@@ -36,7 +36,7 @@ func (e *echo) Message(c *Conn, t *Turn, op Opcode, data []byte) {
 	}
 	c.Send(AppendFrame(nil, op, data))
 }
-func (e *echo) Pong(*Conn)                      {}
+func (e *echo) Pong(*Conn, []byte)              {}
 func (e *echo) Closed(_ *Conn, err *CloseError) { e.closed <- err }
 
 // peer is a client that can break every rule.
@@ -500,7 +500,7 @@ func (h *pauser) Message(c *Conn, _ *Turn, _ Opcode, data []byte) {
 	c.Pause()
 	h.messages <- string(data)
 }
-func (h *pauser) Pong(*Conn)                {}
+func (h *pauser) Pong(*Conn, []byte)        {}
 func (h *pauser) Closed(*Conn, *CloseError) { close(h.closed) }
 
 // What a paused connection has sent waits, also when the client has gone

@@ -52,7 +52,7 @@ func (l *transcript) Message(_ *Conn, _ *Turn, op Opcode, data []byte) {
 	l.ops = append(l.ops, op)
 	l.messages = append(l.messages, bytes.Clone(data))
 }
-func (l *transcript) Pong(*Conn)                      { l.pongs++ }
+func (l *transcript) Pong(*Conn, []byte)              { l.pongs++ }
 func (l *transcript) Closed(_ *Conn, err *CloseError) { l.closed <- err }
 
 // readAll returns what comes out of a stream, and how it ended.

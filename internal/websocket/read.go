@@ -155,7 +155,7 @@ func (c *Conn) control(op Opcode, payload []byte) error {
 		var buf [maxControl + 2]byte
 		c.deferSend(AppendFrame(buf[:0], opPong, payload))
 	case opPong:
-		c.handler.Pong(c)
+		c.handler.Pong(c, payload)
 	case opClose:
 		e, err := parseClose(payload)
 		if err != nil {

@@ -23,7 +23,7 @@ type script struct {
 }
 
 func (s *script) Message(c *Conn, t *Turn, _ Opcode, data []byte) { s.on(c, t, string(data)) }
-func (s *script) Pong(*Conn)                                      {}
+func (s *script) Pong(*Conn, []byte)                              {}
 func (s *script) Closed(_ *Conn, err *CloseError)                 { s.closed <- err }
 
 // oneShard starts a server whose connections share a shard. stop ends it.

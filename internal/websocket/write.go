@@ -127,8 +127,14 @@ func (c *Conn) tellDrainedLocked() {
 	}
 }
 
-// Ping sends a WebSocket ping without payload.
-func (c *Conn) Ping() error { return c.SendShared(pingFrame) }
+// Ping sends a WebSocket ping. Its payload, of at most 125 bytes, comes back
+// with the pong.
+func (c *Conn) Ping(payload []byte) error {
+	if len(payload) == 0 {
+		return c.SendShared(pingFrame)
+	}
+	return c.Send(AppendFrame(nil, opPing, payload))
+}
 
 var pingFrame = AppendHeader(nil, opPing, 0)
 

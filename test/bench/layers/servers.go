@@ -98,7 +98,7 @@ func (h *ours) Message(_ *websocket.Conn, t *websocket.Turn, op websocket.Opcode
 	h.each(func(c *websocket.Conn) { c.SendShared(frame) })
 }
 
-func (*ours) Pong(*websocket.Conn) {}
+func (*ours) Pong(*websocket.Conn, []byte) {}
 
 func (*ours) Closed(*websocket.Conn, *websocket.CloseError) {}
 
