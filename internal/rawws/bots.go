@@ -90,10 +90,11 @@ func (b *bots) authenticate(ctx context.Context, token string) *events.Error {
 	if s := b.conn.Session(); s != nil {
 		return s.Do(ctx, "auth_refresh", map[string]string{"token": token}, nil)
 	}
-	if token == "" {
-		return events.FieldErrorf("token", "is missing")
+	if err := b.conn.Authenticate(auth.FromText(token)); err != nil {
+		b.Refuse(frame{kind: "auth"}, err)
+		b.conn.End(statusAuth, "not authenticated")
 	}
-	return b.conn.Authenticate(auth.FromText(token))
+	return nil
 }
 
 func (b *bots) act(ctx context.Context, f frame) *events.Error {
