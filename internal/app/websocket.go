@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -18,7 +19,7 @@ import (
 func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatcher) {
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
-	named := conversations{a.chat, a.history}
+	named := conversations{a.chat, a.history, a.opts.Config.Socket.HandlerTimeout}
 	runs := executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}
 	for _, d := range append(a.actionDialect(),
 		rawws.NewGenesis(runs, runs),
@@ -52,6 +53,7 @@ func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatch
 type conversations struct {
 	chat    *chat.Service
 	history *history.Service
+	timeout time.Duration // of noting how far clients are
 }
 
 var _ rawws.Conversations = conversations{}
@@ -67,5 +69,7 @@ func (c conversations) Cursor(ctx context.Context, id *auth.Identity, roomID str
 }
 
 func (c conversations) MoveCursor(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout) // a client that has gone has still got it
+	defer cancel()
 	return c.chat.MoveCursor(ctx, id, roomID, offset)
 }

@@ -338,7 +338,7 @@ func (c *Conn) unidentified() *events.Error {
 func (c *Conn) Authenticate(credential auth.Credential) *events.Error {
 	id, err := c.srv.authenticate(c.ctx, credential, c.address)
 	if err == nil && id == nil {
-		err = events.FieldErrorf("token", "is missing")
+		err = events.Errorf(events.CodeTokenNotFound, "token: is missing")
 	}
 	if err != nil {
 		return err

@@ -138,7 +138,13 @@ func (s *Server) authenticate(ctx context.Context, credential auth.Credential, a
 		err = s.opts.Namespace.Admit(id)
 	}
 	if err != nil {
-		e, _ := events.Public(err)
+		e, meant := events.Public(err)
+		log := s.opts.Logger.With("transport", "websocket", "address", address).With(id.LogAttrs()...)
+		if meant {
+			log.Info("client refused", "code", e.Code, "reason", e.Message)
+		} else {
+			log.Error("authentication failed", "error", err)
+		}
 		return nil, e
 	}
 	return id, nil

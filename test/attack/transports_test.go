@@ -27,7 +27,7 @@ type transport interface {
 }
 
 func transports(s *servertest.Server) []transport {
-	return []transport{socketIO{s, "/"}, socketIO{s, "/monitor"}, socketIO2{s}, restAPI{s}}
+	return append(dialects(s), socketIO{s, "/"}, socketIO{s, "/monitor"}, socketIO2{s}, restAPI{s})
 }
 
 // An operation is something to try, in the words of each transport.

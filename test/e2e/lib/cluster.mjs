@@ -60,12 +60,13 @@ async function startRedis() {
   return { url: `unix://${socket}`, stop: () => program.stop() };
 }
 
-// startTwo returns two servers that are one cluster, and what ends them.
-export async function startTwo({ adapter = 'classic' } = {}) {
+// startTwo returns two servers that are one cluster, and what ends them. args are
+// further flags of both.
+export async function startTwo({ adapter = 'classic', args = [] } = {}) {
   const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
   const env = { ROOMCAST_STORE_DRIVER: 'postgres', ROOMCAST_STORE_URL: postgres.url, ROOMCAST_REDIS_URL: redis.url, ROOMCAST_REDIS_ADAPTER: adapter };
-  const first = await start({ env });
-  const second = await start({ env, data: first.data }); // the key that tokens are signed with is there
+  const first = await start({ env, args });
+  const second = await start({ env, args, data: first.data }); // the key that tokens are signed with is there
   return {
     servers: [first, second],
     async stop() {

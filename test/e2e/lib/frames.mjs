@@ -66,9 +66,10 @@ export class Frames {
     return this.wire.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
 
-  // next returns the next frame of a type, and takes it out of what was received.
-  next(type) {
-    const match = (frame) => frame.type === type;
+  // next returns the next frame of a type, or of several, that a function
+  // chooses, and takes it out of what was received.
+  next(type, choose = () => true) {
+    const match = (frame) => [type].flat().includes(frame.type) && choose(frame);
     const at = this.received.findIndex(match);
     if (at >= 0) return Promise.resolve(this.received.splice(at, 1)[0]);
     return limit(`${type}; received: ${JSON.stringify(this.received)}`, new Promise((resolve) => this.waiting.push({ match, resolve })));

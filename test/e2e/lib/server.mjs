@@ -23,7 +23,10 @@ export async function start({ data, args = [], env = {} } = {}) {
   const exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })));
   const first = createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
   const line = await Promise.race([first, exited]);
-  if (!('value' in line)) throw new Error(`the server did not start: ${log}`);
+  if (line.value === undefined) {
+    await exited;
+    throw new Error(`the server did not start: ${log}`);
+  }
   const announced = JSON.parse(line.value);
   const server = {
     ...announced,
