@@ -173,7 +173,9 @@ func TestSelectionRefusals(t *testing.T) {
 			t.Errorf("%s: %s, want %d", path, res.Status, want)
 			continue
 		}
-		var answer struct{ Error struct{ Code, Message string } }
+		var answer struct {
+			Error struct{ Code, Message string }
+		}
 		if raw, _ := io.ReadAll(res.Body); json.Unmarshal(raw, &answer) != nil || !strings.Contains(answer.Error.Message, "bots, genesis, service") {
 			t.Errorf("%s: %s", path, raw)
 		}
