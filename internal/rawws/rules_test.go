@@ -265,15 +265,18 @@ func TestConnectionsOfAnAddress(t *testing.T) {
 // by setting also who only answers.
 func TestIdle(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"/ws", "/ws/action", "/ws/bots?token="} {
+	for _, path := range []string{"/ws", "/ws/action", "/ws/bots"} {
 		for _, onlyData := range []bool{false, true} {
 			t.Run(fmt.Sprint(path, " only data counts ", onlyData), func(t *testing.T) {
 				t.Parallel()
-				s := every(t, func(c *config.WebSocket) { c.Ping, c.Idle, c.IdleData = 60*time.Millisecond, 600*time.Millisecond, onlyData })
-				if strings.HasSuffix(path, "=") {
-					path += s.Token("ann", "default", auth.Member)
+				s := every(t, func(c *config.WebSocket) {
+					c.Ping, c.Idle, c.IdleData = 60*time.Millisecond, 600*time.Millisecond, onlyData
+				})
+				query := ""
+				if path == "/ws/bots" {
+					query = "?token=" + s.Token("ann", "default", auth.Member)
 				}
-				idle(t, s, path, onlyData)
+				idle(t, s, path+query, onlyData)
 			})
 		}
 	}
@@ -304,6 +307,7 @@ func idle(t *testing.T, s *servertest.Server, path string, onlyData bool) {
 	}
 }
 
+// Connections are counted by dialect, and told when the server stops.
 func TestServerStops(t *testing.T) {
 	t.Parallel()
 	s := every(t, nil)
@@ -314,6 +318,16 @@ func TestServerStops(t *testing.T) {
 	}
 	for _, c := range clients {
 		c.ask(unheard)
+	}
+	want := map[string]int{"undecided": 1, "genesis": 1, "action": 1, "bots": 1, "service": 1, "meet": 2}
+	if got := s.App.Stats().WebSockets; !maps.Equal(got, want) {
+		t.Errorf("connections: %v, want %v", got, want)
+	}
+	_, metrics := s.Send("", "GET", "/metrics", http.Header{}, nil)
+	for dialect, n := range want {
+		if line := fmt.Sprintf("roomcast_websocket_connections{dialect=%q} %d\n", dialect, n); !strings.Contains(string(metrics), line) {
+			t.Errorf("missing: %s", line)
+		}
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Stop() }()

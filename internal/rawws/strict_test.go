@@ -20,12 +20,12 @@ import (
 // The first byte of a frame: the opcode, and whether it is the last of its
 // message.
 const (
-	fin   = 0x80
-	text  = 0x1
-	bin   = 0x2
+	fin     = 0x80
+	text    = 0x1
+	bin     = 0x2
 	goodbye = 0x8
-	ping  = 0x9
-	pong  = 0xA
+	ping    = 0x9
+	pong    = 0xA
 )
 
 // A raw client can break every rule.
