@@ -19,16 +19,19 @@ func (Log) EventName() string { return "log" }
 
 // Stats is the state of one server, sent every few seconds.
 type Stats struct {
-	Instance    Instance    `json:"instance"`
-	Connections int         `json:"connections"`
-	Sessions    int         `json:"sessions"`
-	Rooms       int         `json:"rooms"`
-	Events      EventStats  `json:"events"`
-	Memory      MemoryStats `json:"memory"`
-	Bus         BusStats    `json:"bus"`
-	Goroutines  int         `json:"goroutines"`
-	Uptime      int64       `json:"uptime"`    // seconds
-	Timestamp   int64       `json:"timestamp"` // milliseconds since 1970
+	Instance    Instance `json:"instance"`
+	Connections int      `json:"connections"`
+	Sessions    int      `json:"sessions"`
+	Rooms       int      `json:"rooms"`
+	// WebSockets are connections of clients that do not speak Socket.IO, by
+	// dialect; those that have not shown which they speak are undecided.
+	WebSockets map[string]int `json:"webSockets,omitempty"`
+	Events     EventStats     `json:"events"`
+	Memory     MemoryStats    `json:"memory"`
+	Bus        BusStats       `json:"bus"`
+	Goroutines int            `json:"goroutines"`
+	Uptime     int64          `json:"uptime"`    // seconds
+	Timestamp  int64          `json:"timestamp"` // milliseconds since 1970
 }
 
 // EventName implements [Payload].

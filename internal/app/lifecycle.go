@@ -165,7 +165,7 @@ func (a *App) Stats() events.Stats {
 	s := a.socket.Stats()
 	return events.Stats{
 		Instance: a.instance, Bus: a.busStats(),
-		Connections: s.Connections, Sessions: s.Sessions, Rooms: s.Rooms,
+		Connections: s.Connections, Sessions: s.Sessions, Rooms: s.Rooms, WebSockets: a.websockets(),
 		Events:     events.EventStats{Received: s.Received, Published: s.Published, Delivered: s.Delivered, LogsDropped: a.lines.Dropped()},
 		Memory:     events.MemoryStats{Heap: mem.HeapAlloc, Stack: mem.StackInuse, Total: mem.Sys},
 		Goroutines: runtime.NumGoroutine(),

@@ -14,7 +14,7 @@ import (
 func (a *App) metrics() http.Handler {
 	handler := telemetry.Handler(telemetry.Sources{
 		Version: Version, Sessions: a.socket.Stats, Transport: a.socket.TransportStats, LogsLost: a.lines.Dropped,
-		Credentials: a.auth.Counts, Runs: a.journal.Counts, Turns: a.chat.Counts, Temporal: a.temporalSource(), Meetings: a.meetings.Stats, Cluster: a.clusterSources(),
+		Credentials: a.auth.Counts, Runs: a.journal.Counts, Turns: a.chat.Counts, Temporal: a.temporalSource(), Meetings: a.meetings.Stats, WebSockets: a.websockets, Cluster: a.clusterSources(),
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if local(r) {

@@ -73,3 +73,16 @@ func (c conversations) MoveCursor(ctx context.Context, id *auth.Identity, roomID
 	defer cancel()
 	return c.chat.MoveCursor(ctx, id, roomID, offset)
 }
+
+// websockets returns how many connections there are of each dialect, nil if none
+// is spoken.
+func (a *App) websockets() map[string]int {
+	if a.websocket == nil {
+		return nil
+	}
+	n := make(map[string]int)
+	for dialect, count := range a.websocket.Stats() {
+		n[string(dialect)] = count
+	}
+	return n
+}

@@ -36,12 +36,9 @@ var paths = map[string]Name{
 // byRequest chooses by what the handshake says. protocol is the subprotocol to
 // answer with.
 func (s *Server) byRequest(r *http.Request) (c chosen, protocol string, err *events.Error) {
-	offered := subprotocols(r)
-	for _, p := range offered {
-		if name, ok := strings.CutSuffix(p, ".v1"); ok && s.dialects[Name(name)].Speak != nil && Name(name) != Meet {
-			c, protocol = chosen{dialect: Name(name), by: "subprotocol"}, p
-			break
-		}
+	offered := s.offered(r)
+	if len(offered) > 0 {
+		c = chosen{dialect: offered[0], by: "subprotocol"}
 	}
 	query := r.URL.Query()
 	switch path := paths[strings.TrimSuffix(r.URL.Path, "/")]; {
@@ -63,7 +60,26 @@ func (s *Server) byRequest(r *http.Request) (c chosen, protocol string, err *eve
 		}
 		c = chosen{}
 	}
+	if slices.Contains(offered, c.dialect) {
+		protocol = string(c.dialect) + subprotocol
+	}
 	return c, protocol, nil
+}
+
+// subprotocol follows the name of a dialect in what clients offer.
+const subprotocol = ".v1"
+
+// offered returns the dialects that a client offers as subprotocols, as far as
+// they are spoken.
+func (s *Server) offered(r *http.Request) (list []Name) {
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for p := range strings.SplitSeq(line, ",") {
+			if name, ok := strings.CutSuffix(strings.TrimSpace(p), subprotocol); ok && s.dialects[Name(name)].Speak != nil && Name(name) != Meet {
+				list = append(list, Name(name))
+			}
+		}
+	}
+	return list
 }
 
 // byHint guesses by what only the clients of one dialect are documented to
@@ -82,15 +98,6 @@ func byHint(r *http.Request) chosen {
 		return hint(Bots)
 	}
 	return chosen{}
-}
-
-func subprotocols(r *http.Request) (list []string) {
-	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
-		for p := range strings.SplitSeq(line, ",") {
-			list = append(list, strings.TrimSpace(p))
-		}
-	}
-	return list
 }
 
 // spoken lists the dialects for people.
@@ -135,12 +142,12 @@ func judge(f frame) verdict {
 	if f.fields == nil {
 		return notObject
 	}
-	data, hasData := f.object("data")
+	_, hasData := f.object("data")
 	payload, hasPayload := f.object("payload")
 	switch {
-	case f.kind == "ping" && hasData && len(data) == 0:
+	case f.kind == "ping" && hasData:
 		return servicePing
-	case f.kind == "ping" && f.number("timestamp") && !f.has("session_id") && !f.has("correlationId"):
+	case f.kind == "ping" && f.number("timestamp"):
 		return genesisPing
 	case f.kind == "ping" && len(f.fields) == 1:
 		return barePing

@@ -259,14 +259,17 @@ func (c *Conn) recognise(f frame, choice chosen) bool {
 	case genesisPing, servicePing, barePing:
 		c.SendJSON(pongOf(v, f))
 		return false
-	case notObject, meetElsewhere:
-		c.fallback().Refuse(f, misplaced(v))
+	case notObject:
+		c.voice().Refuse(f, misplaced(v))
+		return false
+	case meetElsewhere: // its clients read what those of bots do
+		c.speakerOf(Bots).Refuse(f, misplaced(v))
 		return false
 	}
 	if choice.dialect != "" {
 		return c.decide(chosen{dialect: choice.dialect, by: choice.by})
 	}
-	c.fallback().Refuse(f, events.Errorf(events.CodeInvalidRequest, "what was sent is of no dialect that is spoken here: %s", c.srv.spoken()))
+	c.fallback().Refuse(f, events.FieldErrorf("type", "what was sent is of no dialect that is spoken here: %s", c.srv.spoken()))
 	return false
 }
 
@@ -399,14 +402,21 @@ func (c *Conn) voice() Speaker {
 	if speaker != nil {
 		return speaker
 	}
-	if d := c.srv.dialects[name]; d.Speak != nil { // it is about to be chosen
-		return d.Speak(c)
-	}
-	return c.fallback()
+	return c.speakerOf(name) // which is about to be chosen
 }
 
 // fallback speaks with who has not shown which dialect it speaks.
-func (c *Conn) fallback() Speaker { return c.srv.dialects[c.srv.opts.Default].Speak(c) }
+func (c *Conn) fallback() Speaker { return c.speakerOf(c.srv.opts.Default) }
+
+// speakerOf is somebody for a single word in a dialect, in that of the default
+// if it is not spoken.
+func (c *Conn) speakerOf(name Name) Speaker {
+	d := c.srv.dialects[name]
+	if d.Speak == nil {
+		d = c.srv.dialects[c.srv.opts.Default]
+	}
+	return d.Speak(c)
+}
 
 func (c *Conn) dialect() Name {
 	c.mu.Lock()

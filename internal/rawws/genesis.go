@@ -242,6 +242,8 @@ func genesisCode(f frame, e *events.Error) string {
 	switch {
 	case isAuth(e.Code) && e.Code != events.CodeTooManyFailures:
 		return "UNAUTHORIZED"
+	case e.Field == "type" && f.kind != "":
+		return "UNKNOWN_TYPE"
 	case e.Code == events.CodeNotFound && f.kind == "execute_workflow":
 		return "WORKFLOW_NOT_FOUND"
 	}

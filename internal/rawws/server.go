@@ -241,15 +241,25 @@ func (s *Server) Close(ctx context.Context) error {
 // abortTime is how long it may take to notice connections that were aborted.
 const abortTime = 500 * time.Millisecond
 
-// Stats returns how many connections there are, by dialect; those that have not
-// said which they speak are under "".
+// Stats returns how many connections there are of each dialect that is spoken;
+// those that have not shown which they speak are [Undecided].
 func (s *Server) Stats() map[Name]int {
-	n := make(map[Name]int)
+	n := map[Name]int{Undecided: 0}
+	for name := range s.dialects {
+		n[name] = 0
+	}
 	for _, c := range s.all() {
-		n[c.dialect()]++
+		name := c.dialect()
+		if name == "" {
+			name = Undecided
+		}
+		n[name]++
 	}
 	return n
 }
+
+// Undecided are the connections of no dialect in [Server.Stats].
+const Undecided Name = "undecided"
 
 // refuse answers a request that does not become a connection.
 func refuse(w http.ResponseWriter, status int, e *events.Error) {

@@ -27,7 +27,8 @@ func clock(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 // client. What is said to a bare one is valid in both dialects that have it.
 func pongOf(v verdict, f frame) any {
 	if v == genesisPing {
-		return genesisFrame{Type: "pong", Payload: struct{}{}, Timestamp: f.fields["timestamp"]}
+		correlation, _ := correlationOf(f)
+		return genesisFrame{Type: "pong", Payload: struct{}{}, Timestamp: f.fields["timestamp"], CorrelationID: correlation}
 	}
 	return map[string]any{"type": "pong", "data": struct{}{}, "timestamp": clock(time.Now())}
 }

@@ -26,6 +26,7 @@ type Sources struct {
 	Turns       Turns
 	Temporal    Temporal
 	Meetings    Meetings
+	WebSockets  WebSockets
 	Cluster
 }
 
@@ -71,6 +72,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	c.describeRuns(ch)
 	c.describeTurns(ch)
 	c.describeMeetings(ch)
+	c.describeWebSockets(ch)
 }
 
 // metrics are what a scrape gets.
@@ -107,5 +109,6 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectRuns(m)
 	c.collectTurns(m)
 	c.collectMeetings(m)
+	c.collectWebSockets(m)
 	c.collectCluster(m)
 }
