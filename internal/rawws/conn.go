@@ -19,7 +19,6 @@ import (
 // Close codes beside those of RFC 6455.
 const (
 	statusAuth        websocket.Status = 4401 // nobody knows who the client is, or its token has ended
-	statusForbidden   websocket.Status = 4403
 	statusAuthTimeout websocket.Status = 4408 // it did not say in time
 )
 

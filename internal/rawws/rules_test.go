@@ -182,7 +182,7 @@ func TestCredentialsByDialect(t *testing.T) {
 		{"/ws/bots", "", "bots error AUTH_FAILED", 4408},
 		{"/ws?token=bad", `{"type":"message","session_id":"s","content":"c"}`, "bots error AUTH_FAILED", 4401},
 		{"/ws", `{"type":"message","session_id":"s","content":"c"}`, "bots error AUTH_FAILED", 4408},
-		{"/ws", `{"type":"auth","token":"bad"}`, "bots error AUTH_FAILED", 4408},
+		{"/ws", `{"type":"auth","token":"bad"}`, "bots error AUTH_FAILED", 4401},
 		{"/ws/service?token=bad", "", "service error unauthorized", 4401},
 		{"/api/ws", "", "service error unauthorized", 4401},
 		{"/ws?token=bad", `{"type":"chat_message","data":{}}`, "service error unauthorized", 4401},

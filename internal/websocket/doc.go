@@ -30,8 +30,8 @@
 // does not fit closes the connection: the unsent frames are dropped, a close
 // frame with code [StatusPolicyViolation] and the reason "send buffer full"
 // takes their place, so a client that resumes reading learns why. Frames that
-// are larger than the limit do not count: one of them may always wait, and
-// several up to eight times the limit. Callers
+// are larger than the limit do not count: two of them may always be there, and
+// several may wait up to eight times the limit. Callers
 // that can do without a message ask [Conn.Writable] first; who has much to
 // say waits for [Conn.Drain] in between.
 //

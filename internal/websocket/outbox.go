@@ -13,11 +13,11 @@ type outbox struct {
 	queue [][]byte // frames shared with other connections, or batches
 	batch *buffer  // frames of this connection alone, after queue
 	size  int      // bytes in all of them
-	// limit is what counted may come to. large are the bytes of frames in queue
-	// that are larger than that; largeHead tells that head is the rest of one.
-	limit     int
-	large     int
-	largeHead bool
+	// limit is what counted may come to. larges frames in queue are larger than
+	// that, and have large bytes; largeHead tells that head is the rest of one.
+	limit         int
+	larges, large int
+	largeHead     bool
 }
 
 // buffer is a pooled byte slice.
@@ -50,6 +50,23 @@ func (o *outbox) counted() int {
 	return n
 }
 
+// hasRoom reports whether a large frame of n bytes may be added. Whether the one
+// before has begun to leave makes no difference: who sends cannot know.
+func (o *outbox) hasRoom(n int) bool {
+	larges := o.larges
+	if o.largeHead {
+		larges++
+	}
+	return larges < 2 || o.large+n <= largeLimits*o.limit
+}
+
+func (o *outbox) addLarge(frame []byte, n int) {
+	if o.isLarge(len(frame)) {
+		o.larges += n
+		o.large += n * len(frame)
+	}
+}
+
 // share appends frames by reference.
 func (o *outbox) share(frames []byte) {
 	if o.batch != nil {
@@ -58,9 +75,7 @@ func (o *outbox) share(frames []byte) {
 	}
 	o.queue = append(o.queue, frames)
 	o.size += len(frames)
-	if o.isLarge(len(frames)) {
-		o.large += len(frames)
-	}
+	o.addLarge(frames, 1)
 }
 
 // copy appends frames by value.
@@ -95,9 +110,8 @@ func (o *outbox) next() []byte {
 		o.head, o.owner, o.batch = o.batch.b, o.batch, nil
 	case len(o.queue) == 1 && o.batch == nil, len(o.queue[0]) >= bufferSize:
 		o.head = o.queue[0]
-		if o.largeHead = o.isLarge(len(o.head)); o.largeHead {
-			o.large -= len(o.head)
-		}
+		o.largeHead = o.isLarge(len(o.head))
+		o.addLarge(o.head, -1)
 		o.shift(1)
 	default:
 		o.gather()
@@ -111,9 +125,7 @@ func (o *outbox) gather() {
 	n := 0
 	for n < len(o.queue) && len(o.owner.b)+len(o.queue[n]) <= bufferSize {
 		o.owner.b = append(o.owner.b, o.queue[n]...)
-		if o.isLarge(len(o.queue[n])) { // where the limit is lower than what one write carries
-			o.large -= len(o.queue[n])
-		}
+		o.addLarge(o.queue[n], -1) // it can be, where the limit is lower than what one write carries
 		n++
 	}
 	o.shift(n)
@@ -150,7 +162,7 @@ func (o *outbox) release() {
 
 // drop forgets everything but head, which may be half way.
 func (o *outbox) drop() {
-	o.queue, o.large = nil, 0
+	o.queue, o.larges, o.large = nil, 0, 0
 	if o.batch != nil {
 		o.batch.free()
 		o.batch = nil

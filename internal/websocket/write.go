@@ -141,9 +141,9 @@ var pingFrame = AppendHeader(nil, opPing, 0)
 // limitLocked closes the connection when n more bytes are too many. The
 // client has had its chance: what has not begun to leave is dropped. A message
 // larger than the limit does not count: it would end the connections of all who
-// are a little behind, and of all who get anything while it leaves. One such
-// may always wait besides the one that is leaving, and several if they are not
-// larger than largeLimits together.
+// are a little behind, and of all who get anything while it leaves. Two such may
+// always be there, and several may wait if they are not larger than largeLimits
+// together.
 func (c *Conn) limitLocked(n int) error {
 	if c.fits(n) {
 		return nil
@@ -162,12 +162,12 @@ func (c *Conn) limitLocked(n int) error {
 	return ErrClosed
 }
 
-// largeLimits is how often the limit large frames may come to.
+// largeLimits is how often the limit large frames that wait may come to.
 const largeLimits = 8
 
 func (c *Conn) fits(n int) bool {
 	if c.out.isLarge(n) {
-		return c.out.large == 0 || c.out.large+n <= largeLimits*c.out.limit
+		return c.out.hasRoom(n)
 	}
 	return c.out.counted()+n <= c.out.limit
 }
