@@ -177,10 +177,10 @@ type Turns interface {
 	StopTurns(ctx context.Context, roomID string) (Message, error)
 	// Answer ends a turn: it numbers and stores the answer to a message of a
 	// user, unless that has one or another owner, marks the message if the answer
-	// was refused, stores the end of the stream
-	// in place of the turn's other entries, counts what it took, and stores the
-	// approvals. If the owner has answered it already, the number is that of
-	// the first answer.
+	// was refused, stores the end of the stream in place of the turn's other
+	// entries, counts what it took, and stores the approvals. Ends stay until a
+	// turn begins or ends that is a minute younger. If the owner has answered it
+	// already, the number is that of the first answer.
 	Answer(ctx context.Context, to, answer Message, end Entry, add Aftermath) (Message, error)
 	// Abandoned returns messages of users that have no answer and whose owner
 	// is not there any more, at most limit; those of a room in order.

@@ -238,6 +238,12 @@ func TestStream(t *testing.T) {
 	if left, err := svc.Streamed(t.Context(), room, all[0].Seq, math.MaxInt64); err != nil || len(left) != 1 || left[0].Kind != chat.StreamEnd || left[0].Prev != all[0].Seq {
 		t.Errorf("%+v, %v", left, err)
 	}
+	// An end is there for a while: a server that fell behind has missed it.
+	say(t, svc, room, "again")
+	l.end(t, 2)
+	if left, err := svc.Streamed(t.Context(), room, all[0].Seq, math.MaxInt64); err != nil || len(left) != 2 || left[0].Kind != chat.StreamEnd || left[1].Kind != chat.StreamEnd {
+		t.Errorf("%+v, %v", left, err)
+	}
 }
 
 // An answer that is stopped keeps what was said; stopping again, or before a

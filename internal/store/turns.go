@@ -50,8 +50,7 @@ func (s Chats) BeginTurn(ctx context.Context, m chat.Message, start chat.Entry) 
 			return tx.row(`UPDATE chat_turns SET owner = ? WHERE room_id = ? RETURNING head`, m.Owner, m.RoomID).Scan(&head)
 		}
 		head = uint64(last) + 1
-		// What is left of the turn before was for those who were there.
-		if _, err := tx.exec(`DELETE FROM chat_stream WHERE room_id = ?`, m.RoomID); err != nil {
+		if err := forgetStream(tx, m.RoomID, start.At); err != nil {
 			return err
 		}
 		if _, err := tx.exec(`INSERT INTO chat_turns (room_id, seq, owner, head) VALUES (?, ?, ?, ?)`, m.RoomID, int64(m.Seq), m.Owner, int64(head)); err != nil {
@@ -232,12 +231,23 @@ func (s Chats) Answer(ctx context.Context, to, answer chat.Message, end chat.Ent
 	return answer, err
 }
 
+// keepEnds is how long the ends of streams are kept at least, for servers that
+// have missed them: several short turns may end while one falls behind.
+const keepEnds = time.Minute
+
+// forgetStream drops what was said before a moment, but for ends that are young.
+func forgetStream(tx transaction, roomID string, at time.Time) error {
+	_, err := tx.exec(`DELETE FROM chat_stream WHERE room_id = ? AND (kind <> ? OR at < ?)`, roomID, string(chat.StreamEnd), micros(at.Add(-keepEnds)))
+	return err
+}
+
 // endTurn keeps the end of a stream in place of the rest.
 func endTurn(tx transaction, to chat.Message, end chat.Entry) error {
-	for _, statement := range []string{`DELETE FROM chat_stream WHERE room_id = ?`, `DELETE FROM chat_turns WHERE room_id = ?`} {
-		if _, err := tx.exec(statement, to.RoomID); err != nil {
-			return err
-		}
+	if err := forgetStream(tx, to.RoomID, end.At); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`DELETE FROM chat_turns WHERE room_id = ?`, to.RoomID); err != nil {
+		return err
 	}
 	if _, err := tx.exec(`UPDATE chat_rooms SET stream_head = ? WHERE id = ?`, int64(end.Seq), to.RoomID); err != nil {
 		return err
