@@ -46,7 +46,6 @@ type client struct {
 	calls     int
 	waiting   map[int]func(ack []byte) // for acknowledgements, by their number; nil is that none comes
 	view      view
-	repeating bool // what it says, and is let do that
 }
 
 // live connects and comes back until ctx ends.
@@ -100,13 +99,6 @@ func life(rng *rand.Rand) time.Duration {
 
 // cut ends a connection as a network that fails, unless the cuts are over.
 func (c *client) cut(conn *websocket.Client) {
-	c.mu.Lock()
-	later := c.repeating
-	c.mu.Unlock()
-	if later {
-		time.AfterFunc(50*time.Millisecond, func() { c.cut(conn) })
-		return
-	}
 	if !c.stage.cutting.Load() {
 		return
 	}
@@ -269,16 +261,9 @@ func (c *client) try(event string, payload, into any) bool {
 
 // call emits an event until there is an answer.
 func (c *client) call(event string, payload, into any) {
-	repeat := func(is bool) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.repeating = is
-	}
 	for !c.try(event, payload, into) && c.stage.ctx.Err() == nil {
-		repeat(true)
 		pause(c.stage.ctx, 10*time.Millisecond)
 	}
-	repeat(false)
 }
 
 // say says something, once, and returns the number of the message.
