@@ -29,7 +29,7 @@ type Meetings interface {
 // from the path and have other words for the same things. Both are in the same
 // meetings.
 func NewMeet(meetings Meetings) Dialect {
-	return Dialect{Name: Meet, Auth: AuthFirst, Speak: func(c *Conn) Speaker {
+	return Dialect{Name: Meet, Auth: AuthFirst, Presence: true, Speak: func(c *Conn) Speaker {
 		m := &meeter{conn: c, meetings: meetings, in: make(map[string]*meet.Participant)}
 		if room, ok := strings.CutPrefix(c.path, "/ws/meet/"); ok {
 			m.room = room

@@ -466,3 +466,26 @@ func TestMeetLimits(t *testing.T) {
 		}
 	}
 }
+
+// A participant whose connection is dead without a word is not there long: it
+// does not answer pings.
+func TestMeetMissesTheDead(t *testing.T) {
+	t.Parallel()
+	s := meetServer(t, func(c *config.Config) { c.WebSocket.Ping, c.WebSocket.IdleData = 100*time.Millisecond, true })
+	kept := map[string]string{}
+	lives := dial(t, s, "/ws/meet/r?token="+s.Token("ann", "default", auth.Member))
+	lives.send(`{"type":"join","participant_name":"Ann"}`)
+	lives.want(kept, fields{"type": "participant_list"})
+	dead := dial(t, s, "/ws/meet?token="+s.Token("bob", "default", auth.Member))
+	dead.send(`{"type":"join","room_id":"r","participant_id":"bob","participant_name":"Bob"}`) // and reads nothing from here on
+	lives.want(kept, fields{"type": "user_joined", "participant_id": "bob"})
+	lives.want(kept, fields{"type": "user_left", "participant_id": "bob", "reason": "disconnected"})
+	lives.silent()
+	// Clients of other dialects have until they are idle.
+	listens := dialRaw(t, s, "/ws/service?token="+s.Token("cid", "default", auth.Member))
+	for range 5 {
+		if op, said := listens.read(); op != ping {
+			t.Fatalf("%d %q", op, said)
+		}
+	}
+}
