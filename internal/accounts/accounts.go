@@ -33,6 +33,8 @@ type Options struct {
 	// Secret has at least 32 bytes and is the same for all who share the store.
 	// With another one accounts are not found and tokens are not good any more.
 	Secret []byte
+	// Owner is the instance that takes turns, "" if it must not at the moment.
+	Owner func() string
 	// Tenant is where all accounts are.
 	Tenant string
 	// Accounts bounds how many there are. Default 10,000.
@@ -75,7 +77,6 @@ type Service struct {
 	sums     checksums
 	failures *auth.Failures
 	slots    *fair.Slots
-	holder   string // of this process, for the turns of accounts
 
 	base    context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -104,7 +105,7 @@ func New(opts Options) *Service {
 		tokens:   tokens{key: derive(opts.Secret, "token"), now: opts.Now},
 		sums:     newChecksums(derive(opts.Secret, "checksum")),
 		failures: auth.NewFailures(opts.Failures, opts.Now),
-		slots:    fair.New(opts.Decisions, 1), holder: uuid.NewString(), lines: make(map[string]int),
+		slots:    fair.New(opts.Decisions, 1), lines: make(map[string]int),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	return s

@@ -110,7 +110,7 @@ func newService(t *testing.T, change func(*Options)) (*Service, *memory) {
 	m := &memory{accounts: map[string]Account{}}
 	opts := Options{
 		Store: m, Model: echo(func(p Prompt) (Answer, error) { return Answer{Text: p.Message}, nil }),
-		APIKey: "key", Secret: []byte(strings.Repeat("s", 32)), Tenant: "acme", History: 3, Failures: auth.FailureOptions{Limit: 2, Window: time.Hour, MaxWait: time.Minute},
+		APIKey: "key", Secret: []byte(strings.Repeat("s", 32)), Owner: func() string { return "one" }, Tenant: "acme", History: 3, Failures: auth.FailureOptions{Limit: 2, Window: time.Hour, MaxWait: time.Minute},
 	}
 	if change != nil {
 		change(&opts)

@@ -202,6 +202,20 @@ it('knows its characters after a restart', async () => {
   }
 });
 
+it('goes on deciding when the server was killed in the middle of a decision', async () => {
+  let c = await Raw.open('/ws/action');
+  const { token } = await c.ask({ action: 'Register', API_KEY: key, checksum: 'survivor', name: 'tom', prompt: 'juste le boss' });
+  await model.on('killed', { steps: [{ millis: 60_000 }] });
+  c.socket.send(JSON.stringify({ action: 'TakeDecision', token, message: 'killed' }));
+  while (!JSON.stringify((await model.requests()).at(-1)).includes('killed')) { /* until the model is asked */ }
+  server.signal('SIGKILL');
+  assert.equal(await c.closed, 1006);
+  server = await launch(server.data);
+  c = await Raw.open('/ws/action');
+  assert.deepEqual(await c.ask({ action: 'TakeDecision', token, message: 'and now?' }), { status: 'success', route: 'MakeDecision', message: 'You said: and now?' });
+  c.socket.close();
+});
+
 it('has a document that satisfies the official parser and spectral', async () => {
   const text = await (await fetch(`${server.url}/asyncapi/ws-action.yaml`)).text();
   const { document, diagnostics } = await new Parser().parse(text);
