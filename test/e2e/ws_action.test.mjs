@@ -167,8 +167,10 @@ it('takes the example of the document, once it is JSON', async () => {
   assert.equal((await c.ask({ action: 'TakeDecision', token, message: 'Hello World' })).message, 'You said: Hello World');
 
   // It is good for nothing else here.
-  const elsewhere = new Client(server.url, { token });
-  await assert.rejects(elsewhere.connected, (error) => /^USER_AUTH_TOKEN_/.test(error.data.code));
+  for (const namespace of ['/', '/monitor']) {
+    const elsewhere = new Client(server.url, { token, namespace });
+    await assert.rejects(elsewhere.connected, (error) => /^USER_AUTH_TOKEN_/.test(error.data.code));
+  }
   assert.equal((await server.api(token, 'GET', '/me')).status, 401);
   for (const foreign of [server.tokens.admin, server.tokens.member]) {
     assert.deepEqual(await c.ask({ action: 'TakeDecision', token: foreign, message: 'x' }), { status: 'error', route: 'Connection', message: 'Error while verifying JWT' });
