@@ -87,7 +87,7 @@ func (m *meeter) Receive(ctx context.Context, f frame) {
 		return
 	}
 	in, problem := decodeMeet(f)
-	if problem == "" && m.room != "" {
+	if problem == "" {
 		problem = in.at(m.room)
 	}
 	switch {

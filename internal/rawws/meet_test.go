@@ -162,6 +162,8 @@ func TestMeetBare(t *testing.T) {
 		{`{"type":"signal","room_id":"room-uuid","target_id":"` + kept["john"] + `","signal":{}}`, "TARGET_NOT_FOUND"}, // oneself
 		{`{"type":"signal","room_id":"elsewhere","target_id":"` + kept["jane"] + `","signal":{}}`, "NOT_IN_ROOM"},
 		{`{"type":"leave","room_id":"elsewhere"}`, "NOT_IN_ROOM"},
+		{`{"type":"leave"}`, "INVALID_FORMAT"},
+		{`{"type":"chat_message","content":"hi"}`, "INVALID_FORMAT"},
 		{`{"type":"signal","room_id":"room-uuid","signal":{}}`, "INVALID_FORMAT"},
 		{`{"type":"signal","room_id":"room-uuid","target_id":"x"}`, "INVALID_FORMAT"},
 		{`{"type":"signal","room_id":"room-uuid","target_id":7,"signal":{}}`, "INVALID_FORMAT"},
