@@ -51,7 +51,7 @@ type meeter struct {
 	room     string // of the path; "" if frames name it
 
 	in        map[string]*meet.Participant // by the id of the meeting
-	anonymous bool
+	anonymous bool                         // it has joined without saying who it is, or tried to
 }
 
 // Entered implements [Speaker].
@@ -109,7 +109,7 @@ func (m *meeter) authenticate(ctx context.Context, f frame) {
 	token, _ := textOf(f.field("token"))
 	session := m.conn.Session()
 	switch {
-	case m.anonymous:
+	case session == nil && len(m.in) > 0:
 		m.refuse(meetAuthFailed, "You are here without saying who you are: connect again")
 	case session == nil:
 		if err := m.conn.Authenticate(auth.FromText(token)); err != nil {

@@ -419,6 +419,15 @@ func TestMeetAnonymous(t *testing.T) {
 		t.Error(m)
 	}
 	known.want(kept, fields{"type": "participant_joined", "participant_name": "Somebody"})
+	// Who could not join without a token may send one, and renew it there.
+	eve := dial(t, s, "/ws/meet")
+	eve.send(`{"type":"join","room_id":"r","participant_name":"Eve","tenant_id":"acme"}`)
+	eve.want(kept, fields{"type": "error", "code": "PERMISSION_DENIED"})
+	for range 2 {
+		eve.send(`{"type":"auth","token":"` + s.Token("eve", "acme", auth.Member) + `"}`)
+		eve.send(`{"type":"join","room_id":"r","participant_name":"Eve"}`)
+		eve.want(kept, fields{"type": "joined", "participants": []any{}})
+	}
 	c.send(`{"type":"auth","token":"` + s.Token("bob", "acme", auth.Member) + `"}`)
 	c.want(kept, fields{"type": "error", "code": "AUTH_FAILED"})
 	late := dial(t, s, "/ws/meet")
