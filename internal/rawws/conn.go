@@ -32,6 +32,7 @@ type Conn struct {
 	query   url.Values
 	round   int          // of the watch
 	seen    atomic.Int64 // when the client was heard last, in nanoseconds
+	pings   atomic.Int32 // of the watch, since the client was heard last
 	rate    bucket       // of the reader
 
 	// Of the goroutine that handles frames.
@@ -130,6 +131,7 @@ func (c *Conn) disarmLocked() {
 func (c *Conn) Message(ws *websocket.Conn, _ *websocket.Turn, op websocket.Opcode, data []byte) {
 	now := time.Now()
 	c.seen.Store(now.UnixNano())
+	c.pings.Store(0)
 	if op == websocket.OpBinary && !utf8.Valid(data) {
 		c.End(websocket.StatusUnsupportedData, "binary data that is not text")
 		return
@@ -151,6 +153,7 @@ func (c *Conn) TooBig(*websocket.Conn) {
 
 // Pong implements [websocket.Handler].
 func (c *Conn) Pong(_ *websocket.Conn, payload []byte) {
+	c.pings.Store(0)
 	if !c.srv.opts.Limits.IdleData {
 		c.seen.Store(time.Now().UnixNano())
 	}
@@ -415,6 +418,18 @@ func (c *Conn) speakerOf(name Name) Speaker {
 		d = c.srv.dialects[c.srv.opts.Default]
 	}
 	return d.Speak(c)
+}
+
+// gone reports whether a ping was not answered since the last time it was asked.
+// Of a connection that is not read, because too much waits, nobody can tell.
+func (c *Conn) gone() bool {
+	c.mu.Lock()
+	paused := c.paused
+	c.mu.Unlock()
+	if paused {
+		c.pings.Store(0)
+	}
+	return c.pings.Add(1) > 1
 }
 
 func (c *Conn) dialect() Name {

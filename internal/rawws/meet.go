@@ -29,7 +29,7 @@ type Meetings interface {
 // from the path and have other words for the same things. Both are in the same
 // meetings.
 func NewMeet(meetings Meetings) Dialect {
-	return Dialect{Name: Meet, Auth: AuthFirst, Speak: func(c *Conn) Speaker {
+	return Dialect{Name: Meet, Auth: AuthFirst, Presence: true, Speak: func(c *Conn) Speaker {
 		m := &meeter{conn: c, meetings: meetings, in: make(map[string]*meet.Participant)}
 		if room, ok := strings.CutPrefix(c.path, "/ws/meet/"); ok {
 			m.room = room
@@ -51,7 +51,7 @@ type meeter struct {
 	room     string // of the path; "" if frames name it
 
 	in        map[string]*meet.Participant // by the id of the meeting
-	anonymous bool
+	anonymous bool                         // it has joined without saying who it is, or tried to
 }
 
 // Entered implements [Speaker].
@@ -87,7 +87,7 @@ func (m *meeter) Receive(ctx context.Context, f frame) {
 		return
 	}
 	in, problem := decodeMeet(f)
-	if problem == "" && m.room != "" {
+	if problem == "" {
 		problem = in.at(m.room)
 	}
 	switch {
@@ -109,7 +109,7 @@ func (m *meeter) authenticate(ctx context.Context, f frame) {
 	token, _ := textOf(f.field("token"))
 	session := m.conn.Session()
 	switch {
-	case m.anonymous:
+	case session == nil && len(m.in) > 0:
 		m.refuse(meetAuthFailed, "You are here without saying who you are: connect again")
 	case session == nil:
 		if err := m.conn.Authenticate(auth.FromText(token)); err != nil {
