@@ -411,7 +411,10 @@ func TestServiceRuns(t *testing.T) {
 		}
 	}
 	follower.silent()
-	// Who started it hears of its end alone, and so does who is not subscribed any more.
+	if heard := starter.hear(); !strings.HasPrefix(heard, "notification ") || !strings.Contains(heard, waiting.WaitingFor.CollectionRequestID) {
+		t.Error(heard) // that it waited
+	}
+	// Who started it hears of its end, and so does who is not subscribed any more.
 	for _, c := range []*serviceClient{starter, entity} {
 		c.hears(`status_update {"data":{"title":"Sum","workflowID":"` + w.WorkflowID + `"},` + end)
 		c.silent()
