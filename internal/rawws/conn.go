@@ -56,7 +56,7 @@ type Conn struct {
 	timer   *time.Timer // of what must happen in time; nil is nothing
 }
 
-// A job is a frame to handle, or something to do between frames.
+// A job is a frame to handle, or something to do in its place or between frames.
 type job struct {
 	frame []byte
 	do    func()
@@ -136,13 +136,14 @@ func (c *Conn) Message(ws *websocket.Conn, _ *websocket.Turn, op websocket.Opcod
 		c.End(websocket.StatusUnsupportedData, "binary data that is not text")
 		return
 	}
+	data = slices.Clone(data)
 	if !c.rate.take(now, c.srv.opts.Limits.Rate, c.srv.opts.Limits.Burst) {
-		c.push(job{do: func() {
-			c.voice().Refuse(frame{}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
+		c.push(job{frame: data, do: func() {
+			c.voice().Refuse(frame{raw: data}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
 		}})
 		return
 	}
-	c.push(job{frame: slices.Clone(data)})
+	c.push(job{frame: data})
 }
 
 // TooBig is called when a message is longer than is read, before the connection
