@@ -126,7 +126,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.identity, c.authErr = s.authenticate(r.Context(), auth.FromRequest(r.Header, query), address)
 	if d := s.dialects[choice.dialect]; choice.by == "path" && d.Auth == AuthRefuse && c.identity == nil {
 		s.address.leave(address)
-		refuse(w, http.StatusUnauthorized, c.unidentified())
+		refuseClient(w, c.unidentified())
 		return
 	}
 	if !s.admit() {
@@ -299,6 +299,23 @@ func refuse(w http.ResponseWriter, status int, e *events.Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(map[string]any{"error": e})
+}
+
+// refuseClient is refuse for who is not who it says, or says nothing.
+func refuseClient(w http.ResponseWriter, e *events.Error) {
+	status := http.StatusUnauthorized
+	switch e.Code {
+	case events.CodeTooManyFailures:
+		status = http.StatusTooManyRequests
+	case events.CodeAuthUnavailable:
+		status = http.StatusServiceUnavailable
+	case events.CodePermissionDenied:
+		status = http.StatusForbidden
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
+	}
+	refuse(w, status, e)
 }
 
 func remoteIP(r *http.Request) string {
