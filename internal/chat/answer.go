@@ -23,7 +23,7 @@ func (s *Service) answer(t Turn) {
 	} // and without one this instance may be there again at once: the store knows
 	out, stopped, err := s.begin(s.term(), t)
 	if err != nil {
-		s.notBegun(t, err)
+		s.leaveOpen(t, err)
 		return
 	}
 	if stopped {
@@ -42,21 +42,15 @@ func (s *Service) answer(t Turn) {
 	if errors.Is(context.Cause(ctx), errGone) {
 		return
 	}
-	if err != nil && !errors.Is(err, ErrAnswered) {
-		if head, err = s.sayAgain(s.term(), t, reply.Text); err != nil && head == 0 {
-			s.notBegun(t, err)
-			return
-		}
-	}
-	if errors.Is(err, ErrAnswered) {
-		s.opts.Logger.Warn("message is answered elsewhere", "room", t.Room.ID, "seq", t.Message.Seq)
+	if err != nil {
+		s.leaveOpen(t, err)
 		return
 	}
 	s.say(t.Room, t.Message, reply, head)
 }
 
-// notBegun says why a turn did not begin.
-func (s *Service) notBegun(t Turn, err error) {
+// leaveOpen says why a turn is not ended here.
+func (s *Service) leaveOpen(t Turn, err error) {
 	log := s.opts.Logger.With("room", t.Room.ID, "tenant", t.Room.Tenant, "seq", t.Message.Seq)
 	if errors.Is(err, ErrAnswered) {
 		log.Warn("message is answered elsewhere")

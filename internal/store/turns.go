@@ -113,7 +113,7 @@ func (s Chats) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, e
 		}
 		for ; n > 0; n -= min(n, insertRows) {
 			k := min(n, insertRows)
-			if _, err := tx.exec(`INSERT INTO chat_stream (room_id, seq, turn, kind, data, at) VALUES `+rows(`(?, ?, ?, ?, ?, ?)`, k), args[:k*6]...); err != nil {
+			if _, err := tx.exec(`INSERT INTO chat_stream (room_id, seq, turn, kind, data, at) VALUES `+rows(`(?, ?, ?, ?, ?, ?)`, k)+` ON CONFLICT (room_id, seq) DO NOTHING`, args[:k*6]...); err != nil {
 				return err
 			}
 			args = args[k*6:]

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -198,7 +199,14 @@ func answers(t *testing.T, db *store.DB) {
 	check(t, err)
 	is(t, refused[0], chat.ErrAnswered)
 	check(t, refused[1])
-	head++
+	// One that was stored, and whose server did not hear so, comes again.
+	refused, err = s.AddToStream(ctx, []chat.Piece{piece(two, head+1), piece(two, head+2)})
+	check(t, err)
+	check(t, errors.Join(refused...))
+	stored, err := s.Stream(ctx, room, head, head+9)
+	check(t, err)
+	same(t, len(stored), 2)
+	head += 2
 	_, err = answer(begun)
 	check(t, err)
 	_, err = answer(chat.Message{RoomID: room, Seq: 99, Owner: two})
