@@ -277,7 +277,7 @@ func (f *fixture) stored(a chat.Approval) chat.Approval {
 	f.t.Helper()
 	a.ID, a.RoomID, a.Tenant, a.Tool, a.Title, a.Arguments, a.ProposedAt = uuid.NewString(), f.room(ada), "acme", "t", "T", json.RawMessage(`{}`), time.Now()
 	a.Hash = chat.HashOf(a.Proposal)
-	m, err := f.store.Append(f.t.Context(), chat.Message{RoomID: a.RoomID, Speaker: chat.User, Owner: "dead"})
+	m, err := f.store.Append(f.t.Context(), chat.Message{RoomID: a.RoomID, Speaker: chat.User, Owner: "dead"}, 100)
 	if err == nil {
 		_, err = f.store.Answer(f.t.Context(), m, chat.Message{RoomID: a.RoomID, Speaker: chat.Bot}, chat.Entry{Seq: 1, Kind: chat.StreamEnd, Data: []byte(`{}`)}, chat.Aftermath{Approvals: []chat.Approval{a}})
 	}
@@ -301,7 +301,7 @@ func (ghosts) OverdueApprovals(context.Context, time.Time, int) ([]chat.Approval
 func TestExpiredAndGone(t *testing.T) {
 	f := newFixture(t, chat.Options{}, nil)
 	room := f.room(ada)
-	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}); err != nil {
+	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}, 100); err != nil {
 		t.Fatal(err)
 	}
 	svc := chat.NewService(chat.Options{Store: ghosts{f.store}, Publisher: f, Logger: discard})

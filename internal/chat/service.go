@@ -271,14 +271,6 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 	defer s.drop(roomID, q)
 	q.saying.Lock()
 	defer q.saying.Unlock()
-	if s.waiting(q) >= s.opts.Waiting {
-		return Message{}, events.Errorf(events.CodeConflict, "%d messages already wait for an answer: wait for one", s.opts.Waiting)
-	}
-	if s.opts.Refuse {
-		if err := s.refuseIfBusy(ctx, roomID); err != nil {
-			return Message{}, err
-		}
-	}
 	if err := ctx.Err(); err != nil {
 		return Message{}, err
 	}
@@ -290,11 +282,13 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 	// a client that says it again gets two answers.
 	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{
 		RoomID: r.ID, Speaker: User, User: id.User, Session: w.Session, Text: w.Text, Action: w.Action, At: time.Now().UTC(), Owner: owner, Key: key,
-	})
-	if errors.Is(err, ErrNotFound) {
+	}, s.mayBeOpen())
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return Message{}, events.NotFound("chat room", roomID)
-	}
-	if err != nil {
+	case errors.Is(err, ErrBusy):
+		return Message{}, s.busy()
+	case err != nil:
 		if _, refused := events.Public(err); !refused {
 			s.uncertain(r, key)
 		}
@@ -308,16 +302,20 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 	return m, nil
 }
 
-// refuseIfBusy refuses a message while others of its room have no answer.
-func (s *Service) refuseIfBusy(ctx context.Context, roomID string) error {
-	open, err := s.opts.Store.Open(ctx, roomID)
-	if err != nil {
-		return fmt.Errorf("reading chat room: %w", err)
+// mayBeOpen is how many messages of a room may have no answer when another
+// comes.
+func (s *Service) mayBeOpen() int {
+	if s.opts.Refuse {
+		return 0
 	}
-	if open > 0 {
+	return s.opts.Waiting // behind the one that is being answered, with the new one
+}
+
+func (s *Service) busy() error {
+	if s.opts.Refuse {
 		return events.Errorf(events.CodeConflict, "another message of the room is being answered: wait, or stop it with ai_chat_stop")
 	}
-	return nil
+	return events.Errorf(events.CodeConflict, "%d messages already wait for an answer: wait for one", s.opts.Waiting)
 }
 
 // bind checks the tenant of a message, and gives it to a room that has none.
@@ -380,12 +378,6 @@ func (s *Service) drop(roomID string, q *queue) {
 	if q.users == 0 {
 		delete(s.rooms, roomID)
 	}
-}
-
-func (s *Service) waiting(q *queue) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(q.turns)
 }
 
 // enqueue puts a turn behind those that wait. The caller holds the queue.

@@ -13,12 +13,6 @@ import (
 	"github.com/roomcast/roomcast/internal/chat"
 )
 
-// Open implements [chat.Store].
-func (s Chats) Open(ctx context.Context, roomID string) (n int, err error) {
-	err = s.db.row(ctx, `SELECT COUNT(*) FROM chat_messages WHERE room_id = ? AND speaker = 'user' AND answer = 0`, roomID).Scan(&n)
-	return n, err
-}
-
 // BeginTurn implements [chat.Store].
 func (s Chats) BeginTurn(ctx context.Context, m chat.Message, start chat.Entry) (head uint64, stopped bool, err error) {
 	err = s.db.tx(ctx, func(tx transaction) error {

@@ -138,7 +138,7 @@ func answers(t *testing.T, db *store.DB) {
 	one, two := alive(t, db), alive(t, db)
 	room := newChat(t, s)
 	say := func(owner string) chat.Message {
-		m, err := s.Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, User: "ada", Text: "?", At: now, Owner: owner})
+		m, err := s.Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, User: "ada", Text: "?", At: now, Owner: owner}, 100)
 		check(t, err)
 		return m
 	}
@@ -228,7 +228,7 @@ func takeovers(t *testing.T, a, b *store.DB) {
 		r := newRun("acme", dead)
 		check(t, write(t, a.Workflows(), creation(r)))
 		runs = append(runs, r.ID)
-		m, err := a.Chats().Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now, Owner: dead})
+		m, err := a.Chats().Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now, Owner: dead}, 100)
 		check(t, err)
 		messages = append(messages, m)
 	}
