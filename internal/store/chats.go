@@ -147,7 +147,7 @@ func (s Chats) MoveCursor(ctx context.Context, roomID, user string, seq uint64) 
 
 // LastMessages implements [chat.Store].
 func (s Chats) LastMessages(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
-	return latest(ctx, s.db, roomIDs, `SELECT room_id, MAX(seq) FROM chat_messages WHERE room_id IN (%s) GROUP BY room_id`)
+	return latest(ctx, s.db, roomIDs, `SELECT MAX(seq) FROM chat_messages WHERE room_id = v.id`)
 }
 
 // Abandoned implements [chat.Store].

@@ -167,7 +167,7 @@ func (s Chats) Stream(ctx context.Context, roomID string, after, until uint64) (
 
 // StreamHeads implements [chat.Store].
 func (s Chats) StreamHeads(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
-	return latest(ctx, s.db, roomIDs, `SELECT room_id, MAX(seq) FROM chat_stream WHERE room_id IN (%s) GROUP BY room_id`)
+	return latest(ctx, s.db, roomIDs, `SELECT MAX(seq) FROM chat_stream WHERE room_id = v.id`)
 }
 
 // StopTurns implements [chat.Store].
