@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 )
 
@@ -174,15 +175,8 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if s.opts.Holds != nil {
-		if err := s.opts.Holds(t.Identity); err != nil {
-			return Reply{}, err
-		}
-	}
-	if may, err := s.mayUse(ctx, t.Identity, t.Room); err != nil {
+	if err := s.stillMay(ctx, t.Identity, t.Room); err != nil {
 		return Reply{}, err
-	} else if !may { // any more
-		return Reply{}, events.Errorf(events.CodePermissionDenied, "%s does not take part in the conversation any more", t.Identity.User)
 	}
 	if t.History, err = s.earlier(ctx, t.Message); err != nil {
 		return Reply{}, err
@@ -198,6 +192,21 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 	}
 	reply.Propose, err = s.checked(ctx, t, reply.Propose)
 	return reply, err
+}
+
+// stillMay refuses what somebody asked for a while ago who is not good for it any
+// more.
+func (s *Service) stillMay(ctx context.Context, id *auth.Identity, r Room) error {
+	if s.opts.Holds != nil {
+		if err := s.opts.Holds(id); err != nil {
+			return err
+		}
+	}
+	may, err := s.mayUse(ctx, id, r)
+	if err == nil && !may {
+		err = events.Errorf(events.CodePermissionDenied, "%s does not take part in the conversation any more", id.User)
+	}
+	return err
 }
 
 // apology is the answer when there is none, and logs why.

@@ -210,9 +210,10 @@ func (s *Service) mayUse(ctx context.Context, id *auth.Identity, r Room) (bool, 
 	return member, nil
 }
 
-// Recent returns the latest messages of a room, oldest first.
+// Recent returns the latest messages of a room, oldest first: a page of them.
 func (s *Service) Recent(ctx context.Context, r Room) ([]Message, error) {
-	return s.opts.Store.Messages(ctx, r.ID, 0, history)
+	messages, _, err := s.Before(ctx, r, 0, history)
+	return messages, err
 }
 
 // pageBytes is how much text a page of messages has at most, unless one has

@@ -59,6 +59,9 @@ func (l *listener) Publish(room events.Room, pos cluster.Position, p events.Payl
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if strings.HasPrefix(string(room), "chat_stream:") && pos.Offset > 0 {
+		if pos.Offset <= l.last {
+			return nil // as rooms do
+		}
 		if pos.Prev != l.last {
 			l.broken = append(l.broken, fmt.Sprintf("%d follows %d, not %d", pos.Offset, pos.Prev, l.last))
 		}
@@ -313,5 +316,47 @@ func TestStreamOfADeadServer(t *testing.T) {
 	messages, err := store.Messages(t.Context(), room, 0, 10)
 	if err != nil || len(messages) != 2 || messages[1].Finish != chat.FinishInterrupted {
 		t.Errorf("%+v, %v", messages, err)
+	}
+}
+
+// unanswered is a store that is away when answers are to be stored.
+type unanswered struct{ chat.Store }
+
+func (unanswered) Answer(context.Context, chat.Message, chat.Message, chat.Entry, chat.Aftermath) (chat.Message, error) {
+	return chat.Message{}, errors.New("the database is away")
+}
+
+// A turn that is taken over from who has taken it over says once that it was
+// interrupted.
+func TestTakenOverTwice(t *testing.T) {
+	for _, before := range []string{"half of", ""} {
+		a := newSpeaker()
+		svc, l, store := newStreams(t, a)
+		begin(t, svc, "go")
+		<-a.began
+		if before != "" {
+			a.pieces <- before
+			eventually.True(t, func() bool { return l.heard() == before })
+		}
+		first := chat.NewService(chat.Options{Store: unanswered{store}, Publisher: l, Logger: discard})
+		if err := first.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		eventually.True(t, func() bool { return strings.HasSuffix(l.heard(), "Please ask again.") })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		first.Close(ctx)
+		second := chat.NewService(chat.Options{Store: store, Publisher: l, Logger: discard})
+		if err := second.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.TrimPrefix(before+"\n\nI was interrupted before I could answer. Please ask again.", "\n\n")
+		if e := l.end(t, 1); e.FinishReason != "interrupted" || e.Text != want {
+			t.Errorf("%+v", e)
+		}
+		if err := second.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		close(a.pieces)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/roomcast/roomcast/events"
 )
@@ -160,11 +161,13 @@ func (s *Service) sayRest(t Turn, head uint64, entries []Entry, text string) (ui
 
 // interruption is the reply of a turn that got as far as its entries say.
 func (s *Service) interruption(ctx context.Context, t Turn, entries []Entry, stopped bool) Reply {
-	said, usedTools := saidIn(entries)
+	text, usedTools := saidIn(entries)
 	reply := Reply{Text: interrupted, Finish: FinishInterrupted}
+	// Who took the turn over before may have got as far as saying so.
+	said := strings.TrimSuffix(strings.TrimSuffix(text, interrupted), "\n\n")
 	switch {
 	case stopped:
-		reply = Reply{Text: cmp.Or(said, silenced), Finish: FinishStopped}
+		reply = Reply{Text: cmp.Or(text, silenced), Finish: FinishStopped}
 	case said != "":
 		reply.Text = said + "\n\n" + interrupted
 	}
