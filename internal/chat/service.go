@@ -414,17 +414,27 @@ func (s *Service) run(q *queue) {
 	}
 }
 
+// lastWords bounds the part of the time to close, a quarter, that is left to store
+// answers which are cut short.
+const lastWords = 2 * time.Second
+
 // Close lets no further messages in and waits until those that wait have been
-// answered, or ctx ends; answers are then cut short.
+// answered. Before ctx ends answers are cut short, and stored as far as they got;
+// nothing is written after Close, unless that took longer than ctx.
 func (s *Service) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	err := waitgroup.Wait(ctx, &s.working)
-	if err != nil {
-		s.mu.Lock()
-		s.cancel()
-		s.mu.Unlock()
+	patient, cancel := ctx, context.CancelFunc(func() {})
+	if end, ok := ctx.Deadline(); ok {
+		patient, cancel = context.WithTimeout(ctx, time.Until(end)-min(lastWords, time.Until(end)/4))
 	}
-	return err
+	defer cancel()
+	if err := waitgroup.Wait(patient, &s.working); err == nil {
+		return nil
+	}
+	s.mu.Lock()
+	s.cancel()
+	s.mu.Unlock()
+	return waitgroup.Wait(ctx, &s.working)
 }

@@ -360,3 +360,22 @@ func TestTakenOverTwice(t *testing.T) {
 		close(a.pieces)
 	}
 }
+
+// When the time to close runs out answers are cut short, and stored before the
+// database is closed.
+func TestCutShortAndStored(t *testing.T) {
+	a := newSpeaker()
+	svc, l, store := newStreams(t, a)
+	room := begin(t, svc, "go")
+	a.pieces <- "half of"
+	eventually.True(t, func() bool { return l.heard() == "half of" })
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	if err := svc.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	messages, err := store.Messages(t.Context(), room, 0, 10)
+	if err != nil || len(messages) != 2 || messages[1].Finish != chat.FinishInterrupted || !strings.HasPrefix(messages[1].Text, "half of\n\nI was interrupted") {
+		t.Errorf("%+v, %v", messages, err)
+	}
+}
