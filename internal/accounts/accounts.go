@@ -52,6 +52,9 @@ type Options struct {
 	History  int
 	Failures auth.FailureOptions
 	Logger   *slog.Logger
+	// Told is told what an account is doing now: one of the statuses. It must not
+	// block; nil is nobody.
+	Told func(a Account, status string)
 	// Now is the clock, for tests.
 	Now func() time.Time
 }
@@ -67,6 +70,14 @@ type Account struct {
 	Token     string
 	CreatedAt time.Time
 }
+
+// What accounts do, as others are told.
+const (
+	Connected    = "connected" // it has a new token, and waits for messages
+	Deciding     = "deciding"
+	Idle         = "idle" // it has decided
+	Disconnected = "disconnected"
+)
 
 // A Service is the accounts of one tenant. Its methods may be called
 // concurrently. Errors that are an [*events.Error] are for the client.
@@ -99,6 +110,9 @@ func New(opts Options) *Service {
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Told == nil {
+		opts.Told = func(Account, string) {}
 	}
 	s := &Service{
 		opts: opts, key: sha256.Sum256([]byte(opts.APIKey)),
@@ -178,6 +192,7 @@ func (s *Service) Register(ctx context.Context, address string, r Registration) 
 		return "", s.failed("an account could not be stored", err)
 	}
 	s.opts.Logger.Info("account registered", "tenant", a.Tenant, "account", a.ID, "address", address)
+	s.opts.Told(a, Connected)
 	return token, nil
 }
 
@@ -212,6 +227,7 @@ func (s *Service) Connect(ctx context.Context, address, checksum string) (string
 	if err := s.opts.Store.SetToken(ctx, a.ID, hash); err != nil {
 		return "", s.failed("a token could not be stored", err)
 	}
+	s.opts.Told(a, Connected)
 	return token, nil
 }
 
@@ -227,6 +243,7 @@ func (s *Service) Disconnect(ctx context.Context, address, token string) error {
 	case err != nil:
 		return s.failed("a token could not be ended", err)
 	}
+	s.opts.Told(a, Disconnected)
 	return nil
 }
 

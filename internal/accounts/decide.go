@@ -172,6 +172,8 @@ func (s *Service) ask(ctx context.Context, account, token, message string) (x *E
 	if err != nil {
 		return nil, err
 	}
+	s.opts.Told(a, Deciding)
+	defer s.opts.Told(a, Idle)
 	answer, err := s.opts.Model.Answer(ctx, Prompt{
 		System: "Your name is " + a.Name + ".\n\n" + a.Prompt, Said: newest(said, maxSaid), Message: message, Tenant: a.Tenant, Account: a.ID,
 	})

@@ -1,5 +1,5 @@
 // Package certificate serves a certificate from files, and takes up another one
-// when the files change.
+// when the files change; and it reads those that a client needs.
 package certificate
 
 import (

@@ -193,7 +193,7 @@ func TestActionIsOffUntilThereIsAKey(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	_, res, err := websocket.Dial(ctx, strings.Replace(s.URL, "http", "ws", 1)+"/ws/action", http.Header{})
-	if err == nil || res == nil || res.StatusCode != http.StatusBadRequest {
+	if err == nil || res == nil || res.StatusCode != http.StatusNotFound {
 		t.Errorf("the path is there: %v", err)
 	}
 	if n := strings.Count(s.Log.String(), "the dialect action is not spoken: set websocket.action.apiKey"); n != 1 {

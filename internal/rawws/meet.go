@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/roomcast/roomcast/auth"
@@ -30,11 +29,7 @@ type Meetings interface {
 // meetings.
 func NewMeet(meetings Meetings) Dialect {
 	return Dialect{Name: Meet, Auth: AuthFirst, Presence: true, Speak: func(c *Conn) Speaker {
-		m := &meeter{conn: c, meetings: meetings, in: make(map[string]*meet.Participant)}
-		if room, ok := strings.CutPrefix(c.path, "/ws/meet/"); ok {
-			m.room = room
-		}
-		return m
+		return &meeter{conn: c, meetings: meetings, room: c.meeting, in: make(map[string]*meet.Participant)}
 	}}
 }
 
@@ -146,7 +141,7 @@ func (m *meeter) join(ctx context.Context, in meetFrame) {
 	}
 	j := meet.Joining{Tenant: in.tenant, Meeting: in.room, ID: in.id, Name: in.name, Hear: func(n meet.Notice) { m.hear(in.room, n) }}
 	if j.Tenant == "" {
-		j.Tenant = m.conn.query.Get("tenant_id")
+		j.Tenant = m.conn.tenant
 	}
 	if session := m.conn.Session(); session != nil {
 		j.Identity = session.Identity()

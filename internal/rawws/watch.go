@@ -39,11 +39,11 @@ func (s *Server) look(now time.Time) {
 	}
 	s.mu.Unlock()
 	for _, c := range due {
-		gone := c.gone()
+		dead := c.unanswered()
 		switch {
 		case now.Sub(time.Unix(0, c.seen.Load())) > s.opts.Limits.Idle:
 			c.End(websocket.StatusPolicyViolation, "nothing was heard for too long")
-		case gone && s.dialects[c.dialect()].Presence:
+		case dead && s.dialects[c.dialect()].Presence:
 			c.End(websocket.StatusPolicyViolation, "a ping was not answered")
 		default:
 			c.ws.Ping(nil)
