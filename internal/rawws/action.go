@@ -3,7 +3,6 @@ package rawws
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/roomcast/roomcast/events"
 )
@@ -165,7 +164,7 @@ func (a *action) Receive(ctx context.Context, f frame) {
 	case routeDisconnect:
 		none := actionToken(r.route, "") // so that nobody goes on with the token
 		none.Message = "Disconnected"
-		a.reply(none, a.disconnect(ctx, r.token))
+		a.reply(none, a.opts.Accounts.Disconnect(ctx, address, r.token))
 	case routeDecision:
 		// An answer takes long, and there may be other accounts on the connection.
 		err := a.opts.Decisions.Decide(ctx, address, r.token, r.fields["message"], func(answer string, err error) {
@@ -175,17 +174,6 @@ func (a *action) Receive(ctx context.Context, f frame) {
 			a.reply(actionReply{Route: r.route}, err)
 		}
 	}
-}
-
-// disconnectTime bounds ending a token, whose client may have gone.
-const disconnectTime = 15 * time.Second
-
-// disconnect ends a token, also that of a client that has gone since it asked
-// for that.
-func (a *action) disconnect(ctx context.Context, token string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), disconnectTime)
-	defer cancel()
-	return a.opts.Accounts.Disconnect(ctx, a.conn.address, token)
 }
 
 // reply sends a reply, or the error instead.

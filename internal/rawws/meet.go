@@ -36,7 +36,7 @@ func NewMeet(meetings Meetings) Dialect {
 // maxMeetings is in how many meetings a connection may be.
 const maxMeetings = 8
 
-// leaveTime bounds taking a participant out, whose connection may have ended.
+// leaveTime bounds taking a participant out whose connection has ended.
 const leaveTime = 15 * time.Second
 
 // meeter speaks the dialect meet.
@@ -126,9 +126,6 @@ func (m *meeter) authenticate(ctx context.Context, f frame) {
 }
 
 func (m *meeter) join(ctx context.Context, in meetFrame) {
-	if ctx.Err() != nil {
-		return // it has gone
-	}
 	if p := m.in[in.room]; p != nil {
 		if p.Look() == nil { // once more is no more
 			return
@@ -157,11 +154,7 @@ func (m *meeter) join(ctx context.Context, in meetFrame) {
 	m.in[in.room] = p
 }
 
-// leave takes the client out of a meeting, also one that has gone since it
-// asked for that.
 func (m *meeter) leave(ctx context.Context, room string, p *meet.Participant) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
-	defer cancel()
 	delete(m.in, room)
 	p.Leave(ctx, meet.Leaving)
 }
@@ -247,7 +240,7 @@ func (m *meeter) refuseError(f frame, err error) {
 		m.refuse(meetTargetNotFound, "Nobody else in the room has this target_id")
 	default:
 		e, meant := events.Public(err)
-		if !meant && m.conn.ctx.Err() == nil {
+		if !meant {
 			m.conn.log().Error("frame was not handled", "type", f.kind, "error", err)
 		}
 		m.Refuse(f, e)
