@@ -78,6 +78,9 @@ func Open(ctx context.Context, o Options) (*store.DB, error) {
 	// every statement sees what was committed before it began.
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
 	c.RuntimeParams["application_name"] = "roomcast"
+	// A server that stands still in the middle of a transaction holds locks that
+	// those who take over from it wait for. No transaction waits for anything else.
+	c.RuntimeParams["idle_in_transaction_session_timeout"] = "5s"
 	pool := stdlib.OpenDB(*c)
 	pool.SetMaxOpenConns(o.MaxConns)
 	pool.SetMaxIdleConns(o.MaxIdle)
