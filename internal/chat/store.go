@@ -107,6 +107,7 @@ type Store interface {
 	Rooms
 	Turns
 	Approvals
+	Usages
 }
 
 // Rooms are conversations and what was said in them.
@@ -188,8 +189,6 @@ type Turns interface {
 	// Take gives a message that has no answer to another owner, if the one
 	// before is not there any more, or "". Of many who try, one succeeds.
 	Take(ctx context.Context, m Message, to string) (taken bool, err error)
-	// Used returns the tokens that a tenant has used on a day.
-	Used(ctx context.Context, tenant string, day time.Time) (Usage, error)
 }
 
 // Aftermath is what an answer leads to.

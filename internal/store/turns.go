@@ -270,9 +270,14 @@ func addUsage(tx transaction, tenant string, at time.Time, prompt, completion in
 	return err
 }
 
+// AddUsage implements [chat.Usages].
+func (s Chats) AddUsage(ctx context.Context, tenant string, at time.Time, u chat.Usage) error {
+	return s.db.tx(ctx, func(tx transaction) error { return addUsage(tx, tenant, at, u.Prompt, u.Completion) })
+}
+
 func day(at time.Time) string { return at.UTC().Format(time.DateOnly) }
 
-// Used implements [chat.Store].
+// Used implements [chat.Usages].
 func (s Chats) Used(ctx context.Context, tenant string, at time.Time) (u chat.Usage, err error) {
 	err = s.db.row(ctx, `SELECT prompt, completion FROM chat_usage WHERE tenant = ? AND day = ?`, tenant, day(at)).Scan(&u.Prompt, &u.Completion)
 	if errors.Is(err, sql.ErrNoRows) {
