@@ -164,8 +164,9 @@ type Turns interface {
 	// somebody has stopped it.
 	BeginTurn(ctx context.Context, m Message, start Entry) (head uint64, stopped bool, err error)
 	// AddToStream stores entries of many turns, and tells for each why it was
-	// refused: ErrAnswered if the turn is not, or no longer, its owner's. An
-	// entry that was stored before, unheard, is stored once.
+	// refused: ErrAnswered if the turn is not, or no longer, its owner's. ErrStopped
+	// tells that somebody has stopped the turn; the entry is stored. One that was
+	// stored before, unheard, is stored once.
 	AddToStream(ctx context.Context, pieces []Piece) (refused []error, err error)
 	// Stream returns the entries of a room after a number, up to another.
 	Stream(ctx context.Context, roomID string, after, until uint64) ([]Entry, error)
