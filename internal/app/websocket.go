@@ -20,7 +20,7 @@ func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatch
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
 	named := conversations{a.chat, a.history, a.opts.Config.Socket.HandlerTimeout}
-	runs := executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}
+	runs := executions{a.workflows, a.opts.Config.Socket.HandlerTimeout, &runReads{}}
 	for _, d := range append(a.actionDialect(),
 		rawws.NewGenesis(runs, runs),
 		rawws.NewBots(named),
@@ -63,15 +63,40 @@ func (c conversations) Named(ctx context.Context, id *auth.Identity, tenant, nam
 	return r.ID, made, err
 }
 
-func (c conversations) Cursor(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error) {
-	offset, known, err := c.chat.Cursor(ctx, id, roomID)
+func (c conversations) Return(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error) {
+	offset, known, err := c.chat.Return(ctx, id, roomID)
 	return events.Since{Epoch: c.history.Epoch(), Offset: offset}, known, err
 }
 
 func (c conversations) MoveCursor(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout) // a client that has gone has still got it
+	ctx, cancel := c.stillGot(ctx)
 	defer cancel()
 	return c.chat.MoveCursor(ctx, id, roomID, offset)
+}
+
+func (c conversations) Depart(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error {
+	ctx, cancel := c.stillGot(ctx)
+	defer cancel()
+	return c.chat.Depart(ctx, id, roomID, offset)
+}
+
+// stillGot is for noting what a client has got that may have gone.
+func (c conversations) stillGot(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+}
+
+func (a *App) drainWebSockets(ctx context.Context) error {
+	if a.websocket != nil {
+		a.websocket.Drain(ctx, a.opts.Config.Server.DrainWindow)
+	}
+	return nil
+}
+
+func (a *App) closeWebSockets(ctx context.Context) error {
+	if a.websocket == nil {
+		return nil
+	}
+	return a.websocket.Close(ctx)
 }
 
 // websockets returns how many connections there are of each dialect, nil if none

@@ -127,6 +127,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 	s.publishMessage(m)
 	for _, a := range after.Approvals {
 		s.publishLive(a.RoomID, a.Required())
+		s.notify(r, to.User, a)
 	}
 }
 

@@ -1,8 +1,9 @@
 package rawws
 
 import (
-	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/roomcast/roomcast/auth"
@@ -14,11 +15,13 @@ type Conversations interface {
 	// Named returns the id of the conversation that a user means by a name, and
 	// whether it was made for that.
 	Named(ctx context.Context, id *auth.Identity, tenant, name string) (roomID string, made bool, err error)
-	// Cursor returns how far a user was brought in a conversation, and the epoch
-	// of that, and MoveCursor notes it. A user who was never brought there has no
-	// known one.
-	Cursor(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error)
+	// Return returns how far a client was brought that comes into a conversation,
+	// as far as that can be known, and the epoch of that; known is false if none of
+	// its user ever was there. MoveCursor notes how far one is brought, and Depart
+	// how far one was that goes: others of its user may get more before it is back.
+	Return(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error)
 	MoveCursor(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error
+	Depart(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error
 }
 
 // named are the conversations of a connection, under the names that its client
@@ -27,7 +30,11 @@ type named struct {
 	mu    sync.Mutex
 	rooms map[string]string // by name
 	names map[events.Room]string
+	shut  map[string]bool // the names of those that the client was taken out of
 }
+
+// maxShut bounds what is kept of conversations that clients were taken out of.
+const maxShut = 64
 
 func (n *named) add(name, roomID string) {
 	n.mu.Lock()
@@ -38,6 +45,37 @@ func (n *named) add(name, roomID string) {
 	n.rooms[name] = roomID
 	n.names[events.ChatRoom(roomID)] = name
 	n.names[events.ChatStreamRoom(roomID)] = name
+}
+
+// close notes that the client was taken out of a conversation, and returns what
+// it called that.
+func (n *named) close(roomID string) (name string, in bool) {
+	if name, in = n.name(roomID); !in {
+		return "", false
+	}
+	n.remove(name)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.shut == nil || len(n.shut) >= maxShut {
+		n.shut = make(map[string]bool)
+	}
+	n.shut[name] = true
+	return name, true
+}
+
+// closed reports whether the client was taken out of a conversation that it
+// called so, and has not come back since.
+func (n *named) closed(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.shut[name]
+}
+
+// opened notes that the client knows of a conversation of that name again.
+func (n *named) opened(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.shut, name)
 }
 
 func (n *named) remove(name string) {
@@ -57,6 +95,13 @@ func (n *named) room(name string) (roomID string, in bool) {
 	return roomID, in
 }
 
+// all returns the conversations that the client is in.
+func (n *named) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Collect(maps.Values(n.rooms))
+}
+
 // name returns what the client calls a conversation.
 func (n *named) name(roomID string) (name string, in bool) {
 	n.mu.Lock()
@@ -69,7 +114,7 @@ func (n *named) name(roomID string) (name string, in bool) {
 // names, else its only one. It is for Receive.
 func (c *Conn) Tenant() (string, *events.Error) {
 	id := c.session.Identity()
-	if tenant := c.namedTenant(); tenant != "" {
+	if tenant := c.tenant; tenant != "" {
 		if id.Role(tenant) == "" {
 			return "", events.NotFound("tenant", tenant)
 		}
@@ -80,6 +125,3 @@ func (c *Conn) Tenant() (string, *events.Error) {
 	}
 	return "", events.FieldErrorf("tenant", "is missing: you belong to several tenants, add ?tenant= to the address")
 }
-
-// namedTenant returns the tenant that the address names, "" if it names none.
-func (c *Conn) namedTenant() string { return cmp.Or(c.query.Get("tenant"), c.query.Get("org_id")) }
