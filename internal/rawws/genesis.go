@@ -42,7 +42,9 @@ type genesis struct {
 	// that it has got to their ends.
 	followed map[events.Room]*genesisRun
 	finished latest
-	waiting  int  // runs that were announced and are not followed yet
+	coming   []announcement // runs that are not followed yet, in order
+	taking   bool           // somebody follows them, one after the other
+	losing   bool           // the client was told that there are too many
 	sync     bool // subscribed to sync, and to notifications
 	notified bool
 }
