@@ -45,7 +45,7 @@ type genesis struct {
 	coming   []announcement // runs that are not followed yet, in order
 	taking   bool           // somebody follows them, one after the other
 	losing   bool           // the client was told that there are too many
-	sync     bool // subscribed to sync, and to notifications
+	sync     bool           // subscribed to sync, and to notifications
 	notified bool
 }
 
