@@ -74,6 +74,20 @@ func (c conversations) MoveCursor(ctx context.Context, id *auth.Identity, roomID
 	return c.chat.MoveCursor(ctx, id, roomID, offset)
 }
 
+func (a *App) drainWebSockets(ctx context.Context) error {
+	if a.websocket != nil {
+		a.websocket.Drain(ctx, a.opts.Config.Server.DrainWindow)
+	}
+	return nil
+}
+
+func (a *App) closeWebSockets(ctx context.Context) error {
+	if a.websocket == nil {
+		return nil
+	}
+	return a.websocket.Close(ctx)
+}
+
 // websockets returns how many connections there are of each dialect, nil if none
 // is spoken.
 func (a *App) websockets() map[string]int {

@@ -1,7 +1,6 @@
 package rawws
 
 import (
-	"cmp"
 	"context"
 	"sync"
 
@@ -104,7 +103,7 @@ func (n *named) name(roomID string) (name string, in bool) {
 // names, else its only one. It is for Receive.
 func (c *Conn) Tenant() (string, *events.Error) {
 	id := c.session.Identity()
-	if tenant := c.namedTenant(); tenant != "" {
+	if tenant := c.tenant; tenant != "" {
 		if id.Role(tenant) == "" {
 			return "", events.NotFound("tenant", tenant)
 		}
@@ -115,6 +114,3 @@ func (c *Conn) Tenant() (string, *events.Error) {
 	}
 	return "", events.FieldErrorf("tenant", "is missing: you belong to several tenants, add ?tenant= to the address")
 }
-
-// namedTenant returns the tenant that the address names, "" if it names none.
-func (c *Conn) namedTenant() string { return cmp.Or(c.query.Get("tenant"), c.query.Get("org_id")) }

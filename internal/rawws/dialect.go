@@ -16,6 +16,9 @@ type Dialect struct {
 	Speak func(c *Conn) Speaker
 	// Auth is how clients say who they are.
 	Auth Auth
+	// Presence tells that clients see who is there: one that has not answered a
+	// ping by the time of the next one is not.
+	Presence bool
 }
 
 // Auth is how clients of a dialect say who they are.

@@ -239,7 +239,7 @@ func (g *genesis) take(ctx context.Context, workflow, runID string) {
 		g.followed[run.room()] = run
 	}
 	g.mu.Unlock()
-	if !wanted || ctx.Err() != nil {
+	if !wanted || g.conn.over() {
 		return
 	}
 	if err := g.follow(run, func(after uint64) (uint64, error) { return g.read(ctx, run, after) }); err != nil && ctx.Err() == nil {
