@@ -144,7 +144,7 @@ func (c *Conn) Message(ws *websocket.Conn, _ *websocket.Turn, op websocket.Opcod
 	data = slices.Clone(data)
 	if !c.rate.take(now, c.srv.opts.Limits.Rate, c.srv.opts.Limits.Burst) {
 		c.push(job{frame: data, do: func() {
-			c.voice().Refuse(frame{raw: data}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
+			c.voice().Refuse(frame{dropped: data}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
 		}})
 		return
 	}

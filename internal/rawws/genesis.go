@@ -228,8 +228,8 @@ func (g *genesis) lost(message string) {
 // correlation id, also when the request was not looked at.
 func (g *genesis) Refuse(f frame, e *events.Error) {
 	asked := f
-	if f.fields == nil {
-		asked = parseFrame(f.raw)
+	if f.dropped != nil {
+		asked = parseFrame(f.dropped)
 	}
 	correlation, _ := correlationOf(asked)
 	g.fail(correlation, newGenesisError(f, e))
