@@ -20,7 +20,7 @@ func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatch
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
 	named := conversations{a.chat, a.history, a.opts.Config.Socket.HandlerTimeout}
-	runs := executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}
+	runs := executions{a.workflows, a.opts.Config.Socket.HandlerTimeout, &runReads{}}
 	for _, d := range append(a.actionDialect(),
 		rawws.NewGenesis(runs, runs),
 		rawws.NewBots(named),

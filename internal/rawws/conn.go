@@ -32,6 +32,7 @@ type Conn struct {
 	round   int          // of the watch
 	removed bool         // guarded by the server's mutex, as round is
 	seen    atomic.Int64 // when the client was heard last, in nanoseconds
+	pings   atomic.Int32 // of the watch, since the client was heard last
 	rate    bucket       // of the reader
 
 	// Of the goroutine that handles frames.
@@ -61,7 +62,7 @@ type Conn struct {
 	timer   *time.Timer // of what must happen in time; nil is nothing
 }
 
-// A job is a frame to handle, or something to do between frames.
+// A job is a frame to handle, or something to do in its place or between frames.
 type job struct {
 	frame []byte
 	do    func()
@@ -135,17 +136,19 @@ func (c *Conn) disarmLocked() {
 func (c *Conn) Message(ws *websocket.Conn, _ *websocket.Turn, op websocket.Opcode, data []byte) {
 	now := time.Now()
 	c.seen.Store(now.UnixNano())
+	c.pings.Store(0)
 	if op == websocket.OpBinary && !utf8.Valid(data) {
 		c.push(job{do: func() { c.End(websocket.StatusUnsupportedData, "binary data that is not text") }})
 		return
 	}
+	data = slices.Clone(data)
 	if !c.rate.take(now, c.srv.opts.Limits.Rate, c.srv.opts.Limits.Burst) {
-		c.push(job{do: func() {
-			c.voice().Refuse(frame{}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
+		c.push(job{frame: data, do: func() {
+			c.voice().Refuse(frame{raw: data}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
 		}})
 		return
 	}
-	c.push(job{frame: slices.Clone(data)})
+	c.push(job{frame: data})
 }
 
 // TooBig implements [websocket.TooBigHandler]. What was said before is answered
@@ -159,6 +162,7 @@ func (c *Conn) TooBig(*websocket.Conn) {
 
 // Pong implements [websocket.Handler].
 func (c *Conn) Pong(_ *websocket.Conn, payload []byte) {
+	c.pings.Store(0)
 	if !c.srv.opts.Limits.IdleData {
 		c.seen.Store(time.Now().UnixNano())
 	}
@@ -427,6 +431,18 @@ func (c *Conn) speakerOf(name Name) Speaker {
 		d = c.srv.dialects[c.srv.opts.Default]
 	}
 	return d.Speak(c)
+}
+
+// unanswered reports whether a ping was not answered since the last time it was asked.
+// Of a connection that is not read, because too much waits, nobody can tell.
+func (c *Conn) unanswered() bool {
+	c.mu.Lock()
+	paused := c.paused
+	c.mu.Unlock()
+	if paused {
+		c.pings.Store(0)
+	}
+	return c.pings.Add(1) > 1
 }
 
 func (c *Conn) dialect() Name {

@@ -28,7 +28,7 @@ type Meetings interface {
 // from the path and have other words for the same things. Both are in the same
 // meetings.
 func NewMeet(meetings Meetings) Dialect {
-	return Dialect{Name: Meet, Auth: AuthFirst, Speak: func(c *Conn) Speaker {
+	return Dialect{Name: Meet, Auth: AuthFirst, Presence: true, Speak: func(c *Conn) Speaker {
 		return &meeter{conn: c, meetings: meetings, room: c.meeting, in: make(map[string]*meet.Participant)}
 	}}
 }
@@ -46,7 +46,7 @@ type meeter struct {
 	room     string // of the path; "" if frames name it
 
 	in        map[string]*meet.Participant // by the id of the meeting
-	anonymous bool
+	anonymous bool                         // it has joined without saying who it is, or tried to
 }
 
 // Entered implements [Speaker].
@@ -82,7 +82,7 @@ func (m *meeter) Receive(ctx context.Context, f frame) {
 		return
 	}
 	in, problem := decodeMeet(f)
-	if problem == "" && m.room != "" {
+	if problem == "" {
 		problem = in.at(m.room)
 	}
 	switch {
@@ -104,7 +104,7 @@ func (m *meeter) authenticate(ctx context.Context, f frame) {
 	token, _ := textOf(f.field("token"))
 	session := m.conn.Session()
 	switch {
-	case m.anonymous:
+	case session == nil && len(m.in) > 0:
 		m.refuse(meetAuthFailed, "You are here without saying who you are: connect again")
 	case session == nil:
 		if err := m.conn.Authenticate(auth.FromText(token)); err != nil {
