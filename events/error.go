@@ -38,7 +38,7 @@ const (
 	CodeTooLarge          Code = "PAYLOAD_TOO_LARGE"             // a request body beyond the limit
 	CodeTemporal          Code = "TEMPORAL_NOT_RUNNING"          // runs are executed by Temporal, which is away
 	CodeTooManyRuns       Code = "TOO_MANY_RUNS"                 // of one tenant at once: wait
-	CodeRateLimited       Code = "RATE_LIMITED"                  // too many messages of one connection: wait
+	CodeRateLimited       Code = "RATE_LIMITED"                  // too many messages of one connection, or connections of one address: wait
 )
 
 // The codes of widget_workflow_error.

@@ -33,6 +33,8 @@ type Options struct {
 	// Secret has at least 32 bytes and is the same for all who share the store.
 	// With another one accounts are not found and tokens are not good any more.
 	Secret []byte
+	// Owner is the instance that takes turns, "" if it must not at the moment.
+	Owner func() string
 	// Tenant is where all accounts are.
 	Tenant string
 	// Accounts bounds how many there are. Default 10,000.
@@ -50,6 +52,9 @@ type Options struct {
 	History  int
 	Failures auth.FailureOptions
 	Logger   *slog.Logger
+	// Told is told what an account is doing now: one of the statuses. It must not
+	// block; nil is nobody.
+	Told func(a Account, status string)
 	// Now is the clock, for tests.
 	Now func() time.Time
 }
@@ -66,6 +71,14 @@ type Account struct {
 	CreatedAt time.Time
 }
 
+// What accounts do, as others are told.
+const (
+	Connected    = "connected" // it has a new token, and waits for messages
+	Deciding     = "deciding"
+	Idle         = "idle" // it has decided
+	Disconnected = "disconnected"
+)
+
 // A Service is the accounts of one tenant. Its methods may be called
 // concurrently. Errors that are an [*events.Error] are for the client.
 type Service struct {
@@ -75,7 +88,6 @@ type Service struct {
 	sums     checksums
 	failures *auth.Failures
 	slots    *fair.Slots
-	holder   string // of this process, for the turns of accounts
 
 	base    context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -99,12 +111,15 @@ func New(opts Options) *Service {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opts.Told == nil {
+		opts.Told = func(Account, string) {}
+	}
 	s := &Service{
 		opts: opts, key: sha256.Sum256([]byte(opts.APIKey)),
 		tokens:   tokens{key: derive(opts.Secret, "token"), now: opts.Now},
 		sums:     newChecksums(derive(opts.Secret, "checksum")),
 		failures: auth.NewFailures(opts.Failures, opts.Now),
-		slots:    fair.New(opts.Decisions, 1), holder: uuid.NewString(), lines: make(map[string]int),
+		slots:    fair.New(opts.Decisions, 1), lines: make(map[string]int),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -176,8 +191,8 @@ func (s *Service) Register(ctx context.Context, address string, r Registration) 
 	case err != nil:
 		return "", s.failed("an account could not be stored", err)
 	}
-	s.failures.Forget("account " + a.Lookup)
 	s.opts.Logger.Info("account registered", "tenant", a.Tenant, "account", a.ID, "address", address)
+	s.opts.Told(a, Connected)
 	return token, nil
 }
 
@@ -190,12 +205,11 @@ func (s *Service) Connect(ctx context.Context, address, checksum string) (string
 	if err := checkText("checksum", checksum, maxChecksum); err != nil {
 		return "", err
 	}
-	lookup := s.sums.lookup(checksum)
-	from, account := "checksum of "+auth.Network(address), "account "+lookup
-	if err := s.held(from, account); err != nil {
+	from := "checksum of " + auth.Network(address)
+	if err := s.held(from); err != nil {
 		return "", err
 	}
-	a, err := s.opts.Store.AccountByLookup(ctx, s.opts.Tenant, lookup)
+	a, err := s.opts.Store.AccountByLookup(ctx, s.opts.Tenant, s.sums.lookup(checksum))
 	if err == nil {
 		var right bool
 		if right, err = s.sums.match(ctx, checksum, a.Checksum); err == nil && !right {
@@ -205,7 +219,6 @@ func (s *Service) Connect(ctx context.Context, address, checksum string) (string
 	switch {
 	case errors.Is(err, ErrNotFound):
 		s.failures.Fail(from)
-		s.failures.Fail(account)
 		return "", events.Errorf(events.CodeNotFound, "there is no account with this checksum")
 	case err != nil:
 		return "", s.failed("an account could not be read", err)
@@ -214,6 +227,7 @@ func (s *Service) Connect(ctx context.Context, address, checksum string) (string
 	if err := s.opts.Store.SetToken(ctx, a.ID, hash); err != nil {
 		return "", s.failed("a token could not be stored", err)
 	}
+	s.opts.Told(a, Connected)
 	return token, nil
 }
 
@@ -229,6 +243,7 @@ func (s *Service) Disconnect(ctx context.Context, address, token string) error {
 	case err != nil:
 		return s.failed("a token could not be ended", err)
 	}
+	s.opts.Told(a, Disconnected)
 	return nil
 }
 
@@ -264,16 +279,12 @@ func ended() *events.Error {
 	return events.Errorf(events.CodeCredentialRevoked, "the token has ended: connect again")
 }
 
-// held refuses who has to wait, for any of some reasons.
-func (s *Service) held(keys ...string) error {
-	var longest time.Duration
-	for _, key := range keys {
-		longest = max(longest, s.failures.Wait(key))
+// held refuses who has to wait.
+func (s *Service) held(key string) error {
+	if wait := s.failures.Wait(key); wait > 0 {
+		return auth.TooManyFailures(wait, "wait, then try again")
 	}
-	if longest == 0 {
-		return nil
-	}
-	return auth.TooManyFailures(longest, "wait, then try again")
+	return nil
 }
 
 // failed logs an error that is not for clients.

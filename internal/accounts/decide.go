@@ -37,8 +37,8 @@ const (
 	maxSaid = 32 << 10
 	// maxAnswer bounds an answer, in bytes: it is one message.
 	maxAnswer = 64 << 10
-	// grace is how long the turn of an instance that died is kept beyond the end
-	// of the decision, and how long storing one may take.
+	// grace is how long storing a decision may take, and a turn that could not be
+	// given back is kept beyond the end of the decision.
 	grace = 5 * time.Second
 )
 
@@ -122,10 +122,13 @@ const (
 
 // inTurn makes a decision when no other instance makes one.
 func (s *Service) inTurn(ctx context.Context, account, token, message string) (answer string, err error) {
+	holder := ""
 	for poll := firstPoll; ; poll = min(2*poll, lastPoll) {
-		mine, err := s.opts.Store.TakeTurn(ctx, account, s.holder, s.opts.Timeout+grace)
-		if err != nil {
-			return "", fmt.Errorf("taking the turn: %w", err)
+		mine := false
+		if holder = s.opts.Owner(); holder != "" {
+			if mine, err = s.opts.Store.TakeTurn(ctx, account, holder, s.opts.Timeout+grace); err != nil {
+				return "", fmt.Errorf("taking the turn: %w", err)
+			}
 		}
 		if mine {
 			break
@@ -141,7 +144,7 @@ func (s *Service) inTurn(ctx context.Context, account, token, message string) (a
 		// It was made, or the turn is to be given back, whatever has ended.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
-		if ending := s.opts.Store.EndTurn(ctx, account, s.holder, made, s.opts.History); err == nil && ending != nil {
+		if ending := s.opts.Store.EndTurn(ctx, account, holder, made, s.opts.History); err == nil && ending != nil {
 			answer, err = "", fmt.Errorf("storing a decision: %w", ending)
 		}
 	}()
@@ -169,6 +172,8 @@ func (s *Service) ask(ctx context.Context, account, token, message string) (x *E
 	if err != nil {
 		return nil, err
 	}
+	s.opts.Told(a, Deciding)
+	defer s.opts.Told(a, Idle)
 	answer, err := s.opts.Model.Answer(ctx, Prompt{
 		System: "Your name is " + a.Name + ".\n\n" + a.Prompt, Said: newest(said, maxSaid), Message: message, Tenant: a.Tenant, Account: a.ID,
 	})

@@ -32,8 +32,8 @@ type Store interface {
 // A TurnStore keeps whose turn it is to decide, so that instances do not decide
 // at the same time as the same account.
 type TurnStore interface {
-	// TakeTurn gives holder the turn of an account for a while, unless another
-	// has it.
+	// TakeTurn gives holder, an instance, the turn of an account for a while,
+	// unless another that is there has it.
 	TakeTurn(ctx context.Context, account, holder string, ttl time.Duration) (bool, error)
 	// Exchanges returns the last ones of an account, oldest first.
 	Exchanges(ctx context.Context, account string, last int) ([]Exchange, error)

@@ -16,7 +16,7 @@ import (
 
 // newAccounts builds the accounts of the dialect action, unless nobody could
 // register.
-func (a *App) newAccounts() error {
+func (a *App) newAccounts(out *publisher) error {
 	c := a.opts.Config.WebSocket
 	if !slices.Contains(c.Dialects, string(rawws.Action)) {
 		return nil
@@ -34,9 +34,10 @@ func (a *App) newAccounts() error {
 	}
 	a.accounts = accounts.New(accounts.Options{
 		Store: a.db.Accounts(), Model: personas{a.models, c.Action.Model, c.Action.MaxTokens},
-		APIKey: string(c.Action.APIKey), Secret: secret, Tenant: c.Action.Tenant, Accounts: c.Action.Accounts, TokenLife: c.Action.TokenLife,
+		APIKey: string(c.Action.APIKey), Secret: secret, Owner: a.instances.ID, Tenant: c.Action.Tenant, Accounts: c.Action.Accounts, TokenLife: c.Action.TokenLife,
 		Timeout: c.Action.Timeout, Waiting: c.Action.Waiting, Decisions: c.Action.Decisions, History: c.Action.History,
 		Failures: auth.FailureOptions(c.Action.Failures), Logger: a.log,
+		Told: func(c accounts.Account, status string) { out.characterStatus(c, status, a.log) },
 	})
 	return nil
 }

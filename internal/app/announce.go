@@ -4,7 +4,6 @@ import (
 	"log/slog"
 
 	"github.com/roomcast/roomcast/events"
-	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/workflow"
 )
 
@@ -16,17 +15,12 @@ func (p *publisher) runAnnounced(u workflow.Update, log *slog.Logger) {
 	if u.Run.WorkflowID == "" {
 		return
 	}
+	room := events.WorkflowRoom(u.Run.Tenant, u.Run.WorkflowID)
 	started := events.Time{Time: u.Run.StartedAt}
 	if u.Prev == 0 {
-		p.announce(u, log, events.WorkflowRunStarted{WorkflowID: u.Run.WorkflowID, InstanceID: u.Run.ID, StartedAt: started})
+		p.tell(log, room, events.WorkflowRunStarted{WorkflowID: u.Run.WorkflowID, InstanceID: u.Run.ID, StartedAt: started})
 	}
 	if u.Status != "" {
-		p.announce(u, log, events.WorkflowRunEnded{WorkflowID: u.Run.WorkflowID, InstanceID: u.Run.ID, StartedAt: started, Status: u.Status})
-	}
-}
-
-func (p *publisher) announce(u workflow.Update, log *slog.Logger, payload events.Payload) {
-	if err := p.Publish(events.WorkflowRoom(u.Run.Tenant, u.Run.WorkflowID), cluster.Position{}, payload); err != nil {
-		log.Error("run was not announced", "run", u.Run.ID, "event", payload.EventName(), "error", err)
+		p.tell(log, room, events.WorkflowRunEnded{WorkflowID: u.Run.WorkflowID, InstanceID: u.Run.ID, StartedAt: started, Status: u.Status})
 	}
 }

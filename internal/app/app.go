@@ -174,7 +174,7 @@ func (a *App) build(ctx context.Context) error {
 	if err := a.newServices(out, contract); err != nil {
 		return err
 	}
-	if err := a.newAccounts(); err != nil {
+	if err := a.newAccounts(out); err != nil {
 		return err
 	}
 	a.newSocket(contract)
@@ -226,6 +226,7 @@ func (a *App) newServices(out *publisher, contract *asyncapi.Contract) error {
 	})
 	a.feed.Observe(func(u workflow.Update) { a.bridge.RunUpdated(widgetUpdate(u)) })
 	a.feed.Observe(func(u workflow.Update) { out.runStatus(u, a.log) })
+	a.feed.Observe(func(u workflow.Update) { out.runWaits(u, a.log) })
 	a.feed.Observe(func(u workflow.Update) { out.runAnnounced(u, a.log) })
 	a.chat = chat.NewService(chat.Options{
 		Store: a.db.Chats(), Publisher: out, Logger: a.log,

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/certificate"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
@@ -49,7 +50,7 @@ func busOptions(c config.Redis, log *slog.Logger) redis.Options {
 	return redis.Options{
 		URL: string(c.URL), Addrs: c.Addrs, Master: c.Master, Cluster: c.Cluster, DB: c.DB,
 		Username: c.Username, Password: string(c.Password), SentinelUsername: c.SentinelUsername, SentinelPassword: string(c.SentinelPassword),
-		TLS: redis.TLS(c.TLS), Adapter: c.Adapter, Prefix: c.Prefix,
+		TLS: certificate.Client(c.TLS), Adapter: c.Adapter, Prefix: c.Prefix,
 		Stream:  redis.Stream{Name: c.Stream.Name, MaxLen: int64(c.Stream.MaxLen), Count: c.Stream.Count},
 		Timeout: c.Timeout, DialTimeout: c.DialTimeout, MaxWait: c.MaxWait,
 		QueueLength: c.QueueLength, QueueBytes: int64(c.QueueBytes), Log: log,

@@ -17,6 +17,7 @@ import (
 type executions struct {
 	workflows *workflow.Service
 	timeout   time.Duration
+	reads     *runReads
 }
 
 var (
@@ -81,18 +82,26 @@ func (e executions) UnderWay(ctx context.Context, id *auth.Identity, w rawws.Wor
 }
 
 // Read implements [rawws.Runs].
-func (e executions) Read(ctx context.Context, id *auth.Identity, runID string, after uint64) (read rawws.RunRead, err error) {
-	err = e.inTime(ctx, func(ctx context.Context) error {
-		run, err := e.workflows.Run(ctx, id, auth.ReadRuns, runID)
-		if err != nil {
+func (e executions) Read(ctx context.Context, id *auth.Identity, runID string, after uint64) (rawws.RunRead, error) {
+	var run workflow.Run
+	if err := e.inTime(ctx, func(ctx context.Context) (err error) {
+		run, err = e.workflows.Run(ctx, id, auth.ReadRuns, runID)
+		return err
+	}); err != nil {
+		return rawws.RunRead{}, err
+	}
+	h, err := e.reads.read(ctx, runID, after, func(after uint64) (h workflow.History, err error) {
+		err = e.inTime(context.WithoutCancel(ctx), func(ctx context.Context) (err error) { // others want it, too
+			h, err = e.workflows.History(ctx, run, after)
 			return err
-		}
-		h, err := e.workflows.History(ctx, run, after)
-		read = rawws.RunRead{StartedAt: run.StartedAt, Through: h.Through}
-		for _, u := range h.Updates {
+		})
+		return h, err
+	})
+	read := rawws.RunRead{StartedAt: run.StartedAt, Through: h.Through}
+	for _, u := range h.Updates {
+		if u.Offset > after {
 			read.Updates = append(read.Updates, rawws.RunUpdate{Payload: u.Payload, At: u.Entry.At, Size: u.Size()})
 		}
-		return err
-	})
+	}
 	return read, err
 }

@@ -91,6 +91,17 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
+// together does things at once, so that none waits for the clients of another.
+func together(fns ...func() error) error {
+	var all sync.WaitGroup
+	errs := make([]error, len(fns))
+	for i, fn := range fns {
+		all.Go(func() { errs[i] = fn() })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
 func (a *App) serve(l net.Listener) error {
 	if err := a.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving %s: %w", l.Addr(), err)
@@ -110,16 +121,15 @@ func (a *App) stop() error {
 	time.Sleep(c.DrainDelay) // at most half of the limit
 	draining, cancelDraining := context.WithTimeout(ctx, limit*6/10-c.DrainDelay)
 	defer cancelDraining()
-	a.socket.Drain(draining, socketio.DrainOptions{Window: c.DrainWindow, Busy: a.answering}) // else Close ends them
-	if a.websocket != nil {
-		a.websocket.Drain(draining, c.DrainWindow)
-	}
+	together(func() error {
+		return a.socket.Drain(draining, socketio.DrainOptions{Window: c.DrainWindow, Busy: a.answering}) // else Close ends them
+	}, func() error { return a.drainWebSockets(draining) })
 	clients, cancelClients := context.WithTimeout(ctx, limit/5)
 	defer cancelClients()
-	errs := []error{a.socket.Close(clients)} // polls that wait are answered, and new ones refused
-	if a.websocket != nil {
-		errs = append(errs, a.websocket.Close(clients))
-	}
+	errs := []error{together( // polls that wait are answered, and new ones refused
+		func() error { return a.socket.Close(clients) },
+		func() error { return a.closeWebSockets(clients) },
+	)}
 	if err := a.http.Shutdown(clients); errors.Is(err, context.DeadlineExceeded) {
 		// Also when a client has opened a connection and never used it: that
 		// counts as busy for five seconds.

@@ -34,8 +34,9 @@ type repair struct {
 // kept reports whether a room's history is in the history service.
 func kept(room events.Room) bool { return strings.Contains(string(room), ":") }
 
-// Missed returns what a room of "/" published after an offset, up to another.
-// A gap, which comes before that, is what is gone.
+// Missed returns what a room of "/" published after an offset, up to another, or
+// the first of it: a page of a conversation or a history. A gap, which comes
+// before that, is what is gone.
 func (r repair) Missed(ctx context.Context, room events.Room, after, until uint64) ([]Missed, *events.Gap, error) {
 	if id, ok := streamOf(room); ok {
 		all, err := r.missedStream(ctx, id, after, until)
@@ -57,11 +58,16 @@ func (r repair) Missed(ctx context.Context, room events.Room, after, until uint6
 	if isRun {
 		return all, nil, nil
 	}
-	err = r.chat.Published(ctx, string(room), after, until, func(m chat.Message) (err error) {
-		all, err = r.add(all, m.Payload(), m.Position())
-		return err
-	})
-	return all, nil, err
+	messages, err := r.chat.PublishedPage(ctx, string(room), after, until)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, m := range messages {
+		if all, err = r.add(all, m.Payload(), m.Position()); err != nil {
+			return nil, nil, err
+		}
+	}
+	return all, nil, nil
 }
 
 // streamOf returns the conversation whose stream a room is.
@@ -99,25 +105,21 @@ func (r repair) add(all []Missed, p events.Payload, pos cluster.Position) ([]Mis
 const missedPage = 256
 
 func (r repair) missedHistory(ctx context.Context, room events.Room, after, until uint64) (all []Missed, gap *events.Gap, err error) {
-	start := after
-	for after < until {
-		entries, missing, _, err := r.history.Since(ctx, room, "", after, missedPage)
-		if err != nil {
-			return nil, nil, err
-		}
-		if missing != nil { // in the middle if it was trimmed meanwhile: then all up to there is given up
-			all, gap = nil, &events.Gap{Room: room, From: start + 1, To: min(missing.To, until), Reason: missing.Reason}
-		}
-		for _, e := range entries {
-			if e.Offset > until {
-				break
-			}
-			all = append(all, Missed{e.Event, events.WithOffset(e.Data, e.Offset), r.history.Position(e.Offset)})
-		}
-		if len(entries) == 0 {
+	if after >= until {
+		return nil, nil, nil
+	}
+	entries, missing, _, err := r.history.Since(ctx, room, "", after, missedPage)
+	if err != nil {
+		return nil, nil, err
+	}
+	if missing != nil {
+		gap = &events.Gap{Room: room, From: after + 1, To: min(missing.To, until), Reason: missing.Reason}
+	}
+	for _, e := range entries {
+		if e.Offset > until {
 			break
 		}
-		after = entries[len(entries)-1].Offset
+		all = append(all, Missed{e.Event, events.WithOffset(e.Data, e.Offset), r.history.Position(e.Offset)})
 	}
 	return all, gap, nil
 }

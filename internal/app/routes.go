@@ -15,7 +15,7 @@ func (a *App) routes() (http.Handler, error) {
 	path := a.opts.Config.Socket.Path
 	mux.Handle(path, a.socket)
 	if a.websocket != nil {
-		for _, path := range []string{"/ws", "/ws/", "/api/ws"} {
+		for _, path := range []string{"/ws", "/ws/", "/api/ws", "/api/ws/"} {
 			mux.Handle(path, a.websocket)
 		}
 	}

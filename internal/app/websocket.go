@@ -20,7 +20,7 @@ func (a *App) newWebSocket(ns namespaces.Namespace, dispatcher socketio.Dispatch
 	c := a.opts.Config.WebSocket
 	var spoken []rawws.Dialect
 	named := conversations{a.chat, a.history, a.opts.Config.Socket.HandlerTimeout}
-	runs := executions{a.workflows, a.opts.Config.Socket.HandlerTimeout}
+	runs := executions{a.workflows, a.opts.Config.Socket.HandlerTimeout, &runReads{}}
 	for _, d := range append(a.actionDialect(),
 		rawws.NewGenesis(runs, runs),
 		rawws.NewBots(named),
@@ -83,6 +83,20 @@ func (c conversations) Depart(ctx context.Context, id *auth.Identity, roomID str
 // stillGot is for noting what a client has got that may have gone.
 func (c conversations) stillGot(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+}
+
+func (a *App) drainWebSockets(ctx context.Context) error {
+	if a.websocket != nil {
+		a.websocket.Drain(ctx, a.opts.Config.Server.DrainWindow)
+	}
+	return nil
+}
+
+func (a *App) closeWebSockets(ctx context.Context) error {
+	if a.websocket == nil {
+		return nil
+	}
+	return a.websocket.Close(ctx)
 }
 
 // websockets returns how many connections there are of each dialect, nil if none

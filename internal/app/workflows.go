@@ -2,6 +2,7 @@ package app
 
 import (
 	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/external"
@@ -36,6 +37,7 @@ func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
 	engine, others := a.engines()
 	a.workflows = workflow.NewService(workflow.ServiceOptions{
 		Store: store, Engine: engine, Others: others, Feed: a.feed, Types: types, MaxDuration: c.MaxDuration,
+		Saved: func(by *auth.Identity, w workflow.Workflow) { out.workflowSaved(by, w, a.log) },
 	})
 	if a.peers != nil {
 		a.peers.Handle(journal.Method, a.journal.Serve)

@@ -14,6 +14,9 @@ import (
 type Target struct {
 	URL   string
 	Token string // sent as auth.token, if set
+	// Path is where plain WebSockets of the dialect service are, to connect to
+	// instead of Socket.IO; the workload idle can do so.
+	Path string
 	// PID is its process, for processor time and memory; 0 leaves them out.
 	PID int
 }

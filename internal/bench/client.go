@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,8 @@ import (
 	"github.com/roomcast/roomcast/internal/websocket"
 )
 
-// A client is one Socket.IO client over WebSocket, in the default namespace.
+// A client is one Socket.IO client over WebSocket, in the default namespace, or
+// a plain WebSocket.
 type client struct {
 	ws  *websocket.Client
 	out []byte // frames to write together
@@ -21,14 +23,19 @@ type client struct {
 // patience bounds every single wait of a client.
 const patience = 60 * time.Second
 
-// connect opens a connection and enters the default namespace.
+// connect opens a connection and enters the default namespace. A plain WebSocket
+// is in it when it is answered.
 func connect(ctx context.Context, t Target) (*client, error) {
-	ws, _, err := websocket.Dial(ctx, strings.TrimSuffix(t.URL, "/")+"/socket.io/?EIO=4&transport=websocket", nil)
+	path, enter := "/socket.io/?EIO=4&transport=websocket", func(c *client) error { return c.enter(t.Token) }
+	if t.Path != "" {
+		path, enter = t.Path+"?token="+url.QueryEscape(t.Token), (*client).greet
+	}
+	ws, _, err := websocket.Dial(ctx, strings.TrimSuffix(t.URL, "/")+path, nil)
 	if err != nil {
 		return nil, err
 	}
 	c := &client{ws: ws}
-	if err := c.enter(t.Token); err != nil {
+	if err := enter(c); err != nil {
 		ws.Close()
 		return nil, err
 	}
@@ -62,6 +69,19 @@ func (c *client) enter(token string) error {
 			return fmt.Errorf("the server refuses: %s", b[2:])
 		}
 	}
+}
+
+// greet waits until a plain WebSocket is answered.
+func (c *client) greet() error {
+	c.ws.SetDeadline(time.Now().Add(patience))
+	if err := c.ws.WriteMessage(websocket.OpText, []byte(`{"type":"ping","data":{}}`)); err != nil {
+		return err
+	}
+	_, answer, err := c.ws.ReadMessage()
+	if err == nil && !bytes.Contains(answer, []byte(`"pong"`)) {
+		err = fmt.Errorf("a ping was answered with %s", answer)
+	}
+	return err
 }
 
 // read returns the next packet that is no heartbeat; those it answers.

@@ -1,5 +1,5 @@
 // Package certificate serves a certificate from files, and takes up another one
-// when the files change.
+// when the files change; and it reads those that a client needs.
 package certificate
 
 import (
@@ -31,7 +31,7 @@ type Certificate struct {
 	mu      sync.Mutex
 	looked  time.Time
 	cert    *tls.Certificate
-	version string // of the files that were read last, also when that failed
+	version string // of the files that were read last, also when that failed, or why they have none
 }
 
 // Open reads the files.
@@ -69,11 +69,17 @@ func (c *Certificate) current() *tls.Certificate {
 	}
 	c.looked = time.Now()
 	version, err := c.stat()
-	if err != nil || version == c.version {
-		return c.cert // while files are being replaced there may be none
+	if err != nil {
+		version = err.Error()
+	}
+	if version == c.version {
+		return c.cert
 	}
 	c.version = version
-	cert, err := c.read()
+	var cert *tls.Certificate
+	if err == nil {
+		cert, err = c.read()
+	}
 	if err != nil {
 		c.opts.Logger.Error("the certificate has changed and cannot be used, the one before is served on", "error", err)
 		return c.cert

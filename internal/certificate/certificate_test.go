@@ -78,6 +78,10 @@ func TestChange(t *testing.T) {
 	}
 	os.Remove(opts.KeyFile)
 	served("one")
+	served("one")
+	if strings.Count(log.String(), "cannot be used") != 2 || strings.Count(log.String(), "no such file") != 1 {
+		t.Errorf("a file that is missing is to be told once:\n%s", &log)
+	}
 	write(t, opts.KeyFile, twoKey, now.Add(2*time.Second))
 	served("two")
 }

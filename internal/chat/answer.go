@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
 )
 
@@ -23,7 +24,7 @@ func (s *Service) answer(t Turn) {
 	} // and without one this instance may be there again at once: the store knows
 	out, stopped, err := s.begin(s.term(), t)
 	if err != nil {
-		s.notBegun(t, err)
+		s.leaveOpen(t, err)
 		return
 	}
 	if stopped {
@@ -42,21 +43,15 @@ func (s *Service) answer(t Turn) {
 	if errors.Is(context.Cause(ctx), errGone) {
 		return
 	}
-	if err != nil && !errors.Is(err, ErrAnswered) {
-		if head, err = s.sayAgain(s.term(), t, reply.Text); err != nil && head == 0 {
-			s.notBegun(t, err)
-			return
-		}
-	}
-	if errors.Is(err, ErrAnswered) {
-		s.opts.Logger.Warn("message is answered elsewhere", "room", t.Room.ID, "seq", t.Message.Seq)
+	if err != nil {
+		s.leaveOpen(t, err)
 		return
 	}
 	s.say(t.Room, t.Message, reply, head)
 }
 
-// notBegun says why a turn did not begin.
-func (s *Service) notBegun(t Turn, err error) {
+// leaveOpen says why a turn is not ended here.
+func (s *Service) leaveOpen(t Turn, err error) {
 	log := s.opts.Logger.With("room", t.Room.ID, "tenant", t.Room.Tenant, "seq", t.Message.Seq)
 	if errors.Is(err, ErrAnswered) {
 		log.Warn("message is answered elsewhere")
@@ -132,6 +127,7 @@ func (s *Service) say(r Room, to Message, reply Reply, head uint64) {
 	s.publishMessage(m)
 	for _, a := range after.Approvals {
 		s.publishLive(a.RoomID, a.Required())
+		s.notify(r, to.User, a)
 	}
 }
 
@@ -180,15 +176,8 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if s.opts.Holds != nil {
-		if err := s.opts.Holds(t.Identity); err != nil {
-			return Reply{}, err
-		}
-	}
-	if may, err := s.mayUse(ctx, t.Identity, t.Room); err != nil {
+	if err := s.stillMay(ctx, t.Identity, t.Room); err != nil {
 		return Reply{}, err
-	} else if !may { // any more
-		return Reply{}, events.Errorf(events.CodePermissionDenied, "%s does not take part in the conversation any more", t.Identity.User)
 	}
 	if t.History, err = s.earlier(ctx, t.Message); err != nil {
 		return Reply{}, err
@@ -204,6 +193,21 @@ func (s *Service) reply(ctx context.Context, t Turn, out Out) (reply Reply, err 
 	}
 	reply.Propose, err = s.checked(ctx, t, reply.Propose)
 	return reply, err
+}
+
+// stillMay refuses what somebody asked for a while ago who is not good for it any
+// more.
+func (s *Service) stillMay(ctx context.Context, id *auth.Identity, r Room) error {
+	if s.opts.Holds != nil {
+		if err := s.opts.Holds(id); err != nil {
+			return err
+		}
+	}
+	may, err := s.mayUse(ctx, id, r)
+	if err == nil && !may {
+		err = events.Errorf(events.CodePermissionDenied, "%s does not take part in the conversation any more", id.User)
+	}
+	return err
 }
 
 // apology is the answer when there is none, and logs why.

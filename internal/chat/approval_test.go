@@ -1,10 +1,12 @@
 package chat_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -277,7 +279,7 @@ func (f *fixture) stored(a chat.Approval) chat.Approval {
 	f.t.Helper()
 	a.ID, a.RoomID, a.Tenant, a.Tool, a.Title, a.Arguments, a.ProposedAt = uuid.NewString(), f.room(ada), "acme", "t", "T", json.RawMessage(`{}`), time.Now()
 	a.Hash = chat.HashOf(a.Proposal)
-	m, err := f.store.Append(f.t.Context(), chat.Message{RoomID: a.RoomID, Speaker: chat.User, Owner: "dead"})
+	m, err := f.store.Append(f.t.Context(), chat.Message{RoomID: a.RoomID, Speaker: chat.User, Owner: "dead"}, 100)
 	if err == nil {
 		_, err = f.store.Answer(f.t.Context(), m, chat.Message{RoomID: a.RoomID, Speaker: chat.Bot}, chat.Entry{Seq: 1, Kind: chat.StreamEnd, Data: []byte(`{}`)}, chat.Aftermath{Approvals: []chat.Approval{a}})
 	}
@@ -288,6 +290,73 @@ func (f *fixture) stored(a chat.Approval) chat.Approval {
 		f.t.Fatal(err)
 	}
 	return a
+}
+
+// What a server that is gone has left is not taken up in the name of who was
+// shut out since, or takes no part in the conversation any more.
+func TestNotTakenUpForWhoIsGone(t *testing.T) {
+	at := time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond)
+	revoked := func(id *auth.Identity) error {
+		if id.User == "ada" && !id.Issued.After(at) {
+			return auth.Revoked()
+		}
+		return nil
+	}
+	for user, want := range map[string]string{"ada": "revoked", "bob": "does not take part"} {
+		tools := &bench{}
+		f := newFixture(t, chat.Options{}, nil)
+		svc := chat.NewService(chat.Options{Store: f.store, Publisher: f, Tools: tools, Logger: discard, Holds: revoked})
+		a := f.stored(chat.Approval{ExpiresAt: time.Now(), Decision: chat.Decision{Status: chat.Approved, By: user, Role: auth.Member, At: at, Owner: "dead"}})
+		for range 2 {
+			if err := svc.Recover(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next[events.AIChatApprovalResolved](f)
+		if got := next[events.AIChatApprovalOutcome](f); got.OK || !strings.Contains(got.Outcome, want) || !strings.Contains(got.Outcome, "may have been done before") {
+			t.Errorf("%s: told %+v", user, got)
+		}
+		if err := svc.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if did := tools.deeds(); len(did) != 0 || len(f.told) != 0 {
+			t.Errorf("%s: did %v, told %d more", user, did, len(f.told))
+		}
+		if got, err := f.store.Approval(t.Context(), a.ID); err != nil || !got.Done {
+			t.Errorf("%s: %+v, %v", user, got, err)
+		}
+	}
+}
+
+// A conversation may be deleted while something is done that was approved there:
+// that is nobody's mistake.
+func TestDeletedWhileDone(t *testing.T) {
+	began, release := make(chan struct{}), make(chan struct{})
+	tools := &bench{do: func(context.Context) (chat.Outcome, error) {
+		close(began)
+		<-release
+		return chat.Outcome{OK: true, Text: "done"}, nil
+	}}
+	var log bytes.Buffer
+	f := newFixture(t, chat.Options{}, nil)
+	svc := chat.NewService(chat.Options{Store: f.store, Publisher: f, Tools: tools, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	a := f.stored(chat.Approval{ExpiresAt: time.Now().Add(time.Hour), Decision: chat.Decision{Status: chat.Pending}})
+	if _, _, err := svc.Decide(t.Context(), ada, a.RoomID, a.ID, chat.Approve, ""); err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	r, err := svc.Room(t.Context(), ada, a.RoomID)
+	if err == nil {
+		err = svc.Delete(t.Context(), ada, r)
+	}
+	close(release)
+	if err := errors.Join(err, svc.Close(t.Context())); err != nil {
+		t.Error(err)
+	}
+	next[events.AIChatApprovalResolved](f)
+	if text := log.String(); strings.Contains(text, "ERROR") || !strings.Contains(text, "not kept") || len(f.told) != 0 {
+		t.Errorf("logged %s; told %d more", text, len(f.told))
+	}
 }
 
 // ghosts is a store in which a room is deleted after its approvals were listed.
@@ -301,7 +370,7 @@ func (ghosts) OverdueApprovals(context.Context, time.Time, int) ([]chat.Approval
 func TestExpiredAndGone(t *testing.T) {
 	f := newFixture(t, chat.Options{}, nil)
 	room := f.room(ada)
-	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}); err != nil {
+	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}, 100); err != nil {
 		t.Fatal(err)
 	}
 	svc := chat.NewService(chat.Options{Store: ghosts{f.store}, Publisher: f, Logger: discard})

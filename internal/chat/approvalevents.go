@@ -2,7 +2,9 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/roomcast/roomcast/events"
@@ -25,6 +27,19 @@ func (a Approval) Resolved() events.AIChatApprovalResolved {
 // Came is the event that tells the outcome.
 func (a Approval) Came() events.AIChatApprovalOutcome {
 	return events.AIChatApprovalOutcome{ChatRoomID: a.RoomID, ApprovalID: a.ID, OK: a.Outcome.OK, Outcome: a.Outcome.Text, InstanceID: a.Outcome.InstanceID}
+}
+
+// notify tells who asked for something that is proposed, and whose conversation
+// it is, that it waits for a decision, wherever they are.
+func (s *Service) notify(r Room, asked string, a Approval) {
+	about, _ := json.Marshal(map[string]string{"chatRoomID": a.RoomID, "approvalID": a.ID})
+	for _, user := range slices.Compact([]string{r.Owner, asked}) {
+		if user != "" {
+			s.publishUnnumbered(events.UserRoom(r.Tenant, user), events.Notification{
+				UserID: user, Message: "The assistant waits for a decision: " + a.Title, Level: "info", Data: about,
+			})
+		}
+	}
 }
 
 // publishLive tells those who hear answers in pieces something that is not

@@ -95,10 +95,19 @@ func (s *Service) doAndTell(term context.Context, id *auth.Identity, a Approval,
 	if err != nil {
 		out = s.failed(log, err)
 	}
+	s.tellOutcome(term, log, a, out)
+}
+
+// tellOutcome stores and publishes what came of a deed.
+func (s *Service) tellOutcome(term context.Context, log *slog.Logger, a Approval, out Outcome) {
 	out.Text = clean(out.Text)
-	err = s.untilStored(term, log, func(ctx context.Context) error {
+	err := s.untilStored(term, log, func(ctx context.Context) error {
 		return s.opts.Store.FinishApproval(ctx, a.ID, a.Owner, out)
 	})
+	if errors.Is(err, ErrAnswered) {
+		log.Info("what came of what was approved is not kept: another server tells it, or its chat room is gone")
+		return
+	}
 	if err != nil {
 		log.Error("what came of what was approved was not stored", "error", err)
 		return
@@ -189,10 +198,31 @@ func (s *Service) takeUpDeed(ctx context.Context, a Approval, owner string) erro
 		}
 		a.Owner = owner
 	}
+	// What is known of who approved is what they were then.
+	id := &auth.Identity{User: a.By, Issued: a.At, Tenants: []auth.Membership{{ID: a.Tenant, Role: a.Role}}}
+	r, err := s.opts.Store.Room(ctx, a.RoomID)
+	if err != nil {
+		return unlessGone(err)
+	}
 	// Its server may not have had the time to tell.
 	s.publishLive(a.RoomID, a.Resolved())
-	id := &auth.Identity{User: a.By, Tenants: []auth.Membership{{ID: a.Tenant, Role: a.Role}}}
+	if err := s.stillMay(ctx, id, r); err != nil {
+		return s.leaveUndone(a, err)
+	}
 	s.carryOut(id, a, held, true)
+	return nil
+}
+
+// leaveUndone ends a deed that was left by another instance, which may have done
+// it, because who approved it is not good for it any more.
+func (s *Service) leaveUndone(a Approval, why error) error {
+	e, meant := events.Public(why)
+	if !meant {
+		return why
+	}
+	log := s.opts.Logger.With("room", a.RoomID, "tenant", a.Tenant, "user", a.By, "approval", a.ID, "tool", a.Tool)
+	log.Warn("what was approved is not taken up", "code", e.Code)
+	s.tellOutcome(s.term(), log, a, Outcome{Text: fmt.Sprintf("Its server went away, and it was not taken up by another: %s. It may have been done before.", e.Message)})
 	return nil
 }
 

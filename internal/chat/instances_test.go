@@ -263,7 +263,7 @@ func TestStoppedOnADeadServer(t *testing.T) {
 	f := newFixture(t, chat.Options{}, nil)
 	room := f.room(ada)
 	for range 2 {
-		if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}); err != nil {
+		if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}, 100); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -322,8 +322,8 @@ type deaf struct {
 	append, take atomic.Bool
 }
 
-func (s *deaf) Append(ctx context.Context, m chat.Message) (chat.Message, error) {
-	stored, err := s.Store.Append(ctx, m)
+func (s *deaf) Append(ctx context.Context, m chat.Message, open int) (chat.Message, error) {
+	stored, err := s.Store.Append(ctx, m, open)
 	if err == nil && s.append.CompareAndSwap(true, false) {
 		return chat.Message{}, errors.New("the connection is gone")
 	}
@@ -343,7 +343,7 @@ func (s *deaf) Take(ctx context.Context, m chat.Message, to string) (bool, error
 func TestStoredUnheard(t *testing.T) {
 	f := newFixture(t, chat.Options{}, nil)
 	room := f.room(ada)
-	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "one", Owner: "dead"}); err != nil {
+	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "one", Owner: "dead"}, 100); err != nil {
 		t.Fatal(err)
 	}
 	unheard := &deaf{Store: f.store}

@@ -332,7 +332,7 @@ func TestTakenOverBehindAnother(t *testing.T) {
 	})
 	room := f.room(ada)
 	f.say(room, "first", chat.None)
-	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}); err != nil {
+	if _, err := f.store.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, Text: "x", Owner: "dead"}, 100); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.svc.Recover(t.Context()); err != nil {

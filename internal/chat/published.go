@@ -54,22 +54,29 @@ func (m Message) History() events.AIChatMessage {
 // publishedPage is how many messages are read at once.
 const publishedPage = 64
 
+// PublishedPage returns the first messages that a room got after an offset, up
+// to another, in order: none only if there are none.
+func (s *Service) PublishedPage(ctx context.Context, roomID string, after, until uint64) ([]Message, error) {
+	messages, err := s.opts.Store.MessagesSince(ctx, roomID, after, until, publishedPage)
+	if err != nil {
+		return nil, fmt.Errorf("reading messages: %w", err)
+	}
+	return messages, nil
+}
+
 // Published calls each with the messages that a room got after an offset, up to
 // another, in order, until it returns an error.
 func (s *Service) Published(ctx context.Context, roomID string, after, until uint64, each func(m Message) error) error {
 	for {
-		messages, err := s.opts.Store.MessagesSince(ctx, roomID, after, until, publishedPage)
-		if err != nil {
-			return fmt.Errorf("reading messages: %w", err)
+		messages, err := s.PublishedPage(ctx, roomID, after, until)
+		if err != nil || len(messages) == 0 {
+			return err
 		}
 		for _, m := range messages {
 			if err := each(m); err != nil {
 				return err
 			}
 			after = m.Seq
-		}
-		if len(messages) < publishedPage {
-			return nil
 		}
 	}
 }

@@ -323,6 +323,10 @@ func TestPages(t *testing.T) {
 		f.say(r.ID, large, chat.None)
 		<-f.said
 	}
+	recent, err := f.svc.Recent(ctx, r)
+	if err != nil || len(recent) == 0 || len(recent) > 4 || recent[len(recent)-1].Seq != 14 {
+		t.Errorf("joining brings %d messages, %v", len(recent), err)
+	}
 	var seqs []uint64
 	pages := 0
 	for before, more := uint64(0), true; more; pages++ {

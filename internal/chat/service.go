@@ -210,9 +210,10 @@ func (s *Service) mayUse(ctx context.Context, id *auth.Identity, r Room) (bool, 
 	return member, nil
 }
 
-// Recent returns the latest messages of a room, oldest first.
+// Recent returns the latest messages of a room, oldest first: a page of them.
 func (s *Service) Recent(ctx context.Context, r Room) ([]Message, error) {
-	return s.opts.Store.Messages(ctx, r.ID, 0, history)
+	messages, _, err := s.Before(ctx, r, 0, history)
+	return messages, err
 }
 
 // pageBytes is how much text a page of messages has at most, unless one has
@@ -271,14 +272,6 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 	defer s.drop(roomID, q)
 	q.saying.Lock()
 	defer q.saying.Unlock()
-	if s.waiting(q) >= s.opts.Waiting {
-		return Message{}, events.Errorf(events.CodeConflict, "%d messages already wait for an answer: wait for one", s.opts.Waiting)
-	}
-	if s.opts.Refuse {
-		if err := s.refuseIfBusy(ctx, roomID); err != nil {
-			return Message{}, err
-		}
-	}
 	if err := ctx.Err(); err != nil {
 		return Message{}, err
 	}
@@ -290,11 +283,13 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 	// a client that says it again gets two answers.
 	m, err := s.opts.Store.Append(context.WithoutCancel(ctx), Message{
 		RoomID: r.ID, Speaker: User, User: id.User, Session: w.Session, Text: w.Text, Action: w.Action, At: time.Now().UTC(), Owner: owner, Key: key,
-	})
-	if errors.Is(err, ErrNotFound) {
+	}, s.mayBeOpen())
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return Message{}, events.NotFound("chat room", roomID)
-	}
-	if err != nil {
+	case errors.Is(err, ErrBusy):
+		return Message{}, s.busy()
+	case err != nil:
 		if _, refused := events.Public(err); !refused {
 			s.uncertain(r, key)
 		}
@@ -308,16 +303,20 @@ func (s *Service) Say(ctx context.Context, id *auth.Identity, roomID string, w W
 	return m, nil
 }
 
-// refuseIfBusy refuses a message while others of its room have no answer.
-func (s *Service) refuseIfBusy(ctx context.Context, roomID string) error {
-	open, err := s.opts.Store.Open(ctx, roomID)
-	if err != nil {
-		return fmt.Errorf("reading chat room: %w", err)
+// mayBeOpen is how many messages of a room may have no answer when another
+// comes.
+func (s *Service) mayBeOpen() int {
+	if s.opts.Refuse {
+		return 0
 	}
-	if open > 0 {
+	return s.opts.Waiting // behind the one that is being answered, with the new one
+}
+
+func (s *Service) busy() error {
+	if s.opts.Refuse {
 		return events.Errorf(events.CodeConflict, "another message of the room is being answered: wait, or stop it with ai_chat_stop")
 	}
-	return nil
+	return events.Errorf(events.CodeConflict, "%d messages already wait for an answer: wait for one", s.opts.Waiting)
 }
 
 // bind checks the tenant of a message, and gives it to a room that has none.
@@ -382,12 +381,6 @@ func (s *Service) drop(roomID string, q *queue) {
 	}
 }
 
-func (s *Service) waiting(q *queue) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(q.turns)
-}
-
 // enqueue puts a turn behind those that wait. The caller holds the queue.
 func (s *Service) enqueue(q *queue, t Turn) {
 	s.mu.Lock()
@@ -421,17 +414,27 @@ func (s *Service) run(q *queue) {
 	}
 }
 
+// lastWords bounds the part of the time to close, a quarter, that is left to store
+// answers which are cut short.
+const lastWords = 2 * time.Second
+
 // Close lets no further messages in and waits until those that wait have been
-// answered, or ctx ends; answers are then cut short.
+// answered. Before ctx ends answers are cut short, and stored as far as they got;
+// nothing is written after Close, unless that took longer than ctx.
 func (s *Service) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	err := waitgroup.Wait(ctx, &s.working)
-	if err != nil {
-		s.mu.Lock()
-		s.cancel()
-		s.mu.Unlock()
+	patient, cancel := ctx, context.CancelFunc(func() {})
+	if end, ok := ctx.Deadline(); ok {
+		patient, cancel = context.WithTimeout(ctx, time.Until(end)-min(lastWords, time.Until(end)/4))
 	}
-	return err
+	defer cancel()
+	if err := waitgroup.Wait(patient, &s.working); err == nil {
+		return nil
+	}
+	s.mu.Lock()
+	s.cancel()
+	s.mu.Unlock()
+	return waitgroup.Wait(ctx, &s.working)
 }

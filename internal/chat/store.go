@@ -97,9 +97,9 @@ var ErrNotFound = errors.New("not found")
 // to be answered by its owner as the caller knows it.
 var ErrAnswered = errors.New("somebody else answers")
 
-// ErrBusy is returned by [Store.BeginTurn] while another message of the room is
-// to be answered first.
-var ErrBusy = errors.New("another message is answered first")
+// ErrBusy is returned by a [Store] while other messages of the room are to be
+// answered first.
+var ErrBusy = errors.New("other messages are answered first")
 
 // A Store keeps conversations. Its methods may be called concurrently; each is
 // atomic.
@@ -134,8 +134,9 @@ type Rooms interface {
 	// DeleteRoom removes a room and all that belongs to it, and returns the
 	// message that is being answered, a zero one if there is none.
 	DeleteRoom(ctx context.Context, id string) (answering Message, err error)
-	// Append numbers a message and stores it; ErrNotFound if its room is gone.
-	Append(ctx context.Context, m Message) (Message, error)
+	// Append numbers a message of a user and stores it; ErrNotFound if its room is
+	// gone, and ErrBusy if more messages of the room than open have no answer.
+	Append(ctx context.Context, m Message, open int) (Message, error)
 	// Said returns the message of a room that was stored with a key.
 	Said(ctx context.Context, roomID, key string) (Message, error)
 	// Messages returns the latest of a room before a number, 0 for all, oldest
@@ -160,8 +161,6 @@ type Rooms interface {
 
 // Turns are messages that are to be answered, and what is said on the way.
 type Turns interface {
-	// Open returns how many messages of a room have no answer.
-	Open(ctx context.Context, roomID string) (int, error)
 	// BeginTurn lets the owner of a message answer it, if no other is to be
 	// answered before: otherwise it is ErrBusy, and ErrAnswered if it is not the
 	// owner's to answer, or has an answer. Beginning one again that was begun, by whomever, is
@@ -170,7 +169,8 @@ type Turns interface {
 	// somebody has stopped it.
 	BeginTurn(ctx context.Context, m Message, start Entry) (head uint64, stopped bool, err error)
 	// AddToStream stores entries of many turns, and tells for each why it was
-	// refused: ErrAnswered if the turn is not, or no longer, its owner's.
+	// refused: ErrAnswered if the turn is not, or no longer, its owner's. An
+	// entry that was stored before, unheard, is stored once.
 	AddToStream(ctx context.Context, pieces []Piece) (refused []error, err error)
 	// Stream returns the entries of a room after a number, up to another.
 	Stream(ctx context.Context, roomID string, after, until uint64) ([]Entry, error)

@@ -22,6 +22,7 @@ const coalesce = 40 * time.Millisecond
 // instance, reads what there is and misses nothing.
 type stream struct {
 	svc   *Service
+	term  context.Context // in which the turn is this instance's
 	turn  Turn
 	began time.Time
 
@@ -43,7 +44,7 @@ type stream struct {
 var _ Out = (*stream)(nil)
 
 func newStream(s *Service, t Turn, head uint64) *stream {
-	out := &stream{svc: s, turn: t, began: time.Now(), head: head, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
+	out := &stream{svc: s, term: s.term(), turn: t, began: time.Now(), head: head, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
 	go out.run() // close waits for it
 	return out
 }
@@ -182,7 +183,7 @@ func (o *stream) said() (text string, first time.Duration) {
 }
 
 // close passes on what is left and returns the number of the latest entry, or
-// why the turn is not this instance's any more.
+// why nobody knows what that is: the turn is another's, or this instance ends.
 func (o *stream) close() (head uint64, err error) {
 	o.mu.Lock()
 	o.closed = true
@@ -213,7 +214,8 @@ func (o *stream) run() {
 	}
 }
 
-// pass stores and publishes entries.
+// pass stores and publishes entries. While the store is away what is said
+// gathers.
 func (o *stream) pass(entries []Entry) bool {
 	pieces := make([]Piece, len(entries))
 	for i := range entries {
@@ -221,7 +223,10 @@ func (o *stream) pass(entries []Entry) bool {
 		entries[i].Seq = entries[i].Prev + 1
 		pieces[i] = Piece{RoomID: o.turn.Room.ID, Owner: o.turn.Message.Owner, Entry: entries[i]}
 	}
-	if err := o.svc.pieces.Write(pieces); err != nil {
+	err := o.svc.untilStored(o.term, o.svc.opts.Logger.With("room", o.turn.Room.ID), func(context.Context) error {
+		return o.svc.pieces.Write(pieces)
+	})
+	if err != nil {
 		o.mu.Lock()
 		o.err = err
 		o.mu.Unlock()

@@ -59,6 +59,9 @@ func (l *listener) Publish(room events.Room, pos cluster.Position, p events.Payl
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if strings.HasPrefix(string(room), "chat_stream:") && pos.Offset > 0 {
+		if pos.Offset <= l.last {
+			return nil // as rooms do
+		}
 		if pos.Prev != l.last {
 			l.broken = append(l.broken, fmt.Sprintf("%d follows %d, not %d", pos.Offset, pos.Prev, l.last))
 		}
@@ -113,14 +116,18 @@ func (l *listener) end(t *testing.T, n int) (e events.AIChatBotStreamEnd) {
 	return e
 }
 
-func newStreams(t *testing.T, a chat.Assistant) (*chat.Service, *listener, chat.Store) {
+func newStreams(t *testing.T, a chat.Assistant, change ...func(*chat.Options)) (*chat.Service, *listener, chat.Store) {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := &listener{}
-	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: l, Assistant: a, Logger: slog.New(slog.DiscardHandler)})
+	opts := chat.Options{Store: db.Chats(), Publisher: l, Assistant: a, Logger: slog.New(slog.DiscardHandler)}
+	for _, c := range change {
+		c(&opts)
+	}
+	svc := chat.NewService(opts)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -147,61 +154,50 @@ func say(t *testing.T, svc *chat.Service, room, text string) {
 	}
 }
 
-// halfDeaf is a store that stores the second piece, and says that it failed.
-type halfDeaf struct {
+// unsteady is a store that fails to store pieces, or stores them and says that
+// it failed.
+type unsteady struct {
 	chat.Store
-	pieces int
+	mu     sync.Mutex
+	writes int
 }
 
-func (s *halfDeaf) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, error) {
+func (s *unsteady) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	if s.writes%3 == 0 {
+		return nil, errors.New("the database is away")
+	}
 	refused, err := s.Store.AddToStream(ctx, pieces)
-	if s.pieces++; s.pieces == 2 {
+	if s.writes%3 == 1 {
 		return nil, errors.New("the connection is gone")
 	}
 	return refused, err
 }
 
-// ends keeps where the ends of streams stand.
-type ends chan cluster.Position
-
-func (e ends) Publish(_ events.Room, pos cluster.Position, p events.Payload) error {
-	if _, is := p.(events.AIChatBotStreamEnd); is {
-		e <- pos
-	}
-	return nil
-}
-
-// A piece that was stored without its server hearing so keeps its number: the
-// end has another, or who has read the piece would not get it.
+// A short failure of the store ends no answer, and a piece that was stored
+// without its server hearing so is said once.
 func TestPieceStoredUnheard(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
+	a := newSpeaker()
+	store := &unsteady{}
+	svc, l, _ := newStreams(t, a, func(o *chat.Options) { store.Store, o.Store = o.Store, store })
+	begin(t, svc, "go")
+	want := ""
+	for i := range 5 {
+		piece := fmt.Sprint(i, " ")
+		a.pieces <- piece
+		want += piece
+		eventually.True(t, func() bool { return l.heard() == want })
 	}
-	defer db.Close()
-	a, heard := newSpeaker(), make(ends, 1)
-	svc := chat.NewService(chat.Options{Store: &halfDeaf{Store: db.Chats()}, Publisher: heard, Assistant: a, Logger: discard})
-	room := begin(t, svc, "go")
-	a.pieces <- "one"
-	eventually.True(t, func() bool {
-		said, err := svc.Streamed(t.Context(), room, 1, math.MaxInt64)
-		return err == nil && len(said) == 1
-	})
-	a.pieces <- " two"
-	var last uint64
-	eventually.True(t, func() bool {
-		said, err := svc.Streamed(t.Context(), room, 1, math.MaxInt64)
-		if err == nil && len(said) == 1 {
-			last = said[0].Seq
-		}
-		return last == 3
-	})
 	close(a.pieces)
-	if end := <-heard; end.Prev < last {
-		t.Errorf("the end is number %d, after %d, and the last piece was %d", end.Offset, end.Prev, last)
+	if e := l.end(t, 1); e.FinishReason != "stop" || e.Text != want {
+		t.Errorf("%+v", e)
 	}
-	if err := svc.Close(t.Context()); err != nil {
-		t.Error(err)
+	store.mu.Lock()
+	defer store.mu.Unlock()
+	if store.writes < 8 {
+		t.Errorf("only %d writes: nothing failed", store.writes)
 	}
 }
 
@@ -319,6 +315,67 @@ func TestStreamOfADeadServer(t *testing.T) {
 	close(a.pieces)
 	messages, err := store.Messages(t.Context(), room, 0, 10)
 	if err != nil || len(messages) != 2 || messages[1].Finish != chat.FinishInterrupted {
+		t.Errorf("%+v, %v", messages, err)
+	}
+}
+
+// unanswered is a store that is away when answers are to be stored.
+type unanswered struct{ chat.Store }
+
+func (unanswered) Answer(context.Context, chat.Message, chat.Message, chat.Entry, chat.Aftermath) (chat.Message, error) {
+	return chat.Message{}, errors.New("the database is away")
+}
+
+// A turn that is taken over from who has taken it over says once that it was
+// interrupted.
+func TestTakenOverTwice(t *testing.T) {
+	for _, before := range []string{"half of", ""} {
+		a := newSpeaker()
+		svc, l, store := newStreams(t, a)
+		begin(t, svc, "go")
+		<-a.began
+		if before != "" {
+			a.pieces <- before
+			eventually.True(t, func() bool { return l.heard() == before })
+		}
+		first := chat.NewService(chat.Options{Store: unanswered{store}, Publisher: l, Logger: discard})
+		if err := first.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		eventually.True(t, func() bool { return strings.HasSuffix(l.heard(), "Please ask again.") })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		first.Close(ctx)
+		second := chat.NewService(chat.Options{Store: store, Publisher: l, Logger: discard})
+		if err := second.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.TrimPrefix(before+"\n\nI was interrupted before I could answer. Please ask again.", "\n\n")
+		if e := l.end(t, 1); e.FinishReason != "interrupted" || e.Text != want {
+			t.Errorf("%+v", e)
+		}
+		if err := second.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		close(a.pieces)
+	}
+}
+
+// When the time to close runs out answers are cut short, and stored before the
+// database is closed.
+func TestCutShortAndStored(t *testing.T) {
+	a := newSpeaker()
+	svc, l, store := newStreams(t, a)
+	room := begin(t, svc, "go")
+	a.pieces <- "half of"
+	eventually.True(t, func() bool { return l.heard() == "half of" })
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	if err := svc.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	messages, err := store.Messages(t.Context(), room, 0, 10)
+	if err != nil || len(messages) != 2 || messages[1].Finish != chat.FinishInterrupted || !strings.HasPrefix(messages[1].Text, "half of\n\nI was interrupted") {
 		t.Errorf("%+v, %v", messages, err)
 	}
 }

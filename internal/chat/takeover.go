@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/roomcast/roomcast/events"
 )
@@ -128,12 +129,12 @@ func (s *Service) uncertain(r Room, key string) {
 func (s *Service) interrupt(ctx context.Context, t Turn) {
 	head, stopped, err := s.awaitTurn(ctx, t.Message, startOf(t.Message))
 	if err != nil {
-		s.notBegun(t, err)
+		s.leaveOpen(t, err)
 		return
 	}
 	entries, err := s.soFar(ctx, t.Message)
 	if err != nil {
-		s.notBegun(t, err)
+		s.leaveOpen(t, err)
 		return
 	}
 	if len(entries) == 1 { // the start, which perhaps nobody has published
@@ -141,7 +142,8 @@ func (s *Service) interrupt(ctx context.Context, t Turn) {
 		s.publishEntry(t.Room.ID, entries[0])
 	}
 	reply := s.interruption(ctx, t, entries, stopped)
-	if head, err = s.sayRest(t, head, entries, reply.Text); errors.Is(err, ErrAnswered) {
+	if head, err = s.sayRest(t, head, entries, reply.Text); err != nil {
+		s.leaveOpen(t, err)
 		return
 	}
 	s.say(t.Room, t.Message, reply, head)
@@ -157,26 +159,15 @@ func (s *Service) sayRest(t Turn, head uint64, entries []Entry, text string) (ui
 	return out.close()
 }
 
-// sayAgain is sayRest for a stream that broke off: what was stored last may or
-// may not have been.
-func (s *Service) sayAgain(ctx context.Context, t Turn, text string) (head uint64, err error) {
-	if head, _, err = s.awaitTurn(ctx, t.Message, startOf(t.Message)); err != nil {
-		return 0, err
-	}
-	entries, err := s.soFar(ctx, t.Message)
-	if err != nil {
-		return 0, err
-	}
-	return s.sayRest(t, head, entries, text)
-}
-
 // interruption is the reply of a turn that got as far as its entries say.
 func (s *Service) interruption(ctx context.Context, t Turn, entries []Entry, stopped bool) Reply {
-	said, usedTools := saidIn(entries)
+	text, usedTools := saidIn(entries)
 	reply := Reply{Text: interrupted, Finish: FinishInterrupted}
+	// Who took the turn over before may have got as far as saying so.
+	said := strings.TrimSuffix(strings.TrimSuffix(text, interrupted), "\n\n")
 	switch {
 	case stopped:
-		reply = Reply{Text: cmp.Or(said, silenced), Finish: FinishStopped}
+		reply = Reply{Text: cmp.Or(text, silenced), Finish: FinishStopped}
 	case said != "":
 		reply.Text = said + "\n\n" + interrupted
 	}

@@ -99,9 +99,9 @@ type Delivery struct {
 
 // What is published.
 const (
-	// Presence says that who is in a meeting has changed: {seat, reason}, both
-	// of which may be missing.
+	// Presence says that who is in a meeting has changed.
 	Presence  = "presence"
+	leaving   = "leaving"
 	signalled = "signal"
 	said      = "said"
 )

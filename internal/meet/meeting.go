@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type meeting struct {
 	list    List
 	stale   bool                    // the list could not be read
 	here    map[string]*Participant // on this server, by seat
-	reasons map[string]Reason       // why seats are gone that the list has
+	leaving map[string]time.Time    // seats that are about to be left, since when
 	queue   []Delivery
 	queued  int // bytes
 	running bool
@@ -34,10 +35,13 @@ type meeting struct {
 const maxQueued = 8 << 20
 
 func newMeeting(s *Service, room string) *meeting {
-	m := &meeting{svc: s, room: room, here: make(map[string]*Participant), reasons: make(map[string]Reason)}
+	m := &meeting{svc: s, room: room, here: make(map[string]*Participant), leaving: make(map[string]time.Time)}
 	m.begin = sync.OnceValue(m.follow)
 	return m
 }
+
+// leavingTime is longer than it takes to leave.
+const leavingTime = time.Minute
 
 // follow reads who is there, and hears of changes from then on.
 func (m *meeting) follow() (err error) {
@@ -56,18 +60,12 @@ func (m *meeting) follow() (err error) {
 	})
 }
 
-// presence is an announcement.
-type presence struct {
-	Seat   string `json:"seat,omitempty"`
-	Reason Reason `json:"reason,omitempty"`
-}
-
 // message is what a participant said.
 type message struct {
 	From  string          `json:"from"` // its seat
-	Event string          `json:"event"`
+	Event string          `json:"event,omitempty"`
 	Body  json.RawMessage `json:"body,omitempty"`
-	At    time.Time       `json:"at"`
+	At    time.Time       `json:"at,omitzero"`
 }
 
 // encode makes JSON in which texts look as they were written.
@@ -83,6 +81,13 @@ func encode(v any) (json.RawMessage, error) {
 func (m *meeting) receive(d Delivery) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if d.Event == leaving {
+		var said message
+		if json.Unmarshal(d.Payload, &said) == nil {
+			m.leaving[said.From] = time.Now()
+		}
+		return
+	}
 	if d.Event != Presence && m.queued+len(d.Payload) > maxQueued {
 		m.svc.dropped.Add(1)
 		return
@@ -115,7 +120,7 @@ func (m *meeting) work() {
 
 func (m *meeting) handle(d Delivery) {
 	if d.Event == Presence {
-		m.changed(d)
+		m.changed(d.Version)
 		return
 	}
 	var said message
@@ -143,14 +148,9 @@ func (m *meeting) handle(d Delivery) {
 }
 
 // changed reads the list again, if it is older than an announcement.
-func (m *meeting) changed(d Delivery) {
-	var p presence
-	json.Unmarshal(d.Payload, &p) // without it the reason is not known
+func (m *meeting) changed(version uint64) {
 	m.mu.Lock()
-	old := m.list.Version < d.Version
-	if old && p.Seat != "" {
-		m.reasons[p.Seat] = p.Reason
-	}
+	old := m.list.Version < version
 	m.mu.Unlock()
 	if old {
 		m.refresh()
@@ -204,9 +204,10 @@ func (m *meeting) apply(l List) {
 		if _, still := l.find(old.Seat); still {
 			continue
 		}
-		reason := m.reasons[old.Seat]
-		if reason == "" {
-			reason = Gone
+		reason := Gone
+		if _, said := m.leaving[old.Seat]; said {
+			reason = Leaving
+			delete(m.leaving, old.Seat)
 		}
 		if p := m.here[old.Seat]; p != nil { // others took this server for dead
 			delete(m.here, old.Seat)
@@ -214,7 +215,8 @@ func (m *meeting) apply(l List) {
 		}
 		m.tell(Notice{Kind: Went, Member: old, Reason: reason})
 	}
-	clear(m.reasons)
+	// A seat of which no list was read in time is not asked about any more.
+	maps.DeleteFunc(m.leaving, func(_ string, since time.Time) bool { return time.Since(since) > leavingTime })
 	for _, member := range l.Members {
 		switch old, was := before.find(member.Seat); {
 		case !was:

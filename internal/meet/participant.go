@@ -101,7 +101,7 @@ func (p *Participant) Mute(ctx context.Context, muted bool) error {
 	m.mu.Lock()
 	m.apply(l)
 	m.mu.Unlock()
-	m.svc.announce(m.room, l.Version, presence{})
+	m.svc.announce(m.room, l.Version)
 	return nil
 }
 
@@ -136,9 +136,11 @@ func (p *Participant) Leave(ctx context.Context, reason Reason) {
 	}
 	m.place.Leave(seatRoom(p.seat))
 	if there {
-		if l, ok := m.svc.remove(ctx, m.room, p.seat, reason); ok {
+		if reason == Leaving { // is known before anybody can see that the seat is empty
+			m.svc.publish(m.room, 0, leaving, message{From: p.seat})
+		}
+		if l, ok := m.svc.remove(ctx, m.room, p.seat); ok {
 			m.mu.Lock()
-			m.reasons[p.seat] = reason
 			m.apply(l)
 			m.mu.Unlock()
 		}

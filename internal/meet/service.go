@@ -96,7 +96,7 @@ func (s *Service) Join(ctx context.Context, j Joining) (*Participant, error) {
 		s.exit(m)
 		return nil, err
 	}
-	s.announce(m.room, l.Version, presence{})
+	s.announce(m.room, l.Version)
 	return p, nil
 }
 
@@ -167,8 +167,8 @@ func (s *Service) exit(m *meeting) {
 }
 
 // announce tells all servers that who is in a meeting has changed.
-func (s *Service) announce(room string, version uint64, p presence) {
-	s.publish(room, version, Presence, p)
+func (s *Service) announce(room string, version uint64) {
+	s.publish(room, version, Presence, struct{}{})
 }
 
 func (s *Service) publish(room string, version uint64, event string, payload any) {
@@ -200,7 +200,7 @@ const (
 func (s *Service) Sweep(ctx context.Context) error {
 	versions, err := s.opts.Store.Sweep(ctx)
 	for room, version := range versions {
-		s.announce(room, version, presence{})
+		s.announce(room, version)
 	}
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	for seat, room := range owed {
-		s.remove(ctx, room, seat, Gone)
+		s.remove(ctx, room, seat)
 	}
 	for _, m := range s.all() {
 		if m.isStale() {
@@ -228,14 +228,14 @@ func (s *Service) Sweep(ctx context.Context) error {
 }
 
 // remove takes a seat out of the store and tells everybody.
-func (s *Service) remove(ctx context.Context, room, seat string, reason Reason) (l List, ok bool) {
+func (s *Service) remove(ctx context.Context, room, seat string) (l List, ok bool) {
 	l, err := s.opts.Store.Leave(ctx, room, seat)
 	if err != nil {
 		s.opts.Logger.Warn("a participant could not be removed, and will be", "room", room, "error", err)
 		s.owe(room, seat)
 		return List{}, false
 	}
-	s.announce(room, l.Version, presence{seat, reason})
+	s.announce(room, l.Version)
 	return l, true
 }
 

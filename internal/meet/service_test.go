@@ -132,6 +132,7 @@ type person struct {
 	mu      sync.Mutex
 	others  map[string]bool
 	heard   []string
+	reasons []meet.Reason // of who went
 	removed bool
 }
 
@@ -148,6 +149,7 @@ func (p *person) hear(n meet.Notice) {
 		p.others[n.Member.ID] = true
 	case meet.Went:
 		delete(p.others, n.Member.ID)
+		p.reasons = append(p.reasons, n.Reason)
 	case meet.Removed:
 		p.removed = true
 	case meet.Signalled, meet.Said:
@@ -225,6 +227,31 @@ func TestComingAndGoing(t *testing.T) {
 	}
 	if s := servers[0].Stats(); s.Meetings != 0 || s.Participants != 0 {
 		t.Errorf("what is left: %+v", s)
+	}
+}
+
+// Who says that it leaves is not said to have lost its connection, however many
+// go at once.
+func TestWhyTheyWent(t *testing.T) {
+	w := newWorld(t)
+	s, other := w.server("here"), w.server("here")
+	ann, bob := w.come(s, "r", "ann"), w.come(other, "r", "bob")
+	var all sync.WaitGroup
+	for n := range 20 {
+		p := w.come(s, "r", fmt.Sprint(n))
+		all.Go(func() { p.Leave(context.Background(), meet.Leaving) })
+	}
+	all.Wait()
+	for _, p := range []*person{ann, bob} {
+		eventually.True(t, func() bool { return p.sees(1) })
+		p.mu.Lock()
+		for _, reason := range p.reasons {
+			if reason != meet.Leaving {
+				t.Errorf("one of %d went as %s", len(p.reasons), reason)
+			}
+		}
+		p.mu.Unlock()
+		defer p.Leave(context.Background(), meet.Leaving)
 	}
 }
 

@@ -192,7 +192,7 @@ func TestActionIsOffUntilThereIsAKey(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	_, res, err := websocket.Dial(ctx, strings.Replace(s.URL, "http", "ws", 1)+"/ws/action", http.Header{})
-	if err == nil || res == nil || res.StatusCode != http.StatusBadRequest {
+	if err == nil || res == nil || res.StatusCode != http.StatusNotFound {
 		t.Errorf("the path is there: %v", err)
 	}
 	if n := strings.Count(s.Log.String(), "the dialect action is not spoken: set websocket.action.apiKey"); n != 1 {
@@ -319,10 +319,12 @@ func TestActionAttacks(t *testing.T) {
 		c.is(c.ask(`{"action":"TakeDecision","token":%q,"message":"x"}`, token), "success", "MakeDecision", "You said: x")
 	})
 	t.Run("elsewhere", func(t *testing.T) {
-		if res, body := s.Send(token, "GET", "/api/v1/me", http.Header{}, nil); res.StatusCode != http.StatusUnauthorized {
-			t.Errorf("REST: %d %s", res.StatusCode, body)
+		for _, path := range []string{"/api/v1/me", "/api/meet/turn-credentials", "/ws/genesis?token=" + token} {
+			if res, body := s.Send(token, "GET", path, http.Header{}, nil); res.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s: %d %s", path, res.StatusCode, body)
+			}
 		}
-		for _, path := range []string{"/api/ws?token=", "/ws/bots?token="} {
+		for _, path := range []string{"/api/ws?token=", "/ws/bots?token=", "/ws/meet?token=", "/ws/meet/room?token="} {
 			c := dial(t, s, path+token)
 			if m := c.next(); m["type"] != "error" {
 				t.Errorf("%s: %v", path, m)

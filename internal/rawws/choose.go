@@ -28,9 +28,31 @@ type chosen struct {
 	provisional bool
 }
 
-// The paths that say which dialect is spoken there.
+// The paths there are, with the dialect that is spoken there, "" if any is.
 var paths = map[string]Name{
-	"/ws/genesis": Genesis, "/ws/action": Action, "/ws/bots": Bots, "/ws/service": Service, "/api/ws": Service, "/ws/meet": Meet,
+	"/ws": "", "/ws/genesis": Genesis, "/ws/action": Action, "/ws/bots": Bots, "/ws/service": Service, "/api/ws": Service, "/ws/meet": Meet,
+}
+
+// meetingPath is followed by the name of a meeting.
+const meetingPath = "/ws/meet/"
+
+// meetingOf returns the meeting that a path names, "" if it names none.
+func meetingOf(path string) string {
+	meeting, _ := strings.CutPrefix(path, meetingPath)
+	if meeting == path {
+		return ""
+	}
+	return meeting
+}
+
+// byPath returns the dialect that a path names, and whether there is such a
+// path.
+func byPath(path string) (n Name, ok bool) {
+	if meetingOf(path) != "" {
+		return Meet, true
+	}
+	n, ok = paths[strings.TrimSuffix(path, "/")]
+	return n, ok
 }
 
 // byRequest chooses by what the handshake says. protocol is the subprotocol to
@@ -41,11 +63,11 @@ func (s *Server) byRequest(r *http.Request) (c chosen, protocol string, err *eve
 		c = chosen{dialect: offered[0], by: "subprotocol"}
 	}
 	query := r.URL.Query()
-	switch path := paths[strings.TrimSuffix(r.URL.Path, "/")]; {
-	case path != "":
-		c = chosen{dialect: path, by: "path"}
-	case strings.HasPrefix(r.URL.Path, "/ws/meet/"):
-		c = chosen{dialect: Meet, by: "path"}
+	switch named, ok := byPath(r.URL.Path); {
+	case !ok:
+		return c, "", events.Errorf(events.CodeNotFound, "there is nothing at %.64q: connect to /ws, or to /ws/ and a dialect: %s", r.URL.Path, s.spoken())
+	case named != "":
+		c = chosen{dialect: named, by: "path"}
 	case c.dialect != "":
 	case query.Has("dialect"):
 		if c = (chosen{dialect: Name(query.Get("dialect")), by: "query"}); c.dialect == Meet || s.dialects[c.dialect].Speak == nil {
@@ -123,7 +145,7 @@ const (
 	notObject                    // it is not even JSON, or not an object
 	genesisPing                  // answered in its own shape, and says nothing about the rest
 	servicePing                  // likewise
-	barePing                     // likewise, in a shape that both others can read
+	barePing                     // likewise, alone or with a text as timestamp, in a shape that both others can read
 	meetElsewhere                // somebody who meant another path
 	isGenesis
 	isAction
@@ -149,11 +171,11 @@ func judge(f frame) verdict {
 		return servicePing
 	case f.kind == "ping" && f.number("timestamp"):
 		return genesisPing
-	case f.kind == "ping" && len(f.fields) == 1:
+	case f.kind == "ping" && (len(f.fields) == 1 || begins(f.fields["timestamp"], '"')):
 		return barePing
 	case f.action != "" && (!f.has("type") || actionRoutes[f.action].route != "" && !types[f.kind]):
 		return isAction
-	case f.kind == "auth" && begins(f.fields["token"], '"'):
+	case f.kind == "auth" && (begins(f.fields["token"], '"') || begins(payload["token"], '"')):
 		return isBots
 	case f.has("session_id"), payload["session_id"] != nil, f.kind == "message", f.kind == "typing_start", f.kind == "typing_stop":
 		return isBots

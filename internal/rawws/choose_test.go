@@ -18,6 +18,7 @@ func TestJudge(t *testing.T) {
 		{"2", `{"action":"Register"}`, isAction},
 		{"2", `{"action":"Unheard"}`, isAction},
 		{"3", `{"type":"auth","token":"t"}`, isBots},
+		{"3", `{"type":"auth","payload":{"token":"t"},"timestamp":"2024-01-01T10:00:00Z"}`, isBots}, // the general form of bots
 		{"3", `{"type":"auth","token":7}`, unknown},
 		{"4", `{"type":"subscribe","session_id":"session-uuid"}`, isBots},
 		{"4", `{"type":"subscribe","payload":{"session_id":"s"}}`, isBots},
@@ -37,6 +38,8 @@ func TestJudge(t *testing.T) {
 		{"4", `{"type":"ping","session_id":"s"}`, isBots},
 		{"9", `{"type":"ping"}`, barePing},
 		{"9", ` { "type" : "ping" } `, barePing},
+		{"9", `{"type":"ping","payload":{},"timestamp":"2024-01-01T10:00:00Z"}`, barePing}, // the general form of bots
+		{"10", `{"type":"ping","payload":{}}`, isGenesis},
 		{"10", `{"type":"hello","timestamp":1}`, isGenesis},
 		{"10", `{"type":"hello","payload":{}}`, isGenesis},
 		{"11", `{"type":"join","room_id":"r"}`, meetElsewhere},

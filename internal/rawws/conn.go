@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
-	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,10 +27,12 @@ type Conn struct {
 	srv     *Server
 	ws      *websocket.Conn
 	address string
-	path    string
-	query   url.Values
+	tenant  string       // that the address names, "" if none
+	meeting string       // that the path names, "" if none
 	round   int          // of the watch
+	removed bool         // guarded by the server's mutex, as round is
 	seen    atomic.Int64 // when the client was heard last, in nanoseconds
+	pings   atomic.Int32 // of the watch, since the client was heard last
 	rate    bucket       // of the reader
 
 	// Of the goroutine that handles frames.
@@ -39,9 +40,16 @@ type Conn struct {
 	authErr  *events.Error  // why it is not who it says
 	session  *Session       // nil until it is known who the client is
 	stays    bool           // although that will not be known
+	mistaken []Name         // dialects that frames looked like, which the log has once
 
-	ctx    context.Context // ends with the connection
+	ctx    context.Context // ends with the connection, when what it said has been handled
 	cancel context.CancelFunc
+	gone   atomic.Bool // the client has
+	ending atomic.Bool // the server has closed: what the client said before it knew is not handled
+
+	// What is sent while somebody is in hear was heard by the client.
+	hearing atomic.Int32
+	heard   atomic.Bool
 
 	mu      sync.Mutex
 	queue   []job
@@ -51,11 +59,10 @@ type Conn struct {
 	ended   bool // the connection has ended, and with it the queue
 	choice  chosen
 	speaker Speaker     // nil until a dialect is chosen
-	pushed  bool        // the client was told something of its dialect
 	timer   *time.Timer // of what must happen in time; nil is nothing
 }
 
-// A job is a frame to handle, or something to do between frames.
+// A job is a frame to handle, or something to do in its place or between frames.
 type job struct {
 	frame []byte
 	do    func()
@@ -81,9 +88,8 @@ func (c *Conn) start(choice chosen, buffered []byte) {
 		c.arm(c.srv.opts.Limits.Silence, c.listens)
 	}
 	c.ws.Start(c, buffered)
-	c.ws.Flush()
 	if c.srv.add(c) {
-		c.End(websocket.StatusGoingAway, "the server is stopping: connect again")
+		c.dismiss()
 	}
 }
 
@@ -130,27 +136,33 @@ func (c *Conn) disarmLocked() {
 func (c *Conn) Message(ws *websocket.Conn, _ *websocket.Turn, op websocket.Opcode, data []byte) {
 	now := time.Now()
 	c.seen.Store(now.UnixNano())
+	c.pings.Store(0)
 	if op == websocket.OpBinary && !utf8.Valid(data) {
-		c.End(websocket.StatusUnsupportedData, "binary data that is not text")
+		c.push(job{do: func() { c.End(websocket.StatusUnsupportedData, "binary data that is not text") }})
 		return
 	}
+	data = slices.Clone(data)
 	if !c.rate.take(now, c.srv.opts.Limits.Rate, c.srv.opts.Limits.Burst) {
-		c.push(job{do: func() {
-			c.voice().Refuse(frame{}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
+		c.push(job{frame: data, do: func() {
+			c.voice().Refuse(frame{raw: data}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
 		}})
 		return
 	}
-	c.push(job{frame: slices.Clone(data)})
+	c.push(job{frame: data})
 }
 
-// TooBig is called when a message is longer than is read, before the connection
-// is closed for it.
+// TooBig implements [websocket.TooBigHandler]. What was said before is answered
+// before.
 func (c *Conn) TooBig(*websocket.Conn) {
-	c.voice().Refuse(frame{}, events.Errorf(events.CodeTooLarge, "a message may have %d bytes", c.srv.opts.Limits.MaxMessage))
+	c.push(job{do: func() {
+		c.voice().Refuse(frame{}, events.Errorf(events.CodeTooLarge, "a message may have %d bytes", c.srv.opts.Limits.MaxMessage))
+		c.End(websocket.StatusTooBig, websocket.ReasonTooBig)
+	}})
 }
 
 // Pong implements [websocket.Handler].
 func (c *Conn) Pong(_ *websocket.Conn, payload []byte) {
+	c.pings.Store(0)
 	if !c.srv.opts.Limits.IdleData {
 		c.seen.Store(time.Now().UnixNano())
 	}
@@ -165,9 +177,12 @@ func (c *Conn) Pong(_ *websocket.Conn, payload []byte) {
 
 // Closed implements [websocket.Handler].
 func (c *Conn) Closed(_ *websocket.Conn, why *websocket.CloseError) {
-	c.cancel()
+	c.gone.Store(true)
 	c.push(job{do: func() { c.close(why) }})
 }
+
+// over reports whether nobody hears any more what is said.
+func (c *Conn) over() bool { return c.gone.Load() || c.ending.Load() }
 
 // push puts a job behind those that wait.
 func (c *Conn) push(j job) {
@@ -208,11 +223,12 @@ func (c *Conn) work() {
 		c.queued -= len(j.frame)
 		c.mu.Unlock()
 		c.guard(func() {
-			if j.do != nil {
+			switch {
+			case j.do != nil:
 				j.do()
-				return
+			case !c.ending.Load():
+				c.receive(parseFrame(j.frame))
 			}
-			c.receive(parseFrame(j.frame))
 		})
 	}
 }
@@ -232,19 +248,18 @@ func (c *Conn) guard(fn func()) {
 // receive handles a frame: it finds out who speaks, unless that is known.
 func (c *Conn) receive(f frame) {
 	c.mu.Lock()
-	choice, speaker, pushed := c.choice, c.speaker, c.pushed
+	choice, speaker := c.choice, c.speaker
 	c.mu.Unlock()
-	if speaker == nil || choice.provisional && !pushed {
+	if speaker == nil || choice.provisional && !c.heard.Load() {
 		if !c.recognise(f, choice) {
 			return
 		}
 		speaker = c.voice()
-	} else if v := judge(f).dialect(); v != "" && v != choice.dialect && choice.dialect != Meet {
+	} else if v := judge(f).dialect(); v != "" && v != choice.dialect && choice.dialect != Meet && !slices.Contains(c.mistaken, v) {
+		c.mistaken = append(c.mistaken, v)
 		c.log().Info("frame looks like another dialect", "looksLike", v)
 	}
-	if c.ctx.Err() == nil || speaker != nil {
-		speaker.Receive(c.ctx, f)
-	}
+	speaker.Receive(c.ctx, f)
 }
 
 // recognise chooses a dialect by a frame, and reports whether it is that one's
@@ -382,6 +397,7 @@ func (c *Conn) silence() time.Duration { return time.Since(time.Unix(0, c.seen.L
 
 // close ends what belongs to a connection that has ended.
 func (c *Conn) close(why *websocket.CloseError) {
+	c.cancel()
 	c.disarm()
 	if c.speaker != nil {
 		c.guard(c.speaker.Left)
@@ -420,6 +436,18 @@ func (c *Conn) speakerOf(name Name) Speaker {
 	return d.Speak(c)
 }
 
+// unanswered reports whether a ping was not answered since the last time it was asked.
+// Of a connection that is not read, because too much waits, nobody can tell.
+func (c *Conn) unanswered() bool {
+	c.mu.Lock()
+	paused := c.paused
+	c.mu.Unlock()
+	if paused {
+		c.pings.Store(0)
+	}
+	return c.pings.Add(1) > 1
+}
+
 func (c *Conn) dialect() Name {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -428,14 +456,24 @@ func (c *Conn) dialect() Name {
 
 // hear passes on what the server said to the session.
 func (c *Conn) hear(n Notice) {
-	c.mu.Lock()
-	c.pushed = true
-	c.mu.Unlock()
+	c.hearing.Add(1)
+	defer c.hearing.Add(-1)
 	c.voice().Hear(n)
 }
 
+// noteHeard notes that the client hears something of its dialect, if that is
+// so: then it keeps it.
+func (c *Conn) noteHeard() {
+	if c.hearing.Load() > 0 {
+		c.heard.Store(true)
+	}
+}
+
 // Send sends a text.
-func (c *Conn) Send(text []byte) { c.ws.Send(textFrame(text)) }
+func (c *Conn) Send(text []byte) {
+	c.noteHeard()
+	c.ws.Send(textFrame(text))
+}
 
 // Ask sends a ping with a mark: when the client has answered it, its speaker is
 // told, and what was sent before has been received.
@@ -444,6 +482,7 @@ func (c *Conn) Ask(mark uint64) { c.ws.Ping(binary.BigEndian.AppendUint64(nil, m
 // SendFrame sends a frame that others may get too, nothing if it is nil.
 func (c *Conn) SendFrame(frame []byte) {
 	if frame != nil {
+		c.noteHeard()
 		c.ws.SendShared(frame)
 	}
 }
@@ -458,8 +497,18 @@ func (c *Conn) SendJSON(v any) {
 	c.Send(text)
 }
 
-// End closes the connection, after what was sent before.
-func (c *Conn) End(code websocket.Status, reason string) { c.ws.Close(code, reason) }
+// End closes the connection, after what was sent before. What the client has
+// said and was not handled yet is dropped: it may not be who it was.
+func (c *Conn) End(code websocket.Status, reason string) {
+	c.ending.Store(true)
+	c.ws.Close(code, reason)
+}
+
+// dismiss sends the client away as the server stops, when what it has said
+// until now has been answered.
+func (c *Conn) dismiss() {
+	c.push(job{do: func() { c.End(websocket.StatusGoingAway, stopping) }})
+}
 
 func (c *Conn) log() *slog.Logger {
 	log := c.srv.opts.Logger.With("transport", "websocket", "dialect", c.dialect(), "address", c.address)

@@ -1,7 +1,6 @@
 package rawws
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -31,7 +30,11 @@ type named struct {
 	mu    sync.Mutex
 	rooms map[string]string // by name
 	names map[events.Room]string
+	shut  map[string]bool // the names of those that the client was taken out of
 }
+
+// maxShut bounds what is kept of conversations that clients were taken out of.
+const maxShut = 64
 
 func (n *named) add(name, roomID string) {
 	n.mu.Lock()
@@ -42,6 +45,37 @@ func (n *named) add(name, roomID string) {
 	n.rooms[name] = roomID
 	n.names[events.ChatRoom(roomID)] = name
 	n.names[events.ChatStreamRoom(roomID)] = name
+}
+
+// close notes that the client was taken out of a conversation, and returns what
+// it called that.
+func (n *named) close(roomID string) (name string, in bool) {
+	if name, in = n.name(roomID); !in {
+		return "", false
+	}
+	n.remove(name)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.shut == nil || len(n.shut) >= maxShut {
+		n.shut = make(map[string]bool)
+	}
+	n.shut[name] = true
+	return name, true
+}
+
+// closed reports whether the client was taken out of a conversation that it
+// called so, and has not come back since.
+func (n *named) closed(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.shut[name]
+}
+
+// opened notes that the client knows of a conversation of that name again.
+func (n *named) opened(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.shut, name)
 }
 
 func (n *named) remove(name string) {
@@ -87,7 +121,7 @@ func (n *named) name(roomID string) (name string, in bool) {
 // names, else its only one. It is for Receive.
 func (c *Conn) Tenant() (string, *events.Error) {
 	id := c.session.Identity()
-	if tenant := c.namedTenant(); tenant != "" {
+	if tenant := c.tenant; tenant != "" {
 		if id.Role(tenant) == "" {
 			return "", events.NotFound("tenant", tenant)
 		}
@@ -98,6 +132,3 @@ func (c *Conn) Tenant() (string, *events.Error) {
 	}
 	return "", events.FieldErrorf("tenant", "is missing: you belong to several tenants, add ?tenant= to the address")
 }
-
-// namedTenant returns the tenant that the address names, "" if it names none.
-func (c *Conn) namedTenant() string { return cmp.Or(c.query.Get("tenant"), c.query.Get("org_id")) }

@@ -16,6 +16,9 @@ type Dialect struct {
 	Speak func(c *Conn) Speaker
 	// Auth is how clients say who they are.
 	Auth Auth
+	// Presence tells that clients see who is there: one that has not answered a
+	// ping by the time of the next one is not.
+	Presence bool
 }
 
 // Auth is how clients of a dialect say who they are.
@@ -46,7 +49,8 @@ type Speaker interface {
 	// its rooms, as far as the dialect has words for it. It must not block.
 	Hear(n Notice)
 	// Refuse tells the client what was wrong, about a frame or, if that has no
-	// fields, in general.
+	// fields, in general. One that was not read for its rate has only its raw
+	// text.
 	Refuse(f frame, e *events.Error)
 	// Left is called when the connection has ended, or another dialect turned
 	// out to be spoken.

@@ -17,7 +17,7 @@ func NewGenesis(w Workflows, r Runs) Dialect {
 	return Dialect{Name: Genesis, Auth: AuthRefuse, Speak: func(c *Conn) Speaker {
 		return &genesis{
 			conn: c, workflows: w, runs: r,
-			channels: map[string]string{}, watched: map[string][]string{}, followed: map[events.Room]*genesisRun{},
+			channels: map[string]Workflow{}, watched: map[string][]string{}, followed: map[events.Room]*genesisRun{},
 		}
 	}}
 }
@@ -32,7 +32,7 @@ type genesis struct {
 
 	// channels are those that the client is subscribed to, with the workflow that
 	// each is of. They are of the goroutine that handles frames.
-	channels map[string]string
+	channels map[string]Workflow
 
 	mu sync.Mutex
 	// watched are the workflows whose runs the client gets, with the names that
@@ -148,7 +148,7 @@ func (g *genesis) Hear(n Notice) {
 			g.share(n, "sync_update", func() any { return newGenesisSync(decode[events.SyncUpdate](n)) })
 		}
 	case "notification":
-		if n.of("user:") && g.wants(&g.notified) {
+		if (n.of("user:") || n.of("tenant:")) && g.wants(&g.notified) {
 			g.share(n, "notification", func() any { return newGenesisNotification(decode[events.Notification](n)) })
 		}
 	case "agent_status":
@@ -222,9 +222,14 @@ func (g *genesis) lost(message string) {
 	g.fail("", genesisError{Code: "EVENTS_LOST", Message: message})
 }
 
-// Refuse implements [Speaker].
+// Refuse implements [Speaker]. Whoever waits for an answer finds it by its
+// correlation id, also when the request was not looked at.
 func (g *genesis) Refuse(f frame, e *events.Error) {
-	correlation, _ := correlationOf(f)
+	asked := f
+	if f.fields == nil {
+		asked = parseFrame(f.raw)
+	}
+	correlation, _ := correlationOf(asked)
 	g.fail(correlation, newGenesisError(f, e))
 }
 

@@ -90,9 +90,9 @@ func (g *genesis) unsubscribe(ctx context.Context, f frame, correlation string) 
 		return err
 	}
 	for _, name := range names {
-		if workflow, in := g.channels[name]; in {
+		if w, in := g.channels[name]; in {
 			delete(g.channels, name)
-			g.leave(ctx, name, workflow)
+			g.leave(ctx, name, w)
 		}
 	}
 	if correlation != "" {
@@ -113,10 +113,10 @@ func (g *genesis) join(ctx context.Context, name string) *events.Error {
 	case !isName(id):
 		return unknownChannel(name)
 	}
-	workflow, err := "", (*events.Error)(nil)
+	w, err := Workflow{}, (*events.Error)(nil)
 	switch kind {
 	case "workflow":
-		workflow, err = g.watch(ctx, id)
+		w, err = g.watch(ctx, id)
 	case "sync", "notifications":
 		err = g.joinUser(ctx, name, kind, id)
 	case "agent":
@@ -125,7 +125,7 @@ func (g *genesis) join(ctx context.Context, name string) *events.Error {
 		err = unknownChannel(name)
 	}
 	if err == nil {
-		g.channels[name] = workflow
+		g.channels[name] = w
 	}
 	return err
 }
@@ -142,6 +142,11 @@ func (g *genesis) joinUser(ctx context.Context, name, kind, user string) *events
 	}
 	if err := g.conn.Session().JoinUser(ctx); err != nil {
 		return err
+	}
+	if kind == "notifications" { // of which some are for all
+		if err := g.conn.Session().JoinInTenants(ctx, events.TenantRoom); err != nil {
+			return err
+		}
 	}
 	g.want(kind, true)
 	return nil
@@ -160,13 +165,17 @@ func (g *genesis) want(kind string, now bool) bool {
 	return g.sync || g.notified
 }
 
-func (g *genesis) leave(ctx context.Context, name, workflow string) {
+func (g *genesis) leave(ctx context.Context, name string, w Workflow) {
 	session := g.conn.Session()
 	switch kind, id, _ := strings.Cut(name, ":"); kind {
 	case "workflow":
-		g.unwatch(ctx, workflow, id)
+		g.unwatch(ctx, w, id)
 	case "sync", "notifications":
-		if !g.want(kind, false) {
+		any := g.want(kind, false)
+		if kind == "notifications" {
+			session.LeaveInTenants(ctx, events.TenantRoom)
+		}
+		if !any {
 			session.LeaveInTenants(ctx, func(tenant string) events.Room { return events.UserRoom(tenant, id) })
 		}
 	case "agent":
@@ -191,40 +200,40 @@ func (g *genesis) find(ctx context.Context, action auth.Action, id string) (Work
 }
 
 // watch has the client get all runs of a workflow, those that are under way from
-// their beginning. It returns the ID of the workflow.
-func (g *genesis) watch(ctx context.Context, name string) (workflow string, err *events.Error) {
+// their beginning.
+func (g *genesis) watch(ctx context.Context, name string) (Workflow, *events.Error) {
 	w, err := g.find(ctx, auth.ReadRuns, name)
 	if err != nil {
-		return "", err
+		return Workflow{}, err
 	}
 	if err := g.conn.Session().Do(ctx, "join_room", events.WorkflowRoom(w.Tenant, w.ID), nil); err != nil {
-		return "", err
+		return Workflow{}, err
 	}
 	g.mu.Lock()
 	g.watched[w.ID] = append(g.watched[w.ID], name)
 	g.mu.Unlock()
 	underWay, failed := g.workflows.UnderWay(ctx, g.conn.Session().Identity(), w)
 	if failed != nil {
-		g.unwatch(ctx, w.ID, name)
-		return "", public(failed)
+		g.unwatch(ctx, w, name)
+		return Workflow{}, public(failed)
 	}
 	for _, id := range underWay {
 		g.announced(w.ID, id)
 	}
-	return w.ID, nil
+	return Workflow{ID: w.ID, Tenant: w.Tenant}, nil
 }
 
 // unwatch takes one name of a workflow back. With the last one the runs go that
 // the client has not asked for itself.
-func (g *genesis) unwatch(ctx context.Context, workflow, name string) {
+func (g *genesis) unwatch(ctx context.Context, w Workflow, name string) {
 	var left []events.Room
 	g.mu.Lock()
-	names := slices.DeleteFunc(g.watched[workflow], func(n string) bool { return n == name })
-	g.watched[workflow] = names
+	names := slices.DeleteFunc(g.watched[w.ID], func(n string) bool { return n == name })
+	g.watched[w.ID] = names
 	if len(names) == 0 {
-		delete(g.watched, workflow)
+		delete(g.watched, w.ID)
 		for room, run := range g.followed {
-			if run.workflow.ID == workflow && !run.requested {
+			if run.workflow == w.ID && !run.requested {
 				left = append(left, room)
 				delete(g.followed, room)
 			}
@@ -234,12 +243,9 @@ func (g *genesis) unwatch(ctx context.Context, workflow, name string) {
 	if len(names) > 0 {
 		return
 	}
-	for _, room := range g.conn.Session().Rooms() {
-		if strings.HasPrefix(string(room), "workflow:") && strings.HasSuffix(string(room), ":"+workflow) {
-			left = append(left, room)
-		}
-	}
+	session := g.conn.Session()
+	session.Do(ctx, "leave_room", events.WorkflowRoom(w.Tenant, w.ID), nil) // which cannot be refused
 	for _, room := range left {
-		g.conn.Session().Leave(room)
+		session.Leave(room)
 	}
 }

@@ -61,7 +61,7 @@ type RunUpdate struct {
 // genesisRun is a run that the client gets.
 type genesisRun struct {
 	id          string
-	workflow    Workflow
+	workflow    string // its ID
 	name        string // what the client calls the workflow
 	requested   bool   // by this client
 	correlation string
@@ -105,11 +105,11 @@ func (g *genesis) execute(ctx context.Context, f frame, correlation string) *eve
 	if failed != nil {
 		return ofInput(public(failed))
 	}
-	run := &genesisRun{id: draft.RunID, workflow: w, name: e.workflow, requested: true, correlation: correlation, startedAt: draft.StartedAt}
+	run := &genesisRun{id: draft.RunID, workflow: w.ID, name: e.workflow, requested: true, correlation: correlation, startedAt: draft.StartedAt}
 	g.mu.Lock()
 	g.followed[run.room()] = run
 	g.mu.Unlock()
-	return g.follow(run, func(after uint64) (uint64, error) {
+	err = g.follow(run, func(after uint64) (uint64, error) {
 		if run.told {
 			return g.read(ctx, run, after)
 		}
@@ -119,6 +119,16 @@ func (g *genesis) execute(ctx context.Context, f frame, correlation string) *eve
 		g.begin(run)
 		return draft.Through, nil
 	})
+	if err != nil && run.told { // it was done: who is told that it was not does it again
+		g.cannotShow(run, err)
+		return nil
+	}
+	return err
+}
+
+// cannotShow tells that a run goes on, and its frames will not come.
+func (g *genesis) cannotShow(run *genesisRun, e *events.Error) {
+	g.fail(run.correlation, genesisError{Code: "EVENTS_LOST", Message: "run " + run.id + " cannot be shown: " + e.Message})
 }
 
 // ofInput calls the inputs of a workflow as they are called here.
@@ -192,16 +202,16 @@ func (g *genesis) take(ctx context.Context, workflow, runID string) {
 	g.mu.Lock()
 	g.waiting--
 	name, wanted := g.wantedLocked(workflow, runID)
-	run := &genesisRun{id: runID, workflow: Workflow{ID: workflow}, name: name}
+	run := &genesisRun{id: runID, workflow: workflow, name: name}
 	if wanted {
 		g.followed[run.room()] = run
 	}
 	g.mu.Unlock()
-	if !wanted || ctx.Err() != nil {
+	if !wanted || g.conn.over() {
 		return
 	}
 	if err := g.follow(run, func(after uint64) (uint64, error) { return g.read(ctx, run, after) }); err != nil && ctx.Err() == nil {
-		g.lost("run " + runID + " cannot be shown: " + err.Message)
+		g.cannotShow(run, err)
 	}
 }
 

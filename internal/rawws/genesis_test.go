@@ -404,11 +404,37 @@ func TestGenesisTooLarge(t *testing.T) {
 	limited := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.WebSocket.Rate, c.WebSocket.Burst = 1, 1 }})
 	d := genesis(t, limited, "ann")
 	d.send(`{"type":"ping"}`)
-	d.send(`{"type":"ping"}`)
+	d.send(`{"type":"execute_workflow","payload":{"workflowId":"wf-123"},"correlationId":"req-1"}`)
 	d.next()
-	if m := d.next(); payload(m)["code"] != "RATE_LIMITED" {
+	if m := d.next(); payload(m)["code"] != "RATE_LIMITED" || m["correlationId"] != "req-1" { // which request it was
 		t.Error(m)
 	}
+}
+
+// A connection may look at any number of workflows, one after the other: a
+// session may be in 1000 rooms, and is in none that it has left.
+func TestGenesisManyWorkflowsInTurn(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.WebSocket.Rate, c.WebSocket.Burst = 1e6, 1e6 }})
+	c := genesis(t, s, "ann")
+	for i := range 1001 {
+		define(t, s, fmt.Sprint("wf-", i), short)
+		c.subscribe(fmt.Sprint("workflow:wf-", i))
+		c.send(fmt.Sprintf(`{"type":"unsubscribe","payload":{"channels":["workflow:wf-%d"]}}`, i))
+	}
+	c.nothing()
+}
+
+// The end of the token is told, and ends the connection.
+func TestGenesisEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Auth.Leeway = 0 }})
+	id := auth.Identity{User: "ann", Tenants: []auth.Membership{{ID: "default", Role: auth.Member}}}
+	c := dial(t, s, "/ws/genesis?token="+s.Sign(id, 2*time.Second))
+	if m := c.next(); payload(m)["code"] != "UNAUTHORIZED" { // and no warning before
+		t.Error(m)
+	}
+	c.ended(4401)
 }
 
 // What back ends publish for users and about agents.
@@ -430,6 +456,8 @@ func TestGenesisChannels(t *testing.T) {
 		publish("user:default:"+user, "notification", `{"userID":"`+user+`","message":"hello","level":"info","data":{"n":1}}`)
 	}
 	publish("agent:default:agent-7", "notification", `{"message":"not for a user"}`)
+	publish("tenant:default", "notification", `{"message":"for all"}`)
+	publish("tenant:default", "sync_update", sync) // of nobody's
 	publish("agent:default:agent-7", "agent_status", `{"agentID":"agent-7","status":"working"}`)
 	for _, tt := range []struct {
 		c             *client
@@ -438,6 +466,7 @@ func TestGenesisChannels(t *testing.T) {
 		{ann, "sync_update", "map[encryptedData:q8s= entityId:theme type:settings updatedAt:1.767349045e+12 version:7]"},
 		{ann, "agent_status", "map[agentId:agent-7 status:working]"},
 		{bob, "notification", "map[data:map[n:1] level:info message:hello userId:bob]"},
+		{bob, "notification", "map[message:for all]"},
 	} {
 		if m := tt.c.next(); m["type"] != tt.kind || fmt.Sprint(payload(m)) != tt.payload {
 			t.Errorf("%v", m)
@@ -445,6 +474,9 @@ func TestGenesisChannels(t *testing.T) {
 	}
 	ann.send(`{"type":"unsubscribe","payload":{"channels":["sync:ann","agent:agent-7","workflow:never"]},"correlationId":"u"}`)
 	ann.next()
+	bob.send(`{"type":"unsubscribe","payload":{"channels":["notifications:bob"]},"correlationId":"u"}`)
+	bob.next()
+	publish("tenant:default", "notification", `{"message":"for all"}`)
 	publish("user:default:ann", "sync_update", sync)
 	publish("agent:default:agent-7", "agent_status", `{"agentID":"agent-7","status":"idle"}`)
 	ann.nothing()

@@ -3,6 +3,8 @@ package rawws
 import (
 	"sync"
 	"time"
+
+	"github.com/roomcast/roomcast/auth"
 )
 
 // Limits bound what clients may do. They are the documented ones, by default.
@@ -48,7 +50,8 @@ func set[T int | time.Duration](v *T, standard T) {
 	}
 }
 
-// addresses counts connections.
+// addresses counts connections. With IPv6 a network is one address: everybody
+// has one.
 type addresses struct {
 	most int
 
@@ -58,6 +61,7 @@ type addresses struct {
 
 // enter counts a connection in, unless there are too many of its address.
 func (a *addresses) enter(address string) bool {
+	address = auth.Network(address)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.n[address] >= a.most {
@@ -71,6 +75,7 @@ func (a *addresses) enter(address string) bool {
 }
 
 func (a *addresses) leave(address string) {
+	address = auth.Network(address)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.n[address]--; a.n[address] <= 0 {

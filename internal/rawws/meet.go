@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/roomcast/roomcast/auth"
@@ -29,12 +28,8 @@ type Meetings interface {
 // from the path and have other words for the same things. Both are in the same
 // meetings.
 func NewMeet(meetings Meetings) Dialect {
-	return Dialect{Name: Meet, Auth: AuthFirst, Speak: func(c *Conn) Speaker {
-		m := &meeter{conn: c, meetings: meetings, in: make(map[string]*meet.Participant)}
-		if room, ok := strings.CutPrefix(c.path, "/ws/meet/"); ok {
-			m.room = room
-		}
-		return m
+	return Dialect{Name: Meet, Auth: AuthFirst, Presence: true, Speak: func(c *Conn) Speaker {
+		return &meeter{conn: c, meetings: meetings, room: c.meeting, in: make(map[string]*meet.Participant)}
 	}}
 }
 
@@ -51,7 +46,7 @@ type meeter struct {
 	room     string // of the path; "" if frames name it
 
 	in        map[string]*meet.Participant // by the id of the meeting
-	anonymous bool
+	anonymous bool                         // it has joined without saying who it is, or tried to
 }
 
 // Entered implements [Speaker].
@@ -87,7 +82,7 @@ func (m *meeter) Receive(ctx context.Context, f frame) {
 		return
 	}
 	in, problem := decodeMeet(f)
-	if problem == "" && m.room != "" {
+	if problem == "" {
 		problem = in.at(m.room)
 	}
 	switch {
@@ -109,7 +104,7 @@ func (m *meeter) authenticate(ctx context.Context, f frame) {
 	token, _ := textOf(f.field("token"))
 	session := m.conn.Session()
 	switch {
-	case m.anonymous:
+	case session == nil && len(m.in) > 0:
 		m.refuse(meetAuthFailed, "You are here without saying who you are: connect again")
 	case session == nil:
 		if err := m.conn.Authenticate(auth.FromText(token)); err != nil {
@@ -143,7 +138,7 @@ func (m *meeter) join(ctx context.Context, in meetFrame) {
 	}
 	j := meet.Joining{Tenant: in.tenant, Meeting: in.room, ID: in.id, Name: in.name, Hear: func(n meet.Notice) { m.hear(in.room, n) }}
 	if j.Tenant == "" {
-		j.Tenant = m.conn.query.Get("tenant_id")
+		j.Tenant = m.conn.tenant
 	}
 	if session := m.conn.Session(); session != nil {
 		j.Identity = session.Identity()

@@ -49,7 +49,10 @@ func decodeMeet(f frame) (in meetFrame, problem string) {
 		}
 	}
 	part, known := meetParts[f.kind]
-	if !known {
+	switch {
+	case f.kind == "":
+		return wrong("type is missing, or not a text")
+	case !known:
 		return wrong("%.32q is not a type that is known here", f.kind)
 	}
 	if in.target == "" && part.target {
@@ -69,9 +72,14 @@ func decodeMeet(f frame) (in meetFrame, problem string) {
 	return in, ""
 }
 
-// at makes a frame one that came to the path of a meeting.
+// at makes a frame one that came to the path of a meeting, "" if frames name it.
 func (in *meetFrame) at(room string) (problem string) {
-	if in.room != "" && in.room != room {
+	switch {
+	case room == "" && in.room == "":
+		return "Invalid: room_id is missing"
+	case room == "":
+		return ""
+	case in.room != "" && in.room != room:
 		return "Room ID mismatch"
 	}
 	in.room = room

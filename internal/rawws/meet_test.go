@@ -162,6 +162,8 @@ func TestMeetBare(t *testing.T) {
 		{`{"type":"signal","room_id":"room-uuid","target_id":"` + kept["john"] + `","signal":{}}`, "TARGET_NOT_FOUND"}, // oneself
 		{`{"type":"signal","room_id":"elsewhere","target_id":"` + kept["jane"] + `","signal":{}}`, "NOT_IN_ROOM"},
 		{`{"type":"leave","room_id":"elsewhere"}`, "NOT_IN_ROOM"},
+		{`{"type":"leave"}`, "INVALID_FORMAT"},
+		{`{"type":"chat_message","content":"hi"}`, "INVALID_FORMAT"},
 		{`{"type":"signal","room_id":"room-uuid","signal":{}}`, "INVALID_FORMAT"},
 		{`{"type":"signal","room_id":"room-uuid","target_id":"x"}`, "INVALID_FORMAT"},
 		{`{"type":"signal","room_id":"room-uuid","target_id":7,"signal":{}}`, "INVALID_FORMAT"},
@@ -417,6 +419,15 @@ func TestMeetAnonymous(t *testing.T) {
 		t.Error(m)
 	}
 	known.want(kept, fields{"type": "participant_joined", "participant_name": "Somebody"})
+	// Who could not join without a token may send one, and renew it there.
+	eve := dial(t, s, "/ws/meet")
+	eve.send(`{"type":"join","room_id":"r","participant_name":"Eve","tenant_id":"acme"}`)
+	eve.want(kept, fields{"type": "error", "code": "PERMISSION_DENIED"})
+	for range 2 {
+		eve.send(`{"type":"auth","token":"` + s.Token("eve", "acme", auth.Member) + `"}`)
+		eve.send(`{"type":"join","room_id":"r","participant_name":"Eve"}`)
+		eve.want(kept, fields{"type": "joined", "participants": []any{}})
+	}
 	c.send(`{"type":"auth","token":"` + s.Token("bob", "acme", auth.Member) + `"}`)
 	c.want(kept, fields{"type": "error", "code": "AUTH_FAILED"})
 	late := dial(t, s, "/ws/meet")
@@ -463,6 +474,29 @@ func TestMeetLimits(t *testing.T) {
 		var answer map[string]any
 		if status := s.Do(s.Token("x", "default", role), "GET", "/api/meet/turn-credentials", nil, &answer); status != want {
 			t.Errorf("%s: %d %v", role, status, answer)
+		}
+	}
+}
+
+// A participant whose connection is dead without a word is not there long: it
+// does not answer pings.
+func TestMeetMissesTheDead(t *testing.T) {
+	t.Parallel()
+	s := meetServer(t, func(c *config.Config) { c.WebSocket.Ping, c.WebSocket.IdleData = 100*time.Millisecond, true })
+	kept := map[string]string{}
+	lives := dial(t, s, "/ws/meet/r?token="+s.Token("ann", "default", auth.Member))
+	lives.send(`{"type":"join","participant_name":"Ann"}`)
+	lives.want(kept, fields{"type": "participant_list"})
+	dead := dial(t, s, "/ws/meet?token="+s.Token("bob", "default", auth.Member))
+	dead.send(`{"type":"join","room_id":"r","participant_id":"bob","participant_name":"Bob"}`) // and reads nothing from here on
+	lives.want(kept, fields{"type": "user_joined", "participant_id": "bob"})
+	lives.want(kept, fields{"type": "user_left", "participant_id": "bob", "reason": "disconnected"})
+	lives.silent()
+	// Clients of other dialects have until they are idle.
+	listens := dialRaw(t, s, "/ws/service?token="+s.Token("cid", "default", auth.Member))
+	for range 5 {
+		if op, said := listens.read(); op != ping {
+			t.Fatalf("%d %q", op, said)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (s *Session) JoinAgent(ctx context.Context, agentID string) *events.Error {
 // JoinInTenants joins the rooms of one kind in all tenants that the user may
 // hear, or in the one that the address names.
 func (s *Session) JoinInTenants(ctx context.Context, room func(tenant string) events.Room) *events.Error {
-	if only := s.conn.namedTenant(); only != "" && s.Identity().Role(only) == "" {
+	if only := s.conn.tenant; only != "" && s.Identity().Role(only) == "" {
 		return events.NotFound("tenant", only)
 	}
 	rooms := s.inTenants(room)
@@ -55,7 +55,7 @@ func (s *Session) LeaveInTenants(ctx context.Context, room func(tenant string) e
 }
 
 func (s *Session) inTenants(room func(tenant string) events.Room) (rooms []events.Room) {
-	id, only := s.Identity(), s.conn.namedTenant()
+	id, only := s.Identity(), s.conn.tenant
 	for _, m := range id.Tenants {
 		if id.Can(auth.JoinTenant, m.ID) && (only == "" || m.ID == only) {
 			rooms = append(rooms, room(m.ID))

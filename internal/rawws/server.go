@@ -1,11 +1,16 @@
 package rawws
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,21 +96,37 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	choice, protocol, wrong := s.byRequest(r)
 	if wrong != nil {
-		refuse(w, http.StatusBadRequest, wrong)
+		status := http.StatusBadRequest
+		if wrong.Code == events.CodeNotFound {
+			status = http.StatusNotFound
+		}
+		refuse(w, status, wrong)
+		return
+	}
+	if e := websocket.CheckHandshake(r); e != nil {
+		maps.Copy(w.Header(), e.Header)
+		refuse(w, e.Status, events.Errorf(events.CodeInvalidRequest, "%s", e.Reason))
 		return
 	}
 	address := remoteIP(r)
 	if !s.address.enter(address) {
-		w.Header().Set("Retry-After", "5")
-		refuse(w, http.StatusTooManyRequests, events.Errorf(events.CodeConflict, "your address has %d connections already: close one, or raise websocket.perAddress", s.opts.Limits.PerAddress))
+		w.Header().Set("Retry-After", strconv.Itoa(busyTime))
+		refuse(w, http.StatusTooManyRequests, &events.Error{
+			Code: events.CodeRateLimited, RetryAfter: busyTime,
+			Message: fmt.Sprintf("your address has %d connections already: close one, or raise websocket.perAddress", s.opts.Limits.PerAddress),
+		})
 		return
 	}
-	c := &Conn{srv: s, address: address, path: r.URL.Path, query: r.URL.Query()}
+	query := r.URL.Query()
+	c := &Conn{srv: s, address: address, tenant: strings.Clone(cmp.Or(query.Get("tenant"), query.Get("org_id"), query.Get("tenant_id")))}
+	if choice.dialect == Meet {
+		c.meeting = strings.Clone(meetingOf(r.URL.Path))
+	}
 	c.seen.Store(time.Now().UnixNano())
-	c.identity, c.authErr = s.authenticate(r.Context(), auth.FromRequest(r.Header, c.query), address)
+	c.identity, c.authErr = s.authenticate(r.Context(), auth.FromRequest(r.Header, query), address)
 	if d := s.dialects[choice.dialect]; choice.by == "path" && d.Auth == AuthRefuse && c.identity == nil {
 		s.address.leave(address)
-		refuse(w, http.StatusUnauthorized, c.unidentified())
+		refuseClient(w, c.unidentified())
 		return
 	}
 	if !s.admit() {
@@ -126,6 +147,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.ws = ws
 	c.start(choice, buffered)
 }
+
+// busyTime is in how many seconds an address may try again that has too many
+// connections.
+const busyTime = 5
 
 // authenticate returns who a client at an address is, nil if it did not say, or
 // why it is not.
@@ -166,12 +191,15 @@ func (s *Server) admit() bool {
 func (s *Server) add(c *Conn) (stopping bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns[c], c.round = struct{}{}, s.round
+	if !c.removed { // its client may have gone already
+		s.conns[c], c.round = struct{}{}, s.round
+	}
 	return s.refuses
 }
 
 func (s *Server) remove(c *Conn) {
 	s.mu.Lock()
+	c.removed = true
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.address.leave(c.address)
@@ -206,7 +234,7 @@ func (s *Server) Drain(ctx context.Context, window time.Duration) {
 	tick := time.NewTicker(max(min(drainStep, window/time.Duration(len(list))), time.Millisecond))
 	defer tick.Stop()
 	for n, c := range list {
-		c.End(websocket.StatusGoingAway, "the server is stopping: connect again")
+		c.dismiss()
 		if n%max(1, int(time.Duration(len(list))*time.Millisecond/max(window, time.Millisecond))) != 0 {
 			continue
 		}
@@ -225,18 +253,23 @@ func (s *Server) Close(ctx context.Context) error {
 	s.refuses = true
 	s.mu.Unlock()
 	for _, c := range s.all() {
-		c.End(websocket.StatusGoingAway, "the server is stopping: connect again")
+		c.dismiss()
 	}
 	if waitgroup.Wait(ctx, &s.working) == nil {
 		return nil
 	}
 	for _, c := range s.all() {
+		c.End(websocket.StatusGoingAway, stopping)
+		c.cancel()
 		c.ws.Abort()
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 	defer cancel()
 	return waitgroup.Wait(last, &s.working)
 }
+
+// stopping is the reason of a close with 1001.
+const stopping = "the server is stopping: connect again"
 
 // abortTime is how long it may take to notice connections that were aborted.
 const abortTime = 500 * time.Millisecond
@@ -266,6 +299,23 @@ func refuse(w http.ResponseWriter, status int, e *events.Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(map[string]any{"error": e})
+}
+
+// refuseClient is refuse for who is not who it says, or says nothing.
+func refuseClient(w http.ResponseWriter, e *events.Error) {
+	status := http.StatusUnauthorized
+	switch e.Code {
+	case events.CodeTooManyFailures:
+		status = http.StatusTooManyRequests
+	case events.CodeAuthUnavailable:
+		status = http.StatusServiceUnavailable
+	case events.CodePermissionDenied:
+		status = http.StatusForbidden
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
+	}
+	refuse(w, status, e)
 }
 
 func remoteIP(r *http.Request) string {

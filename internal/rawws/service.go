@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/websocket"
 )
 
 // ServiceOptions configure the dialect service.
@@ -47,12 +48,27 @@ func (s *service) say(kind string, data any) {
 	s.conn.SendJSON(serviceFrame{kind, data, clock(time.Now())})
 }
 
-// Entered implements [Speaker]. Who is in no tenant has nothing to hear.
+// Entered implements [Speaker]. What is for the user comes unasked, and what is
+// for all. Who is in no tenant has nothing to hear; who names one that is not
+// the user's in the address is shown out, as nothing could be had there.
 func (s *service) Entered(ctx context.Context) {
-	if err := s.conn.Session().JoinUser(ctx); err != nil && err.Code != events.CodePermissionDenied {
+	session := s.conn.Session()
+	err := session.JoinUser(ctx)
+	if err == nil {
+		err = session.JoinInTenants(ctx, events.TenantRoom)
+	}
+	switch {
+	case err == nil, err.Code == events.CodePermissionDenied:
+	case err.Code == events.CodeNotFound:
+		s.Refuse(frame{}, &events.Error{Code: events.CodePermissionDenied, Message: err.Message})
+		s.conn.End(statusForbidden, "the tenant in the address is not the user's")
+	default:
 		s.Refuse(frame{}, err)
 	}
 }
+
+// statusForbidden closes a connection on which its client may do nothing.
+const statusForbidden websocket.Status = 4403
 
 // Left implements [Speaker].
 func (s *service) Left() {}
@@ -97,7 +113,8 @@ func textIn(f frame, name string) (string, *events.Error) {
 }
 
 // chat says something in a conversation, which the client need not have
-// subscribed to.
+// subscribed to. But what it says where it was taken out must not get into
+// another of the same name, without its knowing.
 func (s *service) chat(ctx context.Context, f frame) *events.Error {
 	name, err := textIn(f, "conversation_id")
 	if err != nil {
@@ -106,6 +123,9 @@ func (s *service) chat(ctx context.Context, f frame) *events.Error {
 	content, err := textIn(f, "content")
 	if err != nil {
 		return err
+	}
+	if s.in.closed(name) {
+		return events.NotFound("conversation", name)
 	}
 	room, err := s.enter(ctx, name)
 	if err != nil {

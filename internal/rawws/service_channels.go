@@ -110,11 +110,15 @@ func (s *service) enter(ctx context.Context, name string) (room string, err *eve
 	if failed != nil {
 		return "", misnamed(public(failed))
 	}
+	if other, in := s.in.name(room); in {
+		return "", events.Errorf(events.CodeConflict, "you have subscribed to this conversation as %q: call it that", other)
+	}
 	s.in.add(name, room)
 	if err := session.Do(ctx, "ai_chat_room_join", map[string]string{"chatRoomID": room}, nil); err != nil {
 		s.in.remove(name)
 		return "", err
 	}
+	s.in.opened(name)
 	return room, nil
 }
 

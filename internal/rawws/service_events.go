@@ -68,6 +68,8 @@ func (s *service) Hear(n Notice) {
 		if p := decode[events.AIChatMemberMessage](n); p.SessionID != s.conn.Session().ID() {
 			s.tellChat(n, p.ChatRoomID, p.UserID, p.Text)
 		}
+	case "ai_chat_room_updated":
+		s.closed(decode[events.AIChatRoomUpdated](n))
 	case "status_update":
 		if s.news(decode[events.StatusUpdate](n)) {
 			s.tell(n)
@@ -99,6 +101,16 @@ func (s *service) tellChat(n Notice, room, sender, text string) {
 	s.conn.SendFrame(n.Frame(key, func() []byte {
 		return serviceText("chat_message", serviceChat{name, sender, text}, time.Now())
 	}))
+}
+
+// closed tells of a conversation that is not there any more for the client.
+func (s *service) closed(p events.AIChatRoomUpdated) {
+	if !p.Deleted && !p.Removed {
+		return
+	}
+	if name, in := s.in.close(p.ChatRoomID); in {
+		s.say("unsubscribed", map[string]string{"channel": "conversation:" + name})
+	}
 }
 
 // news reports whether a status is to be told: one may come by several rooms,

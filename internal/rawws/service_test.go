@@ -186,9 +186,94 @@ func TestServiceTenants(t *testing.T) {
 	publish(t, s, `{"room":"user:default:ann","event":"notification","data":{"message":"x"}}`)
 	both.hears(`notification {"level":"info","message":"x"}`)
 	one.silent()
-	foreign := dialService(t, s, "tenant=third&token="+token)
-	foreign.hears("error invalid_request")
-	foreign.told(on("task:t-1"), "error subscription_failed")
+	// What is for all of a tenant comes unasked, too.
+	publish(t, s, `{"room":"tenant:default","event":"notification","data":{"message":"to all"}}`)
+	both.hears(`notification {"level":"info","message":"to all"}`)
+	one.silent()
+}
+
+// A tenant that is not the user's is refused once, and that is the end: nothing
+// could be had there.
+func TestServiceForeignTenant(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	for _, query := range []string{"tenant=other&token=", "org_id=nowhere&token="} {
+		c := dialService(t, s, query+s.Token("ann", "default", auth.Member))
+		m := c.next()
+		if data := m["data"].(map[string]any); data["code"] != "unauthorized" || !strings.Contains(data["message"].(string), "tenant") {
+			t.Error(m)
+		}
+		if code := c.closed(); code != 4403 {
+			t.Error(code)
+		}
+	}
+}
+
+// A conversation has one name on a connection, so that what is said there comes
+// once, and unsubscribing ends all of it.
+func TestServiceSecondName(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	token := s.Token("ann", "default", auth.Member)
+	c := dialService(t, s, "token="+token)
+	c.told(on("conversation:mine"), `subscribed {"channel":"conversation:mine"}`)
+	id := chatRooms(t, s, token)[0]
+	c.told(on("conversation:"+id), "error subscription_failed")
+	c.told(`{"type":"chat_message","data":{"conversation_id":"`+id+`","content":"x"}}`, "error invalid_request")
+	c.told(off("conversation:"+id), `unsubscribed {"channel":"conversation:`+id+`"}`)
+	c.send(`{"type":"chat_message","data":{"conversation_id":"mine","content":"help"}}`)
+	if answer := c.hear(); !strings.Contains(answer, `"conversation_id":"mine"`) {
+		t.Error(answer)
+	}
+	c.told(off("conversation:mine"), `unsubscribed {"channel":"conversation:mine"}`)
+	c.told(on("conversation:"+id), `subscribed {"channel":"conversation:`+id+`"}`)
+}
+
+// chatRooms returns the ids of the conversations of a user.
+func chatRooms(t *testing.T, s *servertest.Server, token string) (ids []string) {
+	t.Helper()
+	var list struct{ Rooms []struct{ ChatRoomID string } }
+	if status := s.Do(token, "GET", "/api/v1/tenants/default/chat/rooms", nil, &list); status != 200 || len(list.Rooms) == 0 {
+		t.Fatal(status, list)
+	}
+	for _, r := range list.Rooms {
+		ids = append(ids, r.ChatRoomID)
+	}
+	return ids
+}
+
+// Who is taken out of a conversation is told so. What is said there afterwards
+// is refused, and does not get into another one of the same name.
+func TestServiceTakenOut(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	ann, bob := s.Token("ann", "default", auth.Member), s.Token("bob", "default", auth.Member)
+	owner, guest := dialService(t, s, "token="+ann), dialService(t, s, "token="+bob)
+	owner.told(on("conversation:ours"), `subscribed {"channel":"conversation:ours"}`)
+	id := chatRooms(t, s, ann)[0]
+	member := "/api/v1/tenants/default/chat/rooms/" + id + "/members/bob"
+	in := func() {
+		t.Helper()
+		if status := s.Do(ann, "PUT", member, nil, nil); status/100 != 2 {
+			t.Fatal(status)
+		}
+		guest.told(on("conversation:"+id), `subscribed {"channel":"conversation:`+id+`"}`)
+	}
+	in()
+	if status := s.Do(ann, "DELETE", member, nil, nil); status/100 != 2 {
+		t.Fatal(status)
+	}
+	guest.hears(`unsubscribed {"channel":"conversation:` + id + `"}`)
+	guest.told(`{"type":"chat_message","data":{"conversation_id":"`+id+`","content":"help"}}`, "error invalid_request")
+	in()
+	owner.send(`{"type":"chat_message","data":{"conversation_id":"ours","content":"help"}}`)
+	guest.hears(`chat_message {"content":"help","conversation_id":"` + id + `","sender_id":"ann"}`)
+	answer := guest.hear()
+	if status := s.Do(ann, "DELETE", "/api/v1/tenants/default/chat/rooms/"+id, nil, nil); status/100 != 2 {
+		t.Fatal(status)
+	}
+	guest.hears(`unsubscribed {"channel":"conversation:` + id + `"}`)
+	owner.hears(strings.Replace(answer, id, "ours", 1), `unsubscribed {"channel":"conversation:ours"}`)
+	owner.told(`{"type":"chat_message","data":{"conversation_id":"ours","content":"help"}}`, "error invalid_request")
+	owner.told(on("conversation:ours"), `subscribed {"channel":"conversation:ours"}`) // another one
+	guest.silent()
 }
 
 func TestServiceStatus(t *testing.T) {
@@ -326,7 +411,10 @@ func TestServiceRuns(t *testing.T) {
 		}
 	}
 	follower.silent()
-	// Who started it hears of its end alone, and so does who is not subscribed any more.
+	if heard := starter.hear(); !strings.HasPrefix(heard, "notification ") || !strings.Contains(heard, waiting.WaitingFor.CollectionRequestID) {
+		t.Error(heard) // that it waited
+	}
+	// Who started it hears of its end, and so does who is not subscribed any more.
 	for _, c := range []*serviceClient{starter, entity} {
 		c.hears(`status_update {"data":{"title":"Sum","workflowID":"` + w.WorkflowID + `"},` + end)
 		c.silent()

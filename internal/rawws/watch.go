@@ -12,7 +12,8 @@ import (
 const rounds = 30
 
 // watch pings every connection once in an interval, and ends those that have
-// been silent for too long, until ctx ends.
+// been silent for too long, or have not answered where others see who is there,
+// until ctx ends.
 func (s *Server) watch(ctx context.Context) {
 	tick := time.NewTicker(max(s.opts.Limits.Ping/rounds, time.Millisecond))
 	defer tick.Stop()
@@ -38,10 +39,14 @@ func (s *Server) look(now time.Time) {
 	}
 	s.mu.Unlock()
 	for _, c := range due {
-		if now.Sub(time.Unix(0, c.seen.Load())) > s.opts.Limits.Idle {
+		dead := c.unanswered()
+		switch {
+		case now.Sub(time.Unix(0, c.seen.Load())) > s.opts.Limits.Idle:
 			c.End(websocket.StatusPolicyViolation, "nothing was heard for too long")
-			continue
+		case dead && s.dialects[c.dialect()].Presence:
+			c.End(websocket.StatusPolicyViolation, "a ping was not answered")
+		default:
+			c.ws.Ping(nil)
 		}
-		c.ws.Ping(nil)
 	}
 }

@@ -2,17 +2,15 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/roomcast/roomcast/internal/certificate"
 )
 
 // Adapters: how messages travel.
@@ -37,7 +35,7 @@ type Options struct {
 	Username, Password                 string
 	SentinelUsername, SentinelPassword string
 	DB                                 int
-	TLS                                TLS
+	TLS                                certificate.Client
 
 	Adapter string // [Classic], [Sharded] or [Streams]
 	Prefix  string // begins the names of channels
@@ -56,17 +54,6 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// TLS is how connections are secured.
-type TLS struct {
-	Enabled bool
-	// CA is a PEM file of authorities; those of the system unless set.
-	CA string
-	// Cert and Key are PEM files, for servers that ask for them.
-	Cert, Key string
-	// ServerName is what the certificate must say; the host unless set.
-	ServerName string
-}
-
 // Stream is where the adapter of that name keeps messages.
 type Stream struct {
 	Name   string
@@ -82,7 +69,7 @@ func (o *Options) universal() (*goredis.UniversalOptions, error) {
 		SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
 	}
 	var err error
-	if u.TLSConfig, err = o.TLS.config(); err != nil {
+	if u.TLSConfig, err = o.TLS.Config("redis.tls"); err != nil {
 		return nil, err
 	}
 	if o.URL != "" {
@@ -112,32 +99,6 @@ func (o *Options) universal() (*goredis.UniversalOptions, error) {
 	u.DisableIdentity = true
 	u.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return u, nil
-}
-
-// config returns nil if there is to be no TLS.
-func (t TLS) config() (*tls.Config, error) {
-	if !t.Enabled {
-		return nil, nil
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("redis.tls.ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("redis.tls.ca: %s has no certificate", t.CA)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("redis.tls.cert and redis.tls.key: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }
 
 // quiet makes the client keep to itself what it also returns as errors.

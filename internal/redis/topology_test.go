@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/certificate"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/redis/redistest"
 )
@@ -181,7 +182,7 @@ func TestTLS(t *testing.T) {
 	s := redistest.Start(t, redistest.Options{TLS: true, Password: "p"})
 	o := settings(s, Streams)
 	o.URL, o.Addrs, o.Password = "", []string{s.Addr()}, "p"
-	o.TLS = TLS{Enabled: true, CA: s.Certs().CA, Cert: s.Certs().Cert, Key: s.Certs().Key, ServerName: "redis.example"}
+	o.TLS = certificate.Client{Enabled: true, CA: s.Certs().CA, Cert: s.Certs().Cert, Key: s.Certs().Key, ServerName: "redis.example"}
 	join(t, o)
 	for what, change := range map[string]func(*Options){
 		"certificate":   func(o *Options) { o.TLS.CA = "" },
@@ -196,9 +197,9 @@ func TestTLS(t *testing.T) {
 		m.await(what, func() bool { return strings.Contains(strings.ToLower(m.Status().Error), what) })
 	}
 	for _, bad := range []Options{
-		{Adapter: Classic, TLS: TLS{Enabled: true, CA: "/no/such/file"}},
-		{Adapter: Classic, TLS: TLS{Enabled: true, CA: s.Certs().Key}},
-		{Adapter: Classic, TLS: TLS{Enabled: true, Cert: "/no/such/file"}},
+		{Adapter: Classic, TLS: certificate.Client{Enabled: true, CA: "/no/such/file"}},
+		{Adapter: Classic, TLS: certificate.Client{Enabled: true, CA: s.Certs().Key}},
+		{Adapter: Classic, TLS: certificate.Client{Enabled: true, Cert: "/no/such/file"}},
 		{Adapter: Classic, URL: "http://:secret@x"},
 		{Adapter: "pigeon"},
 	} {

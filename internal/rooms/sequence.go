@@ -102,38 +102,51 @@ func (t *Table[M]) deliver(r *room[M], p Publication[M]) bool {
 	return true
 }
 
-// fetch publishes what is missing after an offset, up to another, and then
-// what has waited for it. When the room has been vacated, all of it is for
-// those who have come since.
+// fetch publishes what is missing after an offset, up to another, page by page,
+// and then what has waited for it. When the room has been vacated, all of it is
+// for those who have come since.
 func (t *Table[M]) fetch(r *room[M], after, until uint64) {
-	missed := t.opts.Missed(r.name, after, until)
-	for _, p := range t.fetched(r, missed, until) {
-		t.Publish(r.name, p)
+	for more := true; more; {
+		missed := t.opts.Missed(r.name, after, until)
+		last := after
+		for _, p := range missed {
+			last = max(last, p.Position.Offset)
+		}
+		more, after = last > after && last < until, last
+		left, vacated := t.fetched(r, missed, until, more)
+		for _, p := range left {
+			t.Publish(r.name, p)
+		}
+		more = more && !vacated
 	}
 }
 
-// fetched returns what it could not publish.
-func (t *Table[M]) fetched(r *room[M], missed []Publication[M], until uint64) (left []Publication[M]) {
+// fetched publishes a page of what was missing, and after the last what has
+// waited. It returns what is left when the room has been vacated.
+func (t *Table[M]) fetched(r *room[M], missed []Publication[M], until uint64, more bool) (left []Publication[M], vacated bool) {
 	r.publishing.Lock()
 	defer r.publishing.Unlock()
 	q := &r.sequence
-	waiting := q.waiting
-	q.waiting, q.fetching = nil, false
 	for i, p := range missed {
 		if p.Position.Offset > 0 && p.Position.Offset <= q.seen {
 			continue
 		}
 		if !t.deliver(r, p) {
-			return append(missed[i:len(missed):len(missed)], waiting...)
+			return append(missed[i:len(missed):len(missed)], q.waiting...), true
 		}
 	}
+	if more {
+		return nil, false
+	}
+	waiting := q.waiting
+	q.waiting, q.fetching = nil, false
 	q.seen = max(q.seen, until) // what was not fetched will not come
 	for i, p := range waiting {
 		if !t.take(r, p) {
-			return waiting[i:]
+			return waiting[i:], true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // Seen returns the number up to which publications to a room have begun, 0 if

@@ -123,6 +123,34 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// What is much is fetched page by page, and nothing is published between the
+// pages.
+func TestMissedPageByPage(t *testing.T) {
+	var pages []int
+	tab := New(Options[*inbox]{})
+	tab.opts.Missed = func(_ string, after, until uint64) (page []Publication[*inbox]) {
+		tab.Publish("run", numbered(until+1+uint64(len(pages)), until+uint64(len(pages)))) // meanwhile
+		for n := after + 1; n <= min(until, after+10); n++ {
+			page = append(page, numbered(n, n-1))
+		}
+		pages = append(pages, len(page))
+		return page
+	}
+	m := &inbox{}
+	tab.Follow("run", m, 0, to(1))
+	tab.Publish("run", numbered(26, 25))
+	m.await(27)
+	got := m.all()
+	for i, n := range got {
+		if n != uint64(i+2) {
+			t.Fatalf("got %v", got)
+		}
+	}
+	if !slices.Equal(pages, []int{10, 10, 4}) {
+		t.Errorf("pages of %v", pages)
+	}
+}
+
 // A log may hold what was never published, as its writer died in between. Who
 // reads it there must not keep it from those who have read it before.
 func TestReadAndNeverPublished(t *testing.T) {

@@ -33,7 +33,8 @@ type Options[M comparable] struct {
 	Entered, Vacated func(room string)
 	// Missed returns what was published to a room after an offset, up to
 	// another: in order, and with an unnumbered publication in the place of
-	// what cannot be had. It may take its time.
+	// what cannot be had. If that is much it may be the first of it: more is
+	// asked for, until there is none. It may take its time.
 	Missed func(room string, after, until uint64) []Publication[M]
 }
 

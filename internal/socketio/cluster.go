@@ -18,8 +18,9 @@ import (
 // concurrently and may take their time.
 type History interface {
 	// Missed returns what was published to a room after an offset, up to
-	// another, in order. In the place of what cannot be had stands a
-	// publication without an offset that says so.
+	// another, in order, or the first of it: more is asked for, until there is
+	// none. In the place of what cannot be had stands a publication without an
+	// offset that says so.
 	Missed(ctx context.Context, namespace string, room events.Room, after, until uint64) []Publication
 	// Heads returns the offsets of the latest publications to rooms.
 	Heads(ctx context.Context, namespace string, rooms []events.Room) (map[events.Room]uint64, error)

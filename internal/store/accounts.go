@@ -78,7 +78,8 @@ func (s Accounts) DropToken(ctx context.Context, id, hash string) error {
 // TakeTurn implements [accounts.TurnStore].
 func (s Accounts) TakeTurn(ctx context.Context, account, holder string, ttl time.Duration) (bool, error) {
 	now := s.db.dialect.Now
-	res, err := s.db.exec(ctx, `UPDATE accounts SET holder = ?, held_until = `+now+` + ? WHERE id = ? AND (holder = ? OR held_until <= `+now+`)`,
+	res, err := s.db.exec(ctx, `UPDATE accounts SET holder = ?, held_until = `+now+` + ? WHERE id = ? AND (holder = ? OR held_until <= `+now+`
+		OR NOT EXISTS (SELECT 1 FROM instances WHERE instances.id = accounts.holder AND expires_at > `+now+`))`,
 		holder, ttl.Microseconds(), account, holder)
 	if err = affected(res, err, accounts.ErrNotFound); errors.Is(err, accounts.ErrNotFound) {
 		return false, nil

@@ -56,19 +56,27 @@ func (s Chats) BindRoom(ctx context.Context, id, tenant string) (chat.Room, erro
 }
 
 // Append implements [chat.Store].
-func (s Chats) Append(ctx context.Context, m chat.Message) (chat.Message, error) {
-	err := s.db.tx(ctx, func(tx transaction) (err error) {
+func (s Chats) Append(ctx context.Context, m chat.Message, open int) (chat.Message, error) {
+	err := s.db.tx(ctx, func(tx transaction) error {
+		if err := tx.lock("chat:" + m.RoomID); err != nil {
+			return err
+		}
+		var n int
+		if err := tx.row(`SELECT COUNT(*) FROM chat_messages WHERE room_id = ? AND speaker = 'user' AND answer = 0`, m.RoomID).Scan(&n); err != nil {
+			return err
+		}
+		if n > open {
+			return chat.ErrBusy
+		}
+		var err error
 		m, err = appendMessage(tx, m)
 		return err
 	})
 	return m, err
 }
 
-// appendMessage numbers a message and stores it.
+// appendMessage numbers a message and stores it. The lock of the room is held.
 func appendMessage(tx transaction, m chat.Message) (chat.Message, error) {
-	if err := tx.lock("chat:" + m.RoomID); err != nil {
-		return m, err
-	}
 	var last int64
 	if err := tx.row(`SELECT COALESCE(MAX(seq), 0) FROM chat_messages WHERE room_id = ?`, m.RoomID).Scan(&last); err != nil {
 		return m, err
@@ -170,7 +178,7 @@ func (s Chats) Return(ctx context.Context, roomID, user string, since time.Time)
 
 // LastMessages implements [chat.Store].
 func (s Chats) LastMessages(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
-	return latest(ctx, s.db, roomIDs, `SELECT room_id, MAX(seq) FROM chat_messages WHERE room_id IN (%s) GROUP BY room_id`)
+	return latest(ctx, s.db, roomIDs, `SELECT MAX(seq) FROM chat_messages WHERE room_id = v.id`)
 }
 
 // Abandoned implements [chat.Store].

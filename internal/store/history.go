@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -171,19 +170,22 @@ func (s History) Heads(ctx context.Context, rooms []events.Room) (map[events.Roo
 	return heads, nil
 }
 
-// latest runs a query that returns the latest number of each of ids, which
-// stand where its %s is.
+// latest returns the number of each of ids that a query finds for the one which
+// it calls v.id, of those that have one. It is asked for one after the other, so
+// that each is found by an index without reading all that came before.
 func latest(ctx context.Context, db *DB, ids []string, query string) (map[string]uint64, error) {
 	found := make(map[string]uint64, len(ids))
 	for part := range slices.Chunk(ids, insertRows) {
-		in, args := placeholders(part)
+		_, args := placeholders(part)
 		_, err := list(ctx, db, func(row scanner) (struct{}, error) {
 			var id string
-			var seq int64
+			var seq sql.NullInt64
 			err := row.Scan(&id, &seq)
-			found[id] = uint64(seq)
+			if seq.Valid {
+				found[id] = uint64(seq.Int64)
+			}
 			return struct{}{}, err
-		}, fmt.Sprintf(query, in), args...)
+		}, `WITH v (id) AS (VALUES `+rows(`(?)`, len(part))+`) SELECT v.id, (`+query+`) FROM v`, args...)
 		if err != nil {
 			return nil, err
 		}

@@ -117,7 +117,7 @@ func listOfRows(rows []meetRow) (l meet.List) {
 
 // Versions implements [meet.Store].
 func (s Meetings) Versions(ctx context.Context, rooms []string) (map[string]uint64, error) {
-	return latest(ctx, s.db, rooms, `SELECT room, version FROM meet_rooms WHERE room IN (%s)`)
+	return latest(ctx, s.db, rooms, `SELECT version FROM meet_rooms WHERE room = v.id`)
 }
 
 // Sweep implements [meet.Store].

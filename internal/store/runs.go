@@ -148,8 +148,8 @@ func (s Workflows) RunOfRequest(ctx context.Context, tenant, request string) (wo
 
 // LogHeads implements [workflow.Store].
 func (s Workflows) LogHeads(ctx context.Context, runIDs []string) (map[string]uint64, error) {
-	return latest(ctx, s.db, runIDs, `SELECT run_id, MAX(seq) FROM run_log
-		WHERE type IN ('NODE_COMPLETED', 'NODE_FAILED', 'NODE_SUSPENDED', 'RUN_ENDED') AND run_id IN (%s) GROUP BY run_id`)
+	return latest(ctx, s.db, runIDs, `SELECT MAX(seq) FROM run_log
+		WHERE type IN ('NODE_COMPLETED', 'NODE_FAILED', 'NODE_SUSPENDED', 'RUN_ENDED') AND run_id = v.id`)
 }
 
 // Log implements [workflow.Store].

@@ -13,12 +13,6 @@ import (
 	"github.com/roomcast/roomcast/internal/chat"
 )
 
-// Open implements [chat.Store].
-func (s Chats) Open(ctx context.Context, roomID string) (n int, err error) {
-	err = s.db.row(ctx, `SELECT COUNT(*) FROM chat_messages WHERE room_id = ? AND speaker = 'user' AND answer = 0`, roomID).Scan(&n)
-	return n, err
-}
-
 // BeginTurn implements [chat.Store].
 func (s Chats) BeginTurn(ctx context.Context, m chat.Message, start chat.Entry) (head uint64, stopped bool, err error) {
 	err = s.db.tx(ctx, func(tx transaction) error {
@@ -113,7 +107,7 @@ func (s Chats) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, e
 		}
 		for ; n > 0; n -= min(n, insertRows) {
 			k := min(n, insertRows)
-			if _, err := tx.exec(`INSERT INTO chat_stream (room_id, seq, turn, kind, data, at) VALUES `+rows(`(?, ?, ?, ?, ?, ?)`, k), args[:k*6]...); err != nil {
+			if _, err := tx.exec(`INSERT INTO chat_stream (room_id, seq, turn, kind, data, at) VALUES `+rows(`(?, ?, ?, ?, ?, ?)`, k)+` ON CONFLICT (room_id, seq) DO NOTHING`, args[:k*6]...); err != nil {
 				return err
 			}
 			args = args[k*6:]
@@ -173,7 +167,7 @@ func (s Chats) Stream(ctx context.Context, roomID string, after, until uint64) (
 
 // StreamHeads implements [chat.Store].
 func (s Chats) StreamHeads(ctx context.Context, roomIDs []string) (map[string]uint64, error) {
-	return latest(ctx, s.db, roomIDs, `SELECT room_id, MAX(seq) FROM chat_stream WHERE room_id IN (%s) GROUP BY room_id`)
+	return latest(ctx, s.db, roomIDs, `SELECT MAX(seq) FROM chat_stream WHERE room_id = v.id`)
 }
 
 // StopTurns implements [chat.Store].

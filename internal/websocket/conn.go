@@ -23,9 +23,10 @@ type Handler interface {
 	Closed(c *Conn, err *CloseError)
 }
 
-// A TooBigHandler is a [Handler] that is called before a connection is closed
-// because of a message that is too long by its header: it may still send
-// something.
+// A TooBigHandler is a [Handler] that closes a connection itself, with
+// [StatusTooBig], because of a message that is too long by its header: it may
+// have something to say before. TooBig is called once; that message and all
+// that follow are dropped.
 type TooBigHandler interface {
 	TooBig(c *Conn)
 }
@@ -45,6 +46,8 @@ type Conn struct {
 	fragment []byte // the message so far, between its fragments
 	fragOp   Opcode // its opcode, 0 when there is none
 	fragZip  bool   // it is compressed
+	deaf     bool   // messages are dropped: the handler was told of one that is too long
+	skip     int    // bytes still to come of one that is dropped
 	refused  bool   // the client has broken the protocol, or closed: nothing more is handled
 	told     bool   // Closed has been called
 	paused   atomic.Bool

@@ -68,7 +68,7 @@ func inflate(compressed []byte, limit int) ([]byte, error) {
 	n, err := io.Copy(&out, io.LimitReader(r, int64(limit)+1))
 	switch {
 	case n > int64(limit):
-		return nil, &CloseError{Code: StatusTooBig, Reason: "message too big"}
+		return nil, &CloseError{Code: StatusTooBig, Reason: ReasonTooBig}
 	case err != nil:
 		return nil, &CloseError{Code: StatusInvalidPayload, Reason: "message is not compressed as agreed"}
 	}

@@ -122,6 +122,12 @@ func (c *Conn) keep(t *Turn) {
 // frame is not complete yet.
 func (c *Conn) frame(t *Turn) (int, error) {
 	b := t.buf[t.r:t.w]
+	if c.skip > 0 {
+		n := min(c.skip, len(b))
+		c.skip -= n
+		t.r += n
+		return n, nil
+	}
 	h, err := parseHeader(b, c.compressed)
 	if err == errShort {
 		return 0, nil
@@ -129,11 +135,13 @@ func (c *Conn) frame(t *Turn) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !h.op.isControl() && len(c.fragment)+h.length > c.srv.opts.MaxMessage {
-		if told, ok := c.handler.(TooBigHandler); ok {
-			told.TooBig(c)
+	if !h.op.isControl() && (c.deaf || len(c.fragment)+h.length > c.srv.opts.MaxMessage) {
+		if err := c.tooBig(); err != nil {
+			return 0, err
 		}
-		return 0, &CloseError{Code: StatusTooBig, Reason: "message too big"}
+		c.skip = h.length
+		t.r += h.size
+		return h.size, nil
 	}
 	size := h.size + h.length
 	if len(b) < size {
@@ -146,6 +154,19 @@ func (c *Conn) frame(t *Turn) (int, error) {
 		return size, c.control(h.op, payload)
 	}
 	return size, c.data(t, h, payload)
+}
+
+// tooBig sees to it that the connection ends because of a message.
+func (c *Conn) tooBig() error {
+	told, ok := c.handler.(TooBigHandler)
+	switch {
+	case !ok:
+		return &CloseError{Code: StatusTooBig, Reason: ReasonTooBig}
+	case !c.deaf:
+		c.deaf, c.fragment = true, nil
+		told.TooBig(c)
+	}
+	return nil
 }
 
 // control handles a control frame (section 5.5).

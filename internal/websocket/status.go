@@ -27,6 +27,9 @@ const (
 // not read what it is sent.
 const ReasonSlow = "send buffer full"
 
+// ReasonTooBig is that of the close frame with [StatusTooBig].
+const ReasonTooBig = "message too big"
+
 // A CloseError says how a connection ended.
 type CloseError struct {
 	Code   Status

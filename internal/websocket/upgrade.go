@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -23,9 +24,10 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // The returned bytes are what the HTTP server had read ahead; they go to
 // Start. Nothing of the HTTP server or of the request is kept.
 func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, header http.Header) (*Conn, []byte, error) {
-	key, err := checkHandshake(w, r)
-	if err != nil {
-		return nil, nil, err
+	if e := CheckHandshake(r); e != nil {
+		maps.Copy(w.Header(), e.Header)
+		http.Error(w, e.Reason, e.Status)
+		return nil, nil, e
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -48,31 +50,46 @@ func (s *Server) Upgrade(w http.ResponseWriter, r *http.Request, header http.Hea
 		}
 		header.Set("Sec-WebSocket-Extensions", deflateAnswer)
 	}
-	c.out.copy(appendAnswer(nil, key, header))
+	c.out.copy(appendAnswer(nil, r.Header.Get("Sec-WebSocket-Key"), header))
 	return c, buffered, nil
 }
 
-// checkHandshake applies section 4.2.1 and returns the client's key.
-func checkHandshake(w http.ResponseWriter, r *http.Request) (key string, err error) {
-	refuse := func(code int, why string) (string, error) {
-		http.Error(w, why, code)
-		return "", errors.Join(ErrHandshake, errors.New(why))
+// A HandshakeError is why a request is not a WebSocket handshake, and how to
+// answer it.
+type HandshakeError struct {
+	Status int
+	Header http.Header // of the answer
+	Reason string
+}
+
+func (e *HandshakeError) Error() string { return ErrHandshake.Error() + ": " + e.Reason }
+
+func (e *HandshakeError) Unwrap() error { return ErrHandshake }
+
+// CheckHandshake applies section 4.2.1, nil if a request is in order. Upgrade
+// does so too, and answers what is not in plain text.
+func CheckHandshake(r *http.Request) *HandshakeError {
+	refusal := func(status int, header, value, why string) *HandshakeError {
+		e := &HandshakeError{Status: status, Header: http.Header{}, Reason: why}
+		if header != "" {
+			e.Header.Set(header, value)
+		}
+		return e
 	}
-	key = r.Header.Get("Sec-WebSocket-Key")
 	switch {
-	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1):
-		return refuse(http.StatusBadRequest, "a WebSocket handshake is a GET of HTTP/1.1")
+	case r.Method != http.MethodGet:
+		return refusal(http.StatusMethodNotAllowed, "Allow", http.MethodGet, "a WebSocket handshake is a GET")
+	case !r.ProtoAtLeast(1, 1):
+		return refusal(http.StatusBadRequest, "", "", "a WebSocket handshake is a request of HTTP/1.1")
 	case !hasToken(r.Header, "Connection", "upgrade"), !hasToken(r.Header, "Upgrade", "websocket"):
-		w.Header().Set("Upgrade", "websocket")
-		return refuse(http.StatusUpgradeRequired, "this address speaks WebSocket only")
+		return refusal(http.StatusUpgradeRequired, "Upgrade", "websocket", "this address speaks WebSocket only: a handshake has the headers Connection: Upgrade and Upgrade: websocket, which a proxy may have to be told to pass on")
 	case r.Header.Get("Sec-WebSocket-Version") != "13":
-		w.Header().Set("Sec-WebSocket-Version", "13")
-		return refuse(http.StatusUpgradeRequired, "WebSocket version 13 is required")
+		return refusal(http.StatusUpgradeRequired, "Sec-WebSocket-Version", "13", "WebSocket version 13 is required")
 	}
-	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != 16 {
-		return refuse(http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
+	if raw, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key")); err != nil || len(raw) != 16 {
+		return refusal(http.StatusBadRequest, "", "", "Sec-WebSocket-Key is not 16 bytes in base64")
 	}
-	return key, nil
+	return nil
 }
 
 // hasToken reports whether a comma-separated header contains a token.

@@ -67,8 +67,7 @@ func (s *Service) Put(ctx context.Context, id *auth.Identity, tenant, externalID
 		if w.Title == "" {
 			w.Title = externalID
 		}
-		err = s.opts.Store.CreateWorkflow(ctx, w)
-		if err == nil {
+		if w, err = s.saved(id, w, s.opts.Store.CreateWorkflow(ctx, w)); err == nil {
 			return w, true, nil
 		}
 		if _, there := s.opts.Store.Workflow(ctx, workflowID); there != nil { // nobody else was faster

@@ -24,6 +24,9 @@ type ServiceOptions struct {
 	Types  nodes.Types
 	// MaxDuration bounds how long a run may take; 0 is no bound.
 	MaxDuration time.Duration
+	// Saved is told of a workflow that was stored, new or changed; nil is nobody.
+	// It must not block.
+	Saved func(by *auth.Identity, w Workflow)
 	// Now is the clock, for tests.
 	Now func() time.Time
 }
@@ -36,6 +39,9 @@ type Service struct{ opts ServiceOptions }
 func NewService(opts ServiceOptions) *Service {
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Saved == nil {
+		opts.Saved = func(*auth.Identity, Workflow) {}
 	}
 	return &Service{opts}
 }
@@ -100,7 +106,15 @@ func (s *Service) Create(ctx context.Context, id *auth.Identity, tenant, title s
 		}
 	}
 	w := Workflow{ID: once.ID(ctx, "workflow"), Tenant: tenant, Title: title, Plan: graph.NewPlan(def), CreatedBy: id.User, CreatedAt: now, UpdatedAt: now}
-	return w, s.opts.Store.CreateWorkflow(ctx, w)
+	return s.saved(id, w, s.opts.Store.CreateWorkflow(ctx, w))
+}
+
+// saved tells of a workflow that was stored, unless that failed.
+func (s *Service) saved(by *auth.Identity, w Workflow, err error) (Workflow, error) {
+	if err == nil {
+		s.opts.Saved(by, w)
+	}
+	return w, err
 }
 
 // Check returns what is wrong with a definition of a tenant as [graph.Problems], nil if
@@ -131,7 +145,7 @@ func (s *Service) Change(ctx context.Context, id *auth.Identity, workflowID, tit
 		w.Plan = graph.NewPlan(*def)
 	}
 	w.UpdatedAt = s.opts.Now().UTC()
-	return w, s.opts.Store.UpdateWorkflow(ctx, w)
+	return s.saved(id, w, s.opts.Store.UpdateWorkflow(ctx, w))
 }
 
 // Delete removes a workflow. Its runs stay.

@@ -57,11 +57,15 @@ func (d dialect) name() string { return fmt.Sprintf("%s with %s, %s", d.path, d.
 
 func (dialect) do(*testing.T, string, operation) (events.Code, bool) { return "", false }
 
-// knock returns the code that REST has for the refusal, as dialects have only
-// one for all: it is the same if the words are.
-func (d dialect) knock(t *testing.T, credential string) events.Code {
+// present presents a credential, as a proxy forwards it for an address unless
+// that is "". It returns what the client is told first, or the code of a
+// handshake that was refused.
+func (d dialect) present(t *testing.T, credential, address string) (c speaker, said words, refused events.Code) {
 	t.Helper()
 	path, header := d.path, http.Header{}
+	if address != "" {
+		header.Set("X-Forwarded-For", address)
+	}
 	switch {
 	case credential == "" && d.way != byMessage:
 	case d.way == byQuery:
@@ -71,16 +75,43 @@ func (d dialect) knock(t *testing.T, credential string) events.Code {
 	}
 	ws, res, err := websocket.Dial(t.Context(), d.s.URL+path, header)
 	if err != nil {
-		return handshakeCode(t, d.path, res, err)
+		return c, said, handshakeCode(t, d.path, res, err)
 	}
-	c := speak(t, ws)
-	defer c.Close()
+	c = speak(t, ws)
 	if d.way == byMessage {
 		token, _ := json.Marshal(credential)
 		c.send(`{"type":"auth","token":` + string(token) + `}`)
 	}
 	c.send(d.probe)
-	said := c.next()
+	return c, c.next(), ""
+}
+
+// guess returns the code of the refusal of a guess from an address.
+func (d dialect) guess(t *testing.T, credential, address string) events.Code {
+	t.Helper()
+	c, said, refused := d.present(t, credential, address)
+	if refused != "" {
+		return refused
+	}
+	defer c.Close()
+	switch {
+	case strings.HasPrefix(said.text(), "too many failed attempts"): // which some call RATE_LIMITED
+		return events.CodeTooManyFailures
+	case said.refuses():
+		return events.CodeTokenInvalid
+	}
+	return ""
+}
+
+// knock returns the code that REST has for the refusal, as dialects have only
+// one for all: it is the same if the words are.
+func (d dialect) knock(t *testing.T, credential string) events.Code {
+	t.Helper()
+	c, said, refused := d.present(t, credential, "")
+	if refused != "" {
+		return refused
+	}
+	defer c.Close()
 	if !said.refuses() {
 		return ""
 	}
@@ -101,12 +132,13 @@ func (d dialect) knock(t *testing.T, credential string) events.Code {
 
 func handshakeCode(t *testing.T, path string, res *http.Response, err error) events.Code {
 	t.Helper()
-	if res == nil || res.StatusCode != http.StatusUnauthorized || path != "/ws/genesis" {
+	var refusal struct{ Error struct{ Code events.Code } }
+	if res == nil || path != "/ws/genesis" || json.NewDecoder(res.Body).Decode(&refusal) != nil {
 		t.Fatalf("the handshake failed: %v", err)
 	}
-	var refusal struct{ Error struct{ Code events.Code } }
-	if err := json.NewDecoder(res.Body).Decode(&refusal); err != nil {
-		t.Fatal(err)
+	waits := refusal.Error.Code == events.CodeTooManyFailures
+	if status := map[bool]int{true: http.StatusTooManyRequests, false: http.StatusUnauthorized}[waits]; res.StatusCode != status || waits != (res.Header.Get("Retry-After") != "") {
+		t.Errorf("%s: %s, Retry-After %q", refusal.Error.Code, res.Status, res.Header.Get("Retry-After"))
 	}
 	return refusal.Error.Code
 }

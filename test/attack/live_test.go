@@ -41,8 +41,8 @@ func (c *client) ended(code events.Code) {
 	c.next("")
 }
 
-// What is revoked while it is connected is put out of every namespace, and
-// gets in nowhere any more.
+// What is revoked while it is connected is put out of every namespace and
+// dialect, and gets in nowhere any more.
 func TestRevokedWhileConnected(t *testing.T) {
 	w := newWorld(t)
 	ops := w.hmac(jwt.MapClaims{"sub": "ops", "permissions": []string{"server:operate"}})
@@ -60,12 +60,27 @@ func TestRevokedWhileConnected(t *testing.T) {
 		{"a user whose issuer has a clock that is ahead", w.hmac(jwt.MapClaims{"sub": "evo", "iat": past + 25}), "user", "evo", events.CodeCredentialRevoked},
 		{"a key", key.APIKey, "key", key.KeyID, events.CodeCredentialRevoked},
 	} {
+		var speakers []speaker
+		for _, x := range dialects(w.Server) {
+			c, said, refused := x.(dialect).present(t, tt.credential, "")
+			if refused != "" || said.refuses() {
+				t.Fatalf("%s, %s: not let in: %s %s", x.name(), tt.name, refused, said.text())
+			}
+			speakers = append(speakers, c)
+		}
 		root, monitor, bystander := w.open("/", tt.credential), w.open("/monitor", tt.credential), w.open("/", w.as("bob", "default", auth.Member))
 		if status := w.Do(ops, "POST", "/api/v1/revocations", map[string]any{"kind": tt.kind, "id": tt.id}, nil); status != 201 {
 			t.Fatalf("%s: %d", tt.name, status)
 		}
 		root.ended(events.CodeCredentialRevoked)
 		monitor.ended(events.CodeCredentialRevoked)
+		for i, c := range speakers {
+			if said := c.next(); !said.refuses() {
+				t.Errorf("%s, %s: %+v", dialects(w.Server)[i].name(), tt.name, said)
+			}
+			c.ended(4401)
+			c.Close()
+		}
 		for _, x := range transports(w.Server) {
 			if code := x.knock(t, tt.credential); code != tt.after {
 				t.Errorf("%s, %s: %q", x.name(), tt.name, code)

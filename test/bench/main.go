@@ -10,6 +10,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -38,20 +39,56 @@ func main() {
 
 // server is one of the servers that are compared.
 type server struct {
-	name string
-	args func(port int) []string
+	name  string
+	start func(ctx context.Context) (bench.Target, process, error)
 }
 
 var (
-	ours     = server{"roomcast", func(port int) []string { return protocol(port) }}
-	enforced = server{"roomcast, contract enforced", func(port int) []string { return append(protocol(port), "-contract", "enforce") }}
-	peer     = server{"socket.io (npm)", func(port int) []string {
-		return []string{"node", "test/peer/server.mjs", fmt.Sprint(port)}
-	}}
+	ours     = server{"roomcast", small("bin/bench-protocol", "-load", "-recovery", "-addr", "127.0.0.1:%d")}
+	enforced = server{"roomcast, contract enforced", small("bin/bench-protocol", "-load", "-recovery", "-contract", "enforce", "-addr", "127.0.0.1:%d")}
+	peer     = server{"socket.io (npm)", small("node", "test/peer/server.mjs", "%d")}
+	// These are roomcast serve.
+	whole = server{"roomcast serve, Socket.IO", serveWhole("")}
+	plain = server{"roomcast serve, plain WebSocket at /ws/service", serveWhole("/ws/service")}
 )
 
-func protocol(port int) []string {
-	return []string{"bin/bench-protocol", "-load", "-recovery", "-addr", fmt.Sprintf("127.0.0.1:%d", port)}
+// small starts a server that says in a line that it is listening. Its last
+// argument has its port.
+func small(args ...string) func(context.Context) (bench.Target, process, error) {
+	return func(ctx context.Context) (t bench.Target, p process, err error) {
+		port, err := freePort()
+		if err != nil {
+			return t, p, err
+		}
+		args := slices.Clone(args)
+		args[len(args)-1] = fmt.Sprintf(args[len(args)-1], port)
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Env = append(os.Environ(), "NODE_ENV=production")
+		cmd.Stderr = os.Stderr
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			return t, p, err
+		}
+		if err := cmd.Start(); err != nil {
+			return t, p, err
+		}
+		p = process{cmd: cmd}
+		if !bufio.NewScanner(stdout).Scan() {
+			p.stop()
+			return t, p, errors.New("it did not start")
+		}
+		return bench.Target{URL: fmt.Sprintf("http://127.0.0.1:%d", port), PID: cmd.Process.Pid}, p, nil
+	}
+}
+
+// serveWhole starts the whole server, for Socket.IO or for plain WebSockets at a
+// path.
+func serveWhole(path string) func(context.Context) (bench.Target, process, error) {
+	return func(ctx context.Context) (bench.Target, process, error) {
+		t, p, err := startWhole(ctx, []string{"ROOMCAST_WEBSOCKET_PERADDRESS=1000000"})
+		t.Path = path
+		return t.Target, p, err
+	}
 }
 
 // row is one thing that is measured, for each of some servers.
@@ -76,10 +113,11 @@ func rows() []row {
 	memory := func(r bench.Result) float64 { return r.Memory / 1000 }
 	p99 := func(r bench.Result) float64 { return r.P99 }
 	both := []server{ours, peer}
+	idle := []server{ours, whole, plain, peer}
 	three := []server{ours, enforced, peer}
 	return []row{
 		{"connect", "µs", true, both, workloads["connect"], bench.Options{}, cpu, 0.3},
-		{"idle, 10,000 connections", "KB a connection", true, both, workloads["idle"], bench.Options{}, memory, 0.6},
+		{"idle, 10,000 connections", "KB a connection", true, idle, workloads["idle"], bench.Options{}, memory, 0.6},
 		{"acked echo, window of 10", "µs", true, three, workloads["echo"], bench.Options{}, cpu, 0.25},
 		{"acked echo, 5,000 a second", "µs", true, three, workloads["echo"], bench.Options{Rate: 5000}, cpu, 0.4},
 		{"acked echo, 5,000 a second, p99", "ms", true, both, workloads["echo"], bench.Options{Rate: 5000}, p99, 0},
@@ -130,6 +168,7 @@ func run(ctx context.Context, rounds int, out, only string) error {
 func prepare() error {
 	for _, args := range [][]string{
 		{"go", "build", "-trimpath", "-o", "bin/bench-protocol", "./test/protocol"},
+		{"go", "build", "-trimpath", "-o", "bin/roomcast", "./cmd/roomcast"},
 		{"npm", "ci", "--prefix", "test/peer", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"},
 	} {
 		cmd := exec.Command(args[0], args[1:]...)
@@ -168,29 +207,26 @@ func (m *measurement) measure(ctx context.Context, round, rounds int) error {
 
 // against starts a server, runs a row and stops it.
 func against(ctx context.Context, s server, r row) (bench.Result, error) {
-	port, err := freePort()
+	t, p, err := s.start(ctx)
 	if err != nil {
 		return bench.Result{}, err
 	}
-	args := s.args(port)
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "NODE_ENV=production")
-	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return bench.Result{}, err
+	defer p.stop()
+	return r.run(ctx, t, r.options)
+}
+
+// process is a server that runs.
+type process struct {
+	cmd    *exec.Cmd
+	folder string // of its data, "" if it has none
+}
+
+func (p process) stop() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+	if p.folder != "" {
+		os.RemoveAll(p.folder)
 	}
-	if err := cmd.Start(); err != nil {
-		return bench.Result{}, err
-	}
-	defer func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}()
-	if !bufio.NewScanner(stdout).Scan() { // it says that it is listening
-		return bench.Result{}, fmt.Errorf("%s did not start", s.name)
-	}
-	return r.run(ctx, bench.Target{URL: fmt.Sprintf("http://127.0.0.1:%d", port), PID: cmd.Process.Pid}, r.options)
 }
 
 func freePort() (int, error) {
@@ -236,6 +272,9 @@ func report(measured []*measurement, rounds int) (string, error) {
 			}
 			if m.target > 0 {
 				target = fmt.Sprintf("%.2f", m.target)
+			}
+			if detail, ok := strings.CutPrefix(s.name, ours.name+" serve"); ok {
+				name += detail + " of the whole server"
 			}
 			if s.name == enforced.name {
 				name += ", contract enforced"
@@ -283,5 +322,5 @@ Written by ` + "`make bench`" + `: %s, on %s. Load generator and server share th
 `
 
 const outro = `
-Our server is ` + "`test/protocol -load`" + `: the engine, sessions, rooms and router of the real one, with the Socket.IO library on top, and a typed handler for the echo; its clients could come back to their sessions, those of the peer, as it comes, could not. The peer is ` + "`test/peer`" + `: the same events on socket.io from npm with ws, as installed. An echo carries about 200 bytes, a publication about 300.
+Our server is ` + "`test/protocol -load`" + `: the engine, sessions, rooms and router of the real one, with the Socket.IO library on top, and a typed handler for the echo; its clients could come back to their sessions, those of the peer, as it comes, could not. The whole server is ` + "`roomcast serve`" + `: its clients have tokens, and are in the rooms of their users at /ws/service. The peer is ` + "`test/peer`" + `: the same events on socket.io from npm with ws, as installed. An echo carries about 200 bytes, a publication about 300.
 `

@@ -20,6 +20,12 @@ type database struct {
 	own  bool // the server writes it, and not a process of its own
 }
 
+var databases = []database{
+	{"SQLite, normal", []string{"ROOMCAST_STORE_SYNCHRONOUS=normal"}, true},
+	{"SQLite, full", []string{"ROOMCAST_STORE_SYNCHRONOUS=full"}, true},
+	{"PostgreSQL", []string{"ROOMCAST_STORE_DRIVER=postgres"}, false},
+}
+
 // runRow is one way in which runs are carried on.
 type runRow struct {
 	database database
@@ -38,7 +44,7 @@ func (r runRow) name() string {
 }
 
 // runRows returns the rows of which the names contain a text.
-func runRows(databases []database, only string) (rows []runRow) {
+func runRows(only string) (rows []runRow) {
 	for i, d := range databases {
 		for _, workflow := range bench.RunWorkflows() {
 			for _, widget := range []bool{false, true} {
@@ -57,25 +63,15 @@ func runRows(databases []database, only string) (rows []runRow) {
 
 // measureRuns measures all rows of runs, and returns their table.
 func measureRuns(ctx context.Context, rounds int, only string) (string, error) {
+	rows := runRows(only)
+	if len(rows) == 0 {
+		return "", nil
+	}
 	postgres, err := postgrestest.Durable()
 	if err != nil {
 		return "", err
 	}
 	defer postgres.Close()
-	databases := []database{
-		{"SQLite, normal", []string{"ROOMCAST_STORE_SYNCHRONOUS=normal"}, true},
-		{"SQLite, full", []string{"ROOMCAST_STORE_SYNCHRONOUS=full"}, true},
-		{"PostgreSQL", []string{"ROOMCAST_STORE_DRIVER=postgres"}, false},
-	}
-	rows := runRows(databases, only)
-	if len(rows) == 0 {
-		return "", nil
-	}
-	build := exec.Command("go", "build", "-trimpath", "-o", "bin/roomcast", "./cmd/roomcast")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return "", fmt.Errorf("building the server: %w", err)
-	}
 	results := make([][]bench.Result, len(rows))
 	for round := range rounds {
 		for i, row := range rows {
@@ -98,42 +94,60 @@ func measureRuns(ctx context.Context, rounds int, only string) (string, error) {
 	return reportRuns(rows, results), nil
 }
 
-// measureRun starts a server with fresh data, measures and stops it.
+// measureRun starts a server, measures and stops it.
 func measureRun(ctx context.Context, env []string, o bench.RunsOptions) (bench.Result, error) {
+	t, p, err := startWhole(ctx, env)
+	if err != nil {
+		return bench.Result{}, err
+	}
+	defer p.stop()
+	o.Tenant = t.tenant
+	return bench.Runs(ctx, t.Target, o)
+}
+
+// wholeTarget is the whole server as a target of an administrator.
+type wholeTarget struct {
+	bench.Target
+	tenant string
+}
+
+// startWhole starts the whole server as it comes, with fresh data.
+func startWhole(ctx context.Context, env []string) (t wholeTarget, p process, err error) {
 	folder, err := os.MkdirTemp("", "roomcast-bench-")
 	if err != nil {
-		return bench.Result{}, err
+		return t, p, err
 	}
-	defer os.RemoveAll(folder)
+	defer func() {
+		if err != nil {
+			os.RemoveAll(folder)
+		}
+	}()
 	log, err := os.Create(filepath.Join(folder, "log"))
 	if err != nil {
-		return bench.Result{}, err
+		return t, p, err
 	}
-	defer log.Close()
+	defer log.Close() // the server has it open
 	cmd := exec.CommandContext(ctx, "bin/roomcast", "serve", "--dev", "--json", "--addr", "127.0.0.1:0")
 	cmd.Env = append(append(os.Environ(), "ROOMCAST_SERVER_DATA="+filepath.Join(folder, "data"), "ROOMCAST_WORKFLOW_HTTP_ALLOWPRIVATE=true"), env...)
 	cmd.Stderr = log
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return bench.Result{}, err
+		return t, p, err
 	}
 	if err := cmd.Start(); err != nil {
-		return bench.Result{}, err
+		return t, p, err
 	}
-	defer func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}()
+	p = process{cmd, folder}
 	var server struct {
 		URL, Tenant string
 		Tokens      struct{ Admin string }
 	}
 	if err := json.NewDecoder(stdout).Decode(&server); err != nil {
 		said, _ := os.ReadFile(log.Name())
-		return bench.Result{}, fmt.Errorf("the server did not start: %s", said)
+		p.stop()
+		return t, p, fmt.Errorf("the server did not start: %s", said)
 	}
-	o.Tenant = server.Tenant
-	return bench.Runs(ctx, bench.Target{URL: server.URL, Token: server.Tokens.Admin, PID: cmd.Process.Pid}, o)
+	return wholeTarget{bench.Target{URL: server.URL, Token: server.Tokens.Admin, PID: cmd.Process.Pid}, server.Tenant}, p, nil
 }
 
 func reportRuns(rows []runRow, results [][]bench.Result) string {

@@ -167,8 +167,10 @@ it('takes the example of the document, once it is JSON', async () => {
   assert.equal((await c.ask({ action: 'TakeDecision', token, message: 'Hello World' })).message, 'You said: Hello World');
 
   // It is good for nothing else here.
-  const elsewhere = new Client(server.url, { token });
-  await assert.rejects(elsewhere.connected, (error) => /^USER_AUTH_TOKEN_/.test(error.data.code));
+  for (const namespace of ['/', '/monitor']) {
+    const elsewhere = new Client(server.url, { token, namespace });
+    await assert.rejects(elsewhere.connected, (error) => /^USER_AUTH_TOKEN_/.test(error.data.code));
+  }
   assert.equal((await server.api(token, 'GET', '/me')).status, 401);
   for (const foreign of [server.tokens.admin, server.tokens.member]) {
     assert.deepEqual(await c.ask({ action: 'TakeDecision', token: foreign, message: 'x' }), { status: 'error', route: 'Connection', message: 'Error while verifying JWT' });
@@ -200,6 +202,20 @@ it('knows its characters after a restart', async () => {
   for (const secret of [key, token, 'lasting', 'juste le boss', 'before the restart']) {
     assert.ok(!server.log().includes(secret), `${secret} is in the log`);
   }
+});
+
+it('goes on deciding when the server was killed in the middle of a decision', async () => {
+  let c = await Raw.open('/ws/action');
+  const { token } = await c.ask({ action: 'Register', API_KEY: key, checksum: 'survivor', name: 'tom', prompt: 'juste le boss' });
+  await model.on('killed', { steps: [{ millis: 60_000 }] });
+  c.socket.send(JSON.stringify({ action: 'TakeDecision', token, message: 'killed' }));
+  while (!JSON.stringify((await model.requests()).at(-1)).includes('killed')) { /* until the model is asked */ }
+  server.signal('SIGKILL');
+  assert.equal(await c.closed, 1006);
+  server = await launch(server.data);
+  c = await Raw.open('/ws/action');
+  assert.deepEqual(await c.ask({ action: 'TakeDecision', token, message: 'and now?' }), { status: 'success', route: 'MakeDecision', message: 'You said: and now?' });
+  c.socket.close();
 });
 
 it('has a document that satisfies the official parser and spectral', async () => {

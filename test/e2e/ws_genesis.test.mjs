@@ -84,6 +84,14 @@ const workflow = {
   edges: [{ source: 'start', target: 'shout' }, { source: 'shout', target: 'pause' }, { source: 'pause', target: 'end' }],
 };
 
+const asking = {
+  nodes: [
+    { id: 'start', type: 'start', data: {} },
+    { id: 'ask', type: 'dataCollection', data: { title: 'How many?', outputVariable: 'asked', formSchema: { type: 'object', properties: { n: { type: 'number' } } } } },
+  ],
+  edges: [{ source: 'start', target: 'ask' }],
+};
+
 let server, context, profile, page, token, publisher;
 before(async () => {
   server = await start();
@@ -249,6 +257,24 @@ for (const [name, kind] of Object.entries(kinds)) {
       assert.deepEqual((await client.next('sync_update')).payload, { type: 'workflow', entityId: 'wf-123', version: 3, updatedAt: 1767349045000 });
       assert.deepEqual((await client.next('notification')).payload, { message: 'hello' });
       assert.deepEqual((await client.next('agent_status')).payload, { agentId: 'agent-7', status: 'working' });
+    });
+
+    it('gets what the server itself has to say', async () => {
+      const { body: { workflowID } } = await server.api(server.tokens.admin, 'PUT', '/tenants/default/workflows/asks', asking);
+      const { body: { instanceID } } = await server.api(token, 'POST', '/tenants/default/workflows/asks/execute', {});
+      const { payload } = await client.next('notification');
+      assert.deepEqual([payload.userId, payload.message, payload.data.workflowID, payload.data.instanceID, payload.data.nodeID], ['user-456', 'How many?', workflowID, instanceID, 'ask']);
+      const answer = { collectionRequestID: payload.data.collectionRequestID, submittedData: { n: 5 } };
+      assert.equal((await server.api(token, 'POST', '/tenants/default/workflows/data-collection', answer)).status, 200);
+
+      const boss = await Frames.open(kind(), `${address('/ws/genesis')}?token=${await server.token('boss', 'default', 'admin')}`);
+      await boss.send({ type: 'subscribe', payload: { channels: ['sync:boss'] }, correlationId: 's' });
+      await boss.next('subscribed');
+      const { status } = await server.api(await server.token('boss', 'default', 'admin'), 'PUT', '/tenants/default/workflows/asks', { ...asking, title: 'Asks' });
+      assert.equal(status, 200);
+      const sync = (await boss.next('sync_update')).payload;
+      assert.deepEqual([sync.type, sync.entityId, sync.version], ['workflow', 'asks', sync.updatedAt]);
+      await boss.close();
     });
 
     it('gets nothing else', async () => {

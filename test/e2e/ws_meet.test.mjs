@@ -12,6 +12,7 @@ import { Parser } from '@asyncapi/parser';
 import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
 import { limit } from './lib/client.mjs';
+import { startTwo } from './lib/cluster.mjs';
 import { start } from './lib/server.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -30,15 +31,15 @@ after(async () => {
   assert.equal(await server.stop(), 0);
 });
 
-const at = (path, token) => `${server.url.replace('http', 'ws')}${path}${token ? `?token=${token}` : ''}`;
+const at = (path, token, on = server) => `${on.url.replace('http', 'ws')}${path}${token ? `?token=${token}` : ''}`;
 
 // A frame reader over npm's ws.
 class Meeter {
-  static async open(path, token) {
+  static async open(path, token, on = server) {
     const m = new Meeter();
     m.frames = [];
     m.wake = () => {};
-    m.ws = new WebSocket(at(path, token));
+    m.ws = new WebSocket(at(path, token, on));
     m.ws.on('message', (data) => (m.frames.push(JSON.parse(data)), m.wake()));
     m.closed = new Promise((resolve) => m.ws.on('close', (code) => resolve(code)));
     await new Promise((resolve, reject) => m.ws.on('open', resolve).on('error', reject));
@@ -49,11 +50,11 @@ class Meeter {
     this.ws.send(JSON.stringify(frame));
   }
 
-  // next returns the next frame, which is of a type.
+  // next returns the next frame, which is of a type if one is given.
   async next(type) {
     while (!this.frames.length) await limit(type, new Promise((resolve) => (this.wake = resolve)));
     const frame = this.frames.shift();
-    assert.equal(frame.type, type, JSON.stringify(frame));
+    if (type) assert.equal(frame.type, type, JSON.stringify(frame));
     return frame;
   }
 }
@@ -97,6 +98,54 @@ it('forgets who was there when the server was killed', async () => {
   assert.equal((await limit('the others to be gone', last)).participants[0].name, 'Bob');
   bob.close();
   assert.equal(await again.stop(), 0);
+});
+
+it('is one meeting on two servers, which loses who was on one that is stopped short or killed', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'meet-two-'));
+  await writeFile(join(folder, 'c.yaml'), 'instance: {heartbeat: 300ms, expiry: 1s}\nwebsocket: {meet: {capacity: 5}}\n');
+  const two = await startTwo({ args: ['--config', join(folder, 'c.yaml')] });
+  const [one, other] = two.servers;
+  try {
+    // As many get in as there are places, wherever they come.
+    const crowd = await Promise.all(Array.from({ length: 20 }, (_, n) => Meeter.open('/ws/meet', one.tokens.member, two.servers[n % 2])));
+    for (const m of crowd) m.send({ type: 'join', room_id: 'full', participant_name: 'N' });
+    const answers = await Promise.all(crowd.map(async (m) => {
+      for (;;) {
+        const frame = await m.next();
+        if (frame.type === 'joined' || frame.code === 'ROOM_FULL') return frame.type;
+      }
+    }));
+    assert.equal(answers.filter((type) => type === 'joined').length, 5);
+    for (const m of crowd) m.ws.terminate();
+
+    const bob = await Meeter.open('/ws/meet', other.tokens.member, other);
+    bob.send({ type: 'join', room_id: 'r', participant_name: 'Bob' });
+    await bob.next('joined');
+    // Who comes while its server is not there yet is told, and tries again.
+    const enter = async () => {
+      for (;;) {
+        const ann = await Meeter.open('/ws/meet/r', one.tokens.member, one);
+        ann.send({ type: 'join', participant_id: 'ann', participant_name: 'Ann' });
+        if ((await ann.next()).type === 'user_joined') return ann;
+        ann.ws.terminate();
+      }
+    };
+    let ann = await enter();
+    await bob.next('participant_joined');
+    one.signal('SIGSTOP');
+    assert.deepEqual(await bob.next('participant_left'), { type: 'participant_left', room_id: 'r', participant_id: 'ann', reason: 'disconnected' });
+    one.signal('SIGCONT');
+    assert.equal(await limit('the end of a meeting that went on without her', ann.closed), 1001);
+    ann = await enter();
+    await bob.next('participant_joined');
+    one.signal('SIGKILL');
+    await bob.next('participant_left');
+    assert.equal(await limit('the end of the connection', ann.closed), 1006);
+    bob.ws.close();
+  } finally {
+    assert.deepEqual(await two.stop(), [0, null]);
+    await rm(folder, { recursive: true });
+  }
 });
 
 it('gives credentials for TURN to who is signed in', async () => {

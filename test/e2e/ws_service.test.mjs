@@ -67,6 +67,19 @@ for (const [name, kind] of Object.entries(kinds)) {
       assert.deepEqual((await client.next('notification')).data, { message: 'New comment on your post', level: 'info' });
     });
 
+    it('is told what waits for a decision of its user', async () => {
+      await client.send({ type: 'chat_message', data: { conversation_id: 'jobs', content: 'run Add numbers with a=2, b=3' } });
+      const { data } = await client.next('notification');
+      assert.equal(data.message, 'The assistant waits for a decision: Add numbers');
+      assert.ok(data.data.approvalID);
+      const asked = (await client.next('chat_message')).data;
+      assert.deepEqual([asked.conversation_id, asked.sender_id], ['jobs', 'assistant']);
+      await client.send({ type: 'chat_message', data: { conversation_id: 'jobs', content: 'no' } });
+      await client.next('chat_message');
+      await client.send({ type: 'unsubscribe', data: { channel: 'conversation:jobs' } });
+      await client.next('unsubscribed');
+    });
+
     it('gets the status of what it is subscribed to', async () => {
       await subscribe(client, 'task:task-789');
       await publish('entity:default:task:task-789', 'status_update', { entityType: 'task', entityID: 'task-789', status: 'completed', ownerID: 'member' });

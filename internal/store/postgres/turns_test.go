@@ -36,7 +36,7 @@ func newTurn(t *testing.T) turnFixture {
 	if err := f.chats.CreateRoom(t.Context(), chat.Room{ID: room, Tenant: "acme", Owner: "ada", At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	f.said, err = f.chats.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, User: "ada", At: time.Now(), Owner: "one"})
+	f.said, err = f.chats.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, User: "ada", At: time.Now(), Owner: "one"}, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

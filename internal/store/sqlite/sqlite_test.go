@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
@@ -71,4 +72,40 @@ func TestUnusablePath(t *testing.T) {
 
 func BenchmarkWrite(b *testing.B) {
 	storetest.BenchmarkWrite(b, open(b, filepath.Join(b.TempDir(), "r.db")))
+}
+
+// The latest message of a conversation is found without reading those before.
+func TestLastMessageOfMany(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.db")
+	db, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	_, err = other.Exec(`INSERT INTO chat_messages (room_id, seq, speaker, user_id, text, action, at)
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT 'r', i, 'bot', '', '', '', 0 FROM n`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	began := time.Now()
+	if err := other.QueryRow(`SELECT COUNT(seq) FROM chat_messages WHERE room_id = 'r'`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	all, best := time.Since(began), time.Hour
+	for range 10 {
+		began := time.Now()
+		last, err := db.Chats().LastMessages(t.Context(), []string{"r", "none"})
+		if best = min(best, time.Since(began)); err != nil || len(last) != 1 || last["r"] != 100_000 {
+			t.Fatalf("%v, %v", last, err)
+		}
+	}
+	if best > all/4 {
+		t.Errorf("it took %v, and to read all %v", best, all)
+	}
 }

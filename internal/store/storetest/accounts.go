@@ -79,20 +79,26 @@ func accountTurns(t *testing.T, db *store.DB) {
 		check(t, err)
 		return mine
 	}
-	same(t, []bool{take("one", time.Hour), take("two", time.Hour), take("one", time.Hour)}, []bool{true, false, true})
-	check(t, s.EndTurn(ctx, a.ID, "one", nil, 3))
-	same(t, take("two", -time.Second), true) // and died
-	same(t, take("one", time.Hour), true)
-	is(t, s.EndTurn(ctx, a.ID, "two", &accounts.Exchange{Message: "late"}, 3), accounts.ErrLost)
-	check(t, s.EndTurn(ctx, a.ID, "one", nil, 3))
+	one, two := alive(t, db), alive(t, db)
+	same(t, []bool{take(one, time.Hour), take(two, time.Hour), take(one, time.Hour)}, []bool{true, false, true})
+	check(t, s.EndTurn(ctx, a.ID, one, nil, 3))
+	same(t, take(two, -time.Second), true) // and could not give it back
+	same(t, take(one, time.Hour), true)
+	is(t, s.EndTurn(ctx, a.ID, two, &accounts.Exchange{Message: "late"}, 3), accounts.ErrLost)
+	check(t, s.EndTurn(ctx, a.ID, one, nil, 3))
+	same(t, take(two, time.Hour), true)
+	check(t, db.Instances().Renew(ctx, two, -time.Millisecond)) // and died
+	same(t, take(one, time.Hour), true)
+	is(t, s.EndTurn(ctx, a.ID, two, &accounts.Exchange{Message: "late"}, 3), accounts.ErrLost)
+	check(t, s.EndTurn(ctx, a.ID, one, nil, 3))
 
 	var said []accounts.Exchange
 	for i := range 5 {
 		x := accounts.Exchange{Message: fmt.Sprint("m", i), Answer: "ä", At: now.Add(time.Duration(i) * time.Second)}
 		said = append(said, x)
 		x.Prompt, x.Completion = 10, i
-		same(t, take("one", time.Hour), true)
-		check(t, s.EndTurn(ctx, a.ID, "one", &x, 3))
+		same(t, take(one, time.Hour), true)
+		check(t, s.EndTurn(ctx, a.ID, one, &x, 3))
 	}
 	got, err := s.Exchanges(ctx, a.ID, 10)
 	check(t, err)
@@ -104,8 +110,8 @@ func accountTurns(t *testing.T, db *store.DB) {
 	check(t, err)
 	same(t, used, chat.Usage{Prompt: 50, Completion: 10})
 	// No history is none.
-	same(t, take("one", time.Hour), true)
-	check(t, s.EndTurn(ctx, a.ID, "one", &said[0], 0))
+	same(t, take(one, time.Hour), true)
+	check(t, s.EndTurn(ctx, a.ID, one, &said[0], 0))
 	got, err = s.Exchanges(ctx, a.ID, 10)
 	check(t, err)
 	same(t, len(got), 0)

@@ -22,7 +22,7 @@ func propose(t *testing.T, s store.Chats, a chat.Approval) chat.Approval {
 	if _, err := s.Room(t.Context(), room); err != nil {
 		check(t, s.CreateRoom(t.Context(), chat.Room{ID: room, Tenant: "acme", Owner: "ada", At: now}))
 	}
-	said, err := s.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now})
+	said, err := s.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now}, 100)
 	check(t, err)
 	end := chat.Entry{Seq: said.Seq, Turn: said.Seq, Kind: chat.StreamEnd, Data: []byte(`{}`), At: now}
 	answer, err := s.Answer(t.Context(), said, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}, end, chat.Aftermath{Approvals: []chat.Approval{a}})

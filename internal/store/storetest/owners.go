@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -137,7 +138,7 @@ func answers(t *testing.T, db *store.DB) {
 	one, two := alive(t, db), alive(t, db)
 	room := newChat(t, s)
 	say := func(owner string) chat.Message {
-		m, err := s.Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, User: "ada", Text: "?", At: now, Owner: owner})
+		m, err := s.Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, User: "ada", Text: "?", At: now, Owner: owner}, 100)
 		check(t, err)
 		return m
 	}
@@ -198,7 +199,14 @@ func answers(t *testing.T, db *store.DB) {
 	check(t, err)
 	is(t, refused[0], chat.ErrAnswered)
 	check(t, refused[1])
-	head++
+	// One that was stored, and whose server did not hear so, comes again.
+	refused, err = s.AddToStream(ctx, []chat.Piece{piece(two, head+1), piece(two, head+2)})
+	check(t, err)
+	check(t, errors.Join(refused...))
+	stored, err := s.Stream(ctx, room, head, head+9)
+	check(t, err)
+	same(t, len(stored), 2)
+	head += 2
 	_, err = answer(begun)
 	check(t, err)
 	_, err = answer(chat.Message{RoomID: room, Seq: 99, Owner: two})
@@ -220,7 +228,7 @@ func takeovers(t *testing.T, a, b *store.DB) {
 		r := newRun("acme", dead)
 		check(t, write(t, a.Workflows(), creation(r)))
 		runs = append(runs, r.ID)
-		m, err := a.Chats().Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now, Owner: dead})
+		m, err := a.Chats().Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now, Owner: dead}, 100)
 		check(t, err)
 		messages = append(messages, m)
 	}

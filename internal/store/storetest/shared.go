@@ -44,7 +44,7 @@ func conversation(t *testing.T, a, b *store.DB) {
 	seen := make(map[uint64]bool)
 	var mu sync.Mutex
 	both(n, a, b, func(db *store.DB) {
-		m, err := db.Chats().Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.Bot, At: now})
+		m, err := db.Chats().Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.Bot, At: now}, 100)
 		if err != nil {
 			t.Error(err)
 		}

@@ -138,7 +138,7 @@ func chats(t *testing.T, s store.Chats) {
 
 	var said []chat.Message
 	for i, speaker := range []chat.Speaker{chat.User, chat.Bot, chat.User, chat.User} {
-		m, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: speaker, User: "ada", Session: "s", Text: fmt.Sprint("é", i), Action: chat.Test, At: now})
+		m, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: speaker, User: "ada", Session: "s", Text: fmt.Sprint("é", i), Action: chat.Test, At: now}, 100)
 		check(t, err)
 		same(t, m.Seq, uint64(i+1))
 		said = append(said, m)
@@ -147,7 +147,7 @@ func chats(t *testing.T, s store.Chats) {
 	check(t, err)
 	same(t, messages, said[1:])
 
-	answer, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.Bot, Text: "b", At: now})
+	answer, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.Bot, Text: "b", At: now}, 100)
 	check(t, err)
 	since, err := s.MessagesSince(ctx, r.ID, 2, 5, 9)
 	check(t, err)
@@ -155,9 +155,9 @@ func chats(t *testing.T, s store.Chats) {
 	since, err = s.MessagesSince(ctx, r.ID, 2, 2, 9)
 	check(t, err)
 	same(t, len(since), 0)
-	keyed, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.User, Text: "once", At: now, Key: "k"})
+	keyed, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.User, Text: "once", At: now, Key: "k"}, 100)
 	check(t, err)
-	if _, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.User, Text: "twice", At: now, Key: "k"}); err == nil {
+	if _, err := s.Append(ctx, chat.Message{RoomID: r.ID, Speaker: chat.User, Text: "twice", At: now, Key: "k"}, 100); err == nil {
 		t.Error("the same key was stored twice")
 	}
 	found, err := s.Said(ctx, r.ID, "k")
@@ -221,7 +221,7 @@ func writers(t *testing.T, db *store.DB) {
 	for range 8 {
 		all.Go(func() {
 			for range 20 {
-				if _, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}); err != nil {
+				if _, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.Bot, At: now}, 100); err != nil {
 					t.Error(err)
 				}
 				if _, err := db.Chats().Messages(ctx, room, 0, 10); err != nil {
@@ -242,7 +242,7 @@ func texts(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	room := newChat(t, db.Chats())
 	odd := "\x01 \\ ' \" ? $1 %s \u2028 \U0001F600 \uFFFD"
-	m, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: odd, At: now})
+	m, err := db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: odd, At: now}, 100)
 	check(t, err)
 	got, err := db.Chats().Messages(ctx, room, 0, 1)
 	check(t, err)
@@ -254,7 +254,7 @@ func texts(t *testing.T, db *store.DB) {
 			t.Errorf("a text with U+0000: %v", err)
 		}
 	}
-	_, err = db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: "a\x00b", At: now})
+	_, err = db.Chats().Append(ctx, chat.Message{RoomID: room, Speaker: chat.User, Text: "a\x00b", At: now}, 100)
 	refused(err)
 	_, err = db.Chats().Room(ctx, "a\x00b")
 	refused(err)

@@ -17,7 +17,7 @@ func usage(t *testing.T, s store.Chats) {
 	check(t, s.CreateRoom(t.Context(), chat.Room{ID: room, Tenant: tenant, Owner: "ada", At: now}))
 	finishes := []chat.Finish{chat.FinishStop, chat.FinishRefused, chat.FinishStopped}
 	for i, finish := range finishes {
-		said, err := s.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now})
+		said, err := s.Append(t.Context(), chat.Message{RoomID: room, Speaker: chat.User, At: now}, 100)
 		check(t, err)
 		end := chat.Entry{Seq: uint64(i + 1), Turn: said.Seq, Kind: chat.StreamEnd, Data: []byte(`{}`), At: now}
 		answer := chat.Message{RoomID: room, Speaker: chat.Bot, Finish: finish, At: now.Add(time.Duration(i/2) * 24 * time.Hour)}

@@ -156,9 +156,11 @@ func (m *Machine) add(typ EntryType, n *node, data any, at time.Time) error {
 	return nil
 }
 
-// Add numbers an entry that comes from outside, applies it and records it.
+// Add numbers an entry that comes from outside, applies it and records it. Its
+// time is that of the log, which is kept in microseconds: what follows from it
+// must be the same for those who read the log later.
 func (m *Machine) Add(e Entry, at time.Time) {
-	e.Seq, e.At = m.seq+1, at
+	e.Seq, e.At = m.seq+1, at.Truncate(time.Microsecond)
 	m.Apply(e)
 	m.record(e)
 }

@@ -38,3 +38,22 @@ func TestTook(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// What is computed while entries are made is what is computed from the log,
+// whose times are in microseconds.
+func TestTookOfTheLog(t *testing.T) {
+	var log []interpreter.Entry
+	m := interpreter.New(graph.NewPlan(graph.Definition{}), interpreter.Options{})
+	m.Record(func(e interpreter.Entry) { log = append(log, e) })
+	began := time.Unix(0, 999)
+	m.Add(interpreter.Entry{Type: interpreter.NodeDispatched, Node: "a"}, began)
+	m.Add(interpreter.Entry{Type: interpreter.NodeCompleted, Node: "a"}, began.Add(time.Millisecond-time.Nanosecond*500))
+	again := interpreter.New(graph.NewPlan(graph.Definition{}), interpreter.Options{})
+	for _, e := range log {
+		e.At = time.UnixMicro(e.At.UnixMicro())
+		again.Apply(e)
+	}
+	if m.Took() != again.Took() || m.Took() != time.Millisecond {
+		t.Errorf("%v, and %v from the log", m.Took(), again.Took())
+	}
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
+	"github.com/roomcast/roomcast/internal/certificate"
 	rooms "github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/store"
@@ -376,7 +377,7 @@ func TestTemporalIsNotThere(t *testing.T) {
 }
 
 func TestTLSOptions(t *testing.T) {
-	for field, tls := range map[string]TLS{
+	for field, tls := range map[string]certificate.Client{
 		"tls.ca":   {Enabled: true, CA: "/does/not/exist"},
 		"tls.cert": {Enabled: true, Cert: "/does/not/exist", Key: "/does/not/exist"},
 	} {

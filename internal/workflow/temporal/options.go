@@ -3,16 +3,13 @@
 package temporal
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
+
+	"github.com/roomcast/roomcast/internal/certificate"
 )
 
 // Server is where Temporal is.
@@ -24,25 +21,14 @@ type Server struct {
 	TaskQueue string
 	// APIKey, if set, is sent with every request.
 	APIKey string
-	TLS    TLS
+	TLS    certificate.Client
 	// Timeout is how long Temporal may take to answer before it counts as away.
 	Timeout time.Duration
 }
 
-// TLS is how connections are secured.
-type TLS struct {
-	Enabled bool
-	// CA is a PEM file of authorities; those of the system unless set.
-	CA string
-	// Cert and Key are PEM files, for servers that ask for them.
-	Cert, Key string
-	// ServerName is what the certificate must say; the host unless set.
-	ServerName string
-}
-
 // client returns the client's options.
 func (s Server) client(l *slog.Logger) (client.Options, error) {
-	secured, err := s.TLS.config()
+	secured, err := s.TLS.Config("workflow.temporal.tls")
 	if err != nil {
 		return client.Options{}, err
 	}
@@ -55,30 +41,4 @@ func (s Server) client(l *slog.Logger) (client.Options, error) {
 		o.Credentials = client.NewAPIKeyStaticCredentials(s.APIKey)
 	}
 	return o, nil
-}
-
-// config returns nil if there is to be no TLS.
-func (t TLS) config() (*tls.Config, error) {
-	if !t.Enabled {
-		return nil, nil
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("workflow.temporal.tls.ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("workflow.temporal.tls.ca: " + t.CA + " has no certificate")
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("workflow.temporal.tls.cert and workflow.temporal.tls.key: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }

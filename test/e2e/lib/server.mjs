@@ -33,6 +33,7 @@ export async function start({ data, args = [], env = {} } = {}) {
     data: folder,
     pid: child.pid,
     log: () => log,
+    errors: () => log.split('\n').filter((line) => line.includes('level=ERROR')),
     exited,
     async api(token, method, path, body) {
       const response = await fetch(`${announced.url}/api/v1${path}`, {
