@@ -27,7 +27,7 @@ type bots struct {
 	mu      sync.Mutex
 	closed  map[string]bool // sessions that were closed for the client
 	answers answers
-	tools   map[string]string // names of tools that are being used, by call
+	tools   map[string]string // names of tools that are being used, by room and call
 	reached reached
 }
 

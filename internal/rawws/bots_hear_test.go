@@ -84,6 +84,9 @@ func (e *ear) heard() (all string, numbered map[string]uint64) {
 		if f.Content != nil {
 			what += " " + *f.Content
 		}
+		if f.Tool != "" {
+			what += " " + f.Tool
+		}
 		list = append(list, what)
 	}
 }
@@ -170,6 +173,22 @@ func TestBotsStartOver(t *testing.T) {
 	e.hear(events.AIChatBotMessage{ChatRoomID: "o", ReplyTo: 1, Text: "b"}, 2)
 	if got, _ := e.heard(); got != "message a, message b, stream_start, session_closed, message c" {
 		t.Error(got)
+	}
+}
+
+// Models call their calls alike in several sessions.
+func TestBotsHearTools(t *testing.T) {
+	e := newEar(t)
+	rooms := map[string]string{"r": "search", "o": "order"}
+	for _, room := range []string{"r", "o"} {
+		e.in.add("session "+room, room)
+		e.hear(events.AIChatToolCall{ChatRoomID: room, ToolCallID: "call_0", Name: rooms[room], Arguments: events.JSON(`{}`)}, 0)
+	}
+	for _, room := range []string{"r", "o"} {
+		e.hear(events.AIChatToolResult{ChatRoomID: room, ToolCallID: "call_0", OK: true}, 0)
+	}
+	if got, _ := e.heard(); got != "tool_call search, tool_call order, tool_result search, tool_result order" || len(e.tools) != 0 {
+		t.Error(got, e.tools)
 	}
 }
 

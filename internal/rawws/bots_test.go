@@ -348,6 +348,34 @@ func TestBotsTyping(t *testing.T) {
 	}
 }
 
+// The documented limits are just those.
+func TestBotsLimits(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := dialBots(t, s, "/ws/bots?token="+s.Token("ann", "default", auth.Member))
+	longest := strings.Repeat("𝄞", 128)
+	if got := c.bare(fmt.Sprintf(`{"type":"subscribe","session_id":%q}`, longest)); len(got) != 2 || got[0] != "session_created" {
+		t.Errorf("%v", got)
+	}
+	c.told(fmt.Sprintf(`{"type":"subscribe","session_id":%q}`, longest+"x"), "SUBSCRIPTION_FAILED")
+	c.told(`{"type":"subscribe","session_id":"a\nb"}`, "SUBSCRIPTION_FAILED")
+	frame := func(size int) string {
+		const begin, end = `{"type":"message","session_id":"s","content":"`, `"}`
+		return begin + strings.Repeat("x", size-len(begin)-len(end)) + end
+	}
+	c.send(frame(64 << 10))
+	if all := c.until("stream_end"); all[0]["type"] != "session_created" {
+		t.Error(kinds(all))
+	}
+	c.until("bot_typing")
+	c.told(frame(64<<10+1), "MESSAGE_TOO_LARGE")
+	c.ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_, _, err := c.ws.ReadMessage()
+	var end *websocket.CloseError
+	if !errors.As(err, &end) || end.Code != 1009 {
+		t.Error(err)
+	}
+}
+
 // Every example of what clients send is accepted.
 func TestBotsAcceptsItsExamples(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
