@@ -146,6 +146,12 @@ type Rooms interface {
 	// MoveCursor moves that on, never back.
 	Cursor(ctx context.Context, roomID, user string) (seq uint64, known bool, err error)
 	MoveCursor(ctx context.Context, roomID, user string, seq uint64) error
+	// Depart notes that a client of a user has gone, and how far that one was
+	// brought. Return returns the least number of those that have gone since a
+	// moment, if there are any, and forgets the one with the greatest: whoever of
+	// them comes back, and in whatever order, misses nothing.
+	Depart(ctx context.Context, roomID, user string, seq uint64, at time.Time) error
+	Return(ctx context.Context, roomID, user string, since time.Time) (seq uint64, found bool, err error)
 	// MessagesSince returns the first messages after a number, up to another.
 	MessagesSince(ctx context.Context, roomID string, after, until uint64, limit int) ([]Message, error)
 	// LastMessages returns the number of the latest message in each room that

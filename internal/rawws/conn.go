@@ -392,6 +392,9 @@ func (c *Conn) Stay() {
 // for Receive.
 func (c *Conn) Session() *Session { return c.session }
 
+// silence is how long nothing was heard of the client.
+func (c *Conn) silence() time.Duration { return time.Since(time.Unix(0, c.seen.Load())) }
+
 // close ends what belongs to a connection that has ended.
 func (c *Conn) close(why *websocket.CloseError) {
 	c.cancel()

@@ -317,8 +317,14 @@ func TestAddresses(t *testing.T) {
 		address string
 		enters  bool
 	}{
-		{"192.0.2.1", true}, {"::ffff:192.0.2.1", true}, {"192.0.2.1", false}, {"192.0.2.2", true},
-		{"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false}, {"2001:db8:0:1::1", true},
+		{"192.0.2.1", true},
+		{"::ffff:192.0.2.1", true},
+		{"192.0.2.1", false},
+		{"192.0.2.2", true},
+		{"2001:db8::1", true},
+		{"2001:db8::2", true},
+		{"2001:db8::3", false},
+		{"2001:db8:0:1::1", true},
 	} {
 		if got := a.enter(step.address); got != step.enters {
 			t.Errorf("%s: %t", step.address, got)

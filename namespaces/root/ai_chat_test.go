@@ -177,7 +177,7 @@ func TestJoinALongConversation(t *testing.T) {
 	}
 	const n = 200
 	for range n {
-		if _, err := read.Append(t.Context(), chat.Message{RoomID: room.ID, Speaker: chat.Bot, Text: "x"}); err != nil {
+		if _, err := read.Append(t.Context(), chat.Message{RoomID: room.ID, Speaker: chat.Bot, Text: "x"}, n); err != nil {
 			t.Fatal(err)
 		}
 	}
