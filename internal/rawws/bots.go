@@ -127,7 +127,7 @@ func (b *bots) act(ctx context.Context, f frame) *events.Error {
 	case "join", "leave", "signal":
 		return misplaced(meetElsewhere)
 	}
-	return events.FieldErrorf("type", "%q is unknown", f.kind)
+	return events.FieldErrorf("type", "%q is unknown: use auth, message, subscribe, unsubscribe, typing_start, typing_stop or ping", f.kind)
 }
 
 // say says something in a session, which the client need not have subscribed
