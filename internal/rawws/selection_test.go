@@ -104,7 +104,7 @@ func TestSelectionByHandshake(t *testing.T) {
 		{"path", "/ws/bots/", nil, "bots", ""},
 		{"path", "/ws/service", nil, "service", ""},
 		{"path", "/api/ws", nil, "service", ""},
-		{"path before the rest", "/ws/bots?dialect=genesis&org_id=o", http.Header{"Sec-WebSocket-Protocol": {"service.v1"}, "X-Agent-ID": {"a"}}, "bots", ""},
+		{"path before the rest", "/ws/bots?dialect=genesis&org_id=default", http.Header{"Sec-WebSocket-Protocol": {"service.v1"}, "X-Agent-ID": {"a"}}, "bots", ""},
 		{"path and what suits it", "/ws/bots", http.Header{"Sec-WebSocket-Protocol": {"genesis.v1, bots.v1"}}, "bots", "bots.v1"},
 		{"path and a query of no dialect", "/ws/bots?dialect=nonsense", nil, "bots", ""},
 		{"subprotocol", "/ws", http.Header{"Sec-WebSocket-Protocol": {"genesis.v1"}}, "genesis", "genesis.v1"},
@@ -125,11 +125,11 @@ func TestSelectionByHandshake(t *testing.T) {
 		{"query before hints", "/ws?dialect=service&session_id=s", http.Header{"X-Agent-ID": {"a"}}, "service", ""},
 		{"hint", "/ws", http.Header{"X-Agent-ID": {"agent-7"}}, "genesis", ""},
 		{"hint", "/ws", http.Header{"Authorization": {"Bearer " + token}}, "genesis", ""},
-		{"hint", "/ws?org_id=o", nil, "service", ""},
+		{"hint", "/ws?org_id=default", nil, "service", ""},
 		{"hint", "/ws?session_id=s", nil, "bots", ""},
 		{"hint", "/ws?bot_name=b", nil, "bots", ""},
-		{"hints in order", "/ws?session_id=s&org_id=o", http.Header{"X-Agent-ID": {"a"}}, "genesis", ""},
-		{"hints in order", "/ws?session_id=s&org_id=o", nil, "service", ""},
+		{"hints in order", "/ws?session_id=s&org_id=default", http.Header{"X-Agent-ID": {"a"}}, "genesis", ""},
+		{"hints in order", "/ws?session_id=s&org_id=default", nil, "service", ""},
 		{"a token is none", "/ws", nil, undecided, ""},
 	} {
 		path := row.path
@@ -220,12 +220,12 @@ func TestSelectionByFirstFrame(t *testing.T) {
 		{"/ws", `{"type":"unheard","action":"Disconnect"}`, "action"},
 		{"/ws", `{"type":"unsubscribe","action":"Disconnect","session_id":"s"}`, "bots"},
 		// A hint gives way.
-		{"/ws?org_id=o", `{"type":"unsubscribe","session_id":"s"}`, "bots"},
+		{"/ws?org_id=default", `{"type":"unsubscribe","session_id":"s"}`, "bots"},
 		{"/ws?session_id=s", `{"type":"chat_message","data":{}}`, "service"},
 		{"/ws?bot_name=b", `{"action":"Disconnect"}`, "action"},
 		{"/ws?bot_name=b", `{"type":"execute_workflow"}`, "genesis"},
 		// What could be anything leaves it at the hint.
-		{"/ws?org_id=o", `{"type":"subscribe"}`, "service"},
+		{"/ws?org_id=default", `{"type":"subscribe"}`, "service"},
 		{"/ws?session_id=s", `{}`, "bots"},
 	} {
 		c := dial(t, s, row.path+map[bool]string{true: "&", false: "?"}[strings.Contains(row.path, "?")]+"token="+token)
