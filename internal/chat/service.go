@@ -66,7 +66,7 @@ type Options struct {
 	MaxMessage int
 	// History is how many earlier messages an assistant gets. Default 50.
 	History int
-	// TokensPerDay bounds what the answers to one tenant take on a day, in UTC.
+	// TokensPerDay bounds what models take for one tenant on a day, in UTC.
 	// 0 is no bound.
 	TokensPerDay int
 	// Estimate guesses the tokens that a turn took when the assistant could not

@@ -379,3 +379,30 @@ func TestCutShortAndStored(t *testing.T) {
 		t.Errorf("%+v, %v", messages, err)
 	}
 }
+
+// cutOff are instances that cannot be reached.
+type cutOff struct{}
+
+func (cutOff) Call(context.Context, string, string, []byte) ([]byte, error) {
+	return nil, errors.New("the bus is away")
+}
+
+// Stop stops also what a server says that cannot be told.
+func TestStopOfWhoCannotBeTold(t *testing.T) {
+	a := newSpeaker()
+	svc, l, store := newStreams(t, a)
+	room := begin(t, svc, "go")
+	a.pieces <- "some"
+	eventually.True(t, func() bool { return l.heard() == "some" })
+	other := chat.NewService(chat.Options{Store: store, Publisher: l, Peers: cutOff{}, Logger: discard})
+	if stopped, err := other.Stop(t.Context(), ada, room); err != nil || !stopped {
+		t.Errorf("%v, %v", stopped, err)
+	}
+	a.pieces <- " more"
+	if e := l.end(t, 1); e.FinishReason != "stopped" || e.Text != "some more" {
+		t.Errorf("%+v", e)
+	}
+	if err := other.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -42,8 +42,10 @@ type genesis struct {
 	// that it has got to their ends.
 	followed map[events.Room]*genesisRun
 	finished latest
-	waiting  int  // runs that were announced and are not followed yet
-	sync     bool // subscribed to sync, and to notifications
+	coming   []announcement // runs that are not followed yet, in order
+	taking   bool           // somebody follows them, one after the other
+	losing   bool           // the client was told that there are too many
+	sync     bool           // subscribed to sync, and to notifications
 	notified bool
 }
 
@@ -226,8 +228,8 @@ func (g *genesis) lost(message string) {
 // correlation id, also when the request was not looked at.
 func (g *genesis) Refuse(f frame, e *events.Error) {
 	asked := f
-	if f.fields == nil {
-		asked = parseFrame(f.raw)
+	if f.dropped != nil {
+		asked = parseFrame(f.dropped)
 	}
 	correlation, _ := correlationOf(asked)
 	g.fail(correlation, newGenesisError(f, e))
