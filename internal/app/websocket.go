@@ -63,15 +63,26 @@ func (c conversations) Named(ctx context.Context, id *auth.Identity, tenant, nam
 	return r.ID, made, err
 }
 
-func (c conversations) Cursor(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error) {
-	offset, known, err := c.chat.Cursor(ctx, id, roomID)
+func (c conversations) Return(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error) {
+	offset, known, err := c.chat.Return(ctx, id, roomID)
 	return events.Since{Epoch: c.history.Epoch(), Offset: offset}, known, err
 }
 
 func (c conversations) MoveCursor(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout) // a client that has gone has still got it
+	ctx, cancel := c.stillGot(ctx)
 	defer cancel()
 	return c.chat.MoveCursor(ctx, id, roomID, offset)
+}
+
+func (c conversations) Depart(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error {
+	ctx, cancel := c.stillGot(ctx)
+	defer cancel()
+	return c.chat.Depart(ctx, id, roomID, offset)
+}
+
+// stillGot is for noting what a client has got that may have gone.
+func (c conversations) stillGot(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 }
 
 func (a *App) drainWebSockets(ctx context.Context) error {

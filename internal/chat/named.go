@@ -69,10 +69,28 @@ func isNotFound(err error) bool {
 	return errors.As(err, &e) && e.Code == events.CodeNotFound
 }
 
-// Cursor returns how far a user was brought in a room by clients that do not say
-// so themselves; known is false if none has ever been there.
-func (s *Service) Cursor(ctx context.Context, id *auth.Identity, roomID string) (seq uint64, known bool, err error) {
-	return s.opts.Store.Cursor(ctx, roomID, id.User)
+// departed is how long a client that has gone may take to come back. Those that
+// come later go on where others of their user are.
+const departed = 5 * time.Minute
+
+// Return returns how far a client was brought in a room that it comes into, and
+// that does not say so itself; known is false if none of its user was ever
+// there. It may be one that has gone, and may have got less than others.
+func (s *Service) Return(ctx context.Context, id *auth.Identity, roomID string) (seq uint64, known bool, err error) {
+	seq, known, err = s.opts.Store.Cursor(ctx, roomID, id.User)
+	if !known || err != nil {
+		return 0, false, err
+	}
+	had, found, err := s.opts.Store.Return(ctx, roomID, id.User, time.Now().Add(-departed))
+	if found {
+		seq = min(seq, had)
+	}
+	return seq, true, err
+}
+
+// Depart notes how far a client has been brought that has gone.
+func (s *Service) Depart(ctx context.Context, id *auth.Identity, roomID string, seq uint64) error {
+	return s.opts.Store.Depart(ctx, roomID, id.User, seq, time.Now())
 }
 
 // MoveCursor notes how far a user has been brought.

@@ -107,6 +107,7 @@ type Store interface {
 	Rooms
 	Turns
 	Approvals
+	Usages
 }
 
 // Rooms are conversations and what was said in them.
@@ -146,6 +147,12 @@ type Rooms interface {
 	// MoveCursor moves that on, never back.
 	Cursor(ctx context.Context, roomID, user string) (seq uint64, known bool, err error)
 	MoveCursor(ctx context.Context, roomID, user string, seq uint64) error
+	// Depart notes that a client of a user has gone, and how far that one was
+	// brought. Return returns the least number of those that have gone since a
+	// moment, if there are any, and forgets the one with the greatest: whoever of
+	// them comes back, and in whatever order, misses nothing.
+	Depart(ctx context.Context, roomID, user string, seq uint64, at time.Time) error
+	Return(ctx context.Context, roomID, user string, since time.Time) (seq uint64, found bool, err error)
 	// MessagesSince returns the first messages after a number, up to another.
 	MessagesSince(ctx context.Context, roomID string, after, until uint64, limit int) ([]Message, error)
 	// LastMessages returns the number of the latest message in each room that
@@ -163,8 +170,9 @@ type Turns interface {
 	// somebody has stopped it.
 	BeginTurn(ctx context.Context, m Message, start Entry) (head uint64, stopped bool, err error)
 	// AddToStream stores entries of many turns, and tells for each why it was
-	// refused: ErrAnswered if the turn is not, or no longer, its owner's. An
-	// entry that was stored before, unheard, is stored once.
+	// refused: ErrAnswered if the turn is not, or no longer, its owner's. ErrStopped
+	// tells that somebody has stopped the turn; the entry is stored. One that was
+	// stored before, unheard, is stored once.
 	AddToStream(ctx context.Context, pieces []Piece) (refused []error, err error)
 	// Stream returns the entries of a room after a number, up to another.
 	Stream(ctx context.Context, roomID string, after, until uint64) ([]Entry, error)
@@ -188,8 +196,6 @@ type Turns interface {
 	// Take gives a message that has no answer to another owner, if the one
 	// before is not there any more, or "". Of many who try, one succeeds.
 	Take(ctx context.Context, m Message, to string) (taken bool, err error)
-	// Used returns the tokens that a tenant has used on a day.
-	Used(ctx context.Context, tenant string, day time.Time) (Usage, error)
 }
 
 // Aftermath is what an answer leads to.

@@ -21,12 +21,13 @@ type bots struct {
 	conn          *Conn
 	conversations Conversations
 	in            named
+	epoch         string          // of the numbers of messages
+	typed         map[string]bool // sessions in which the client is typing, as it has said
 
 	mu      sync.Mutex
-	closed  map[string]bool   // sessions that were closed for the client
-	open    map[string]bool   // answers that are being given, by message id: whether something of it was said
-	ended   recent            // message ids of those that were given
-	tools   map[string]string // names of tools that are being used, by call
+	closed  map[string]bool // sessions that were closed for the client
+	answers answers
+	tools   map[string]string // names of tools that are being used, by room and call
 	reached reached
 }
 
@@ -52,7 +53,17 @@ type botsFrame struct {
 func (b *bots) Entered(context.Context) {}
 
 // Left implements [Speaker].
-func (b *bots) Left() {}
+func (b *bots) Left() {
+	for session := range b.typed {
+		b.typing(context.Background(), session, false)
+	}
+	if b.conn.silence() > 2*b.conn.srv.opts.Limits.Ping {
+		return // whoever comes back has done so long ago
+	}
+	for _, room := range b.in.all() {
+		b.depart(context.Background(), room)
+	}
+}
 
 // field returns a text of a frame, which may be at the top or in the payload.
 func (b *bots) field(f frame, name string) string {
@@ -87,7 +98,12 @@ func (b *bots) Receive(ctx context.Context, f frame) {
 // authenticate lets the client in, or renews what it came in with.
 func (b *bots) authenticate(ctx context.Context, token string) *events.Error {
 	if s := b.conn.Session(); s != nil {
-		return s.Do(ctx, "auth_refresh", map[string]string{"token": token}, nil)
+		var out struct{ Left []events.Room }
+		err := s.Do(ctx, "auth_refresh", map[string]string{"token": token}, &out)
+		for _, room := range out.Left { // that the user may no longer be in
+			b.close(string(room), "removed")
+		}
+		return err
 	}
 	if err := b.conn.Authenticate(auth.FromText(token)); err != nil {
 		b.Refuse(frame{kind: "auth"}, err)
@@ -111,7 +127,7 @@ func (b *bots) act(ctx context.Context, f frame) *events.Error {
 	case "join", "leave", "signal":
 		return misplaced(meetElsewhere)
 	}
-	return events.FieldErrorf("type", "%q is unknown", f.kind)
+	return events.FieldErrorf("type", "%q is unknown: use auth, message, subscribe, unsubscribe, typing_start, typing_stop or ping", f.kind)
 }
 
 // say says something in a session, which the client need not have subscribed
@@ -138,6 +154,9 @@ func (b *bots) subscribe(ctx context.Context, session string) (room string, err 
 	if room, in := b.in.room(session); in {
 		return room, nil
 	}
+	if b.in.count() >= maxSessions {
+		return "", events.Errorf(codeSubscription, "you are in %d sessions already: unsubscribe from one first", maxSessions)
+	}
 	tenant, err := b.conn.Tenant()
 	if err != nil {
 		return "", subscription(err)
@@ -150,6 +169,7 @@ func (b *bots) subscribe(ctx context.Context, session string) (room string, err 
 		return "", events.Errorf(codeSubscription, "you have subscribed to this session as %q: call it that", other)
 	}
 	if made {
+		b.startOver(room)
 		b.conn.SendJSON(botsFrame{Type: "session_created", SessionID: session})
 	}
 	b.in.add(session, room)
@@ -163,35 +183,74 @@ func (b *bots) subscribe(ctx context.Context, session string) (room string, err 
 	return room, nil
 }
 
-// join enters the room of a session, from where the user has been brought to.
+// maxSessions bounds the sessions that a client is in: what is kept of them lasts
+// as long as the connection.
+const maxSessions = 1000
+
+// join enters the room of a session, from where the client has been brought to.
 // Who has never been there begins with what is said from now on.
 func (b *bots) join(ctx context.Context, room string) *events.Error {
 	s := b.conn.Session()
-	in := map[string]any{"chatRoomID": room, "stream": true}
-	since, known, failed := b.conversations.Cursor(ctx, s.Identity(), room)
-	if failed != nil {
-		return public(failed)
+	since, known, err := b.since(ctx, room)
+	if err != nil {
+		return err
 	}
+	in := map[string]any{"chatRoomID": room, "stream": true}
 	if known {
-		since.Offset = max(since.Offset, b.reached.upTo(room)) // it may have been here a moment ago
 		in["since"] = since
+		b.reached.arrived(room, since.Offset)
 	}
 	var joined struct {
 		Messages []struct {
 			Offset uint64 `json:"offset"`
 		} `json:"messages"`
 	}
-	if err := s.Do(ctx, "ai_chat_room_join", in, &joined); err != nil || known {
+	if err := s.Do(ctx, "ai_chat_room_join", in, &joined); err != nil {
+		if known {
+			b.depart(ctx, room)
+		}
 		return err
+	}
+	if known {
+		return nil
 	}
 	var latest uint64
 	if n := len(joined.Messages); n > 0 {
 		latest = joined.Messages[n-1].Offset
 	}
+	b.reached.arrived(room, latest)
 	if err := b.conversations.MoveCursor(ctx, s.Identity(), room, latest); err != nil {
 		return public(err)
 	}
 	return nil
+}
+
+// since returns where a client goes on in a room that it enters; known is false
+// if its user never was there. What it was sent on this connection does not come
+// again.
+func (b *bots) since(ctx context.Context, room string) (since events.Since, known bool, err *events.Error) {
+	if p, been := b.reached.in(room); been {
+		return events.Since{Epoch: b.epoch, Offset: p.sent}, true, nil
+	}
+	since, known, failed := b.conversations.Return(ctx, b.conn.Session().Identity(), room)
+	if failed != nil {
+		return since, false, public(failed)
+	}
+	b.epoch = since.Epoch
+	return since, known, nil
+}
+
+// depart notes how far the client was brought in a room: it may come back, on
+// another connection.
+func (b *bots) depart(ctx context.Context, room string) {
+	p, been := b.reached.in(room)
+	if !been {
+		return
+	}
+	b.reached.forget(room)
+	if err := b.conversations.Depart(ctx, b.conn.Session().Identity(), room, p.got); err != nil {
+		b.conn.log().Error("departure was not noted", "room", room, "error", err)
+	}
 }
 
 // wasClosed reports whether a session was closed for the client. What it says
@@ -207,8 +266,14 @@ func (b *bots) unsubscribe(ctx context.Context, session string) *events.Error {
 	if !in {
 		return notSubscribed(session)
 	}
+	if b.typed[session] {
+		b.typing(ctx, session, false)
+	}
 	err := b.conn.Session().Do(ctx, "ai_chat_room_disconnect", map[string]string{"chatRoomID": room}, nil)
 	b.in.remove(session)
+	b.mu.Lock()
+	b.answers.leave(room)
+	b.mu.Unlock()
 	if err == nil {
 		b.conn.SendJSON(botsFrame{Type: "session_closed", SessionID: session, Reason: "user_disconnect"})
 	}
@@ -224,9 +289,20 @@ func notSubscribed(session string) *events.Error {
 func (b *bots) typing(ctx context.Context, session string, typing bool) *events.Error {
 	room, in := b.in.room(session)
 	if !in {
+		delete(b.typed, session)
 		return notSubscribed(session)
 	}
-	return b.conn.Session().Do(ctx, "ai_chat_typing", map[string]any{"chatRoomID": room, "typing": typing}, nil)
+	err := b.conn.Session().Do(ctx, "ai_chat_typing", map[string]any{"chatRoomID": room, "typing": typing}, nil)
+	switch {
+	case err != nil:
+	case !typing:
+		delete(b.typed, session)
+	case b.typed == nil:
+		b.typed = map[string]bool{session: true}
+	default:
+		b.typed[session] = true
+	}
+	return err
 }
 
 // Refuse implements [Speaker].
@@ -245,7 +321,7 @@ func botsCode(kind string, e *events.Error) string {
 		return "RATE_LIMITED"
 	case e.Code == events.CodeInternal, e.Code == events.CodeTimeout:
 		return "INTERNAL_ERROR"
-	case e.Code == codeSubscription:
+	case e.Code == codeSubscription, e.Code == events.CodePermissionDenied:
 		return "SUBSCRIPTION_FAILED"
 	case e.Code == events.CodeNotFound:
 		return "SESSION_NOT_FOUND"

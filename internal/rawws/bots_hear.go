@@ -11,13 +11,13 @@ import (
 	"github.com/roomcast/roomcast/events"
 )
 
-// answers is the name space of the ids of answers.
-var answers = uuid.MustParse("3c1f62c1-5f0e-4a55-8d55-0f6a3e1f6f0b")
+// messages is the name space of the ids of messages.
+var messages = uuid.MustParse("3c1f62c1-5f0e-4a55-8d55-0f6a3e1f6f0b")
 
 // messageID is the same on every server and for every client: that of an answer
 // is known before the answer is.
 func messageID(room string, offset uint64, role string) string {
-	return uuid.NewSHA1(answers, []byte(room+"\x00"+strconv.FormatUint(offset, 10)+role)).String()
+	return uuid.NewSHA1(messages, []byte(room+"\x00"+strconv.FormatUint(offset, 10)+role)).String()
 }
 
 // Hear implements [Speaker].
@@ -67,18 +67,15 @@ func (b *bots) start(room string, replyTo uint64) {
 	id := messageID(room, replyTo, "")
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.ended.has(id) {
+	if _, in := b.in.name(room); in && !b.answers.over(room, id) {
 		b.begin(room, id)
 	}
 }
 
-// begin notes that an answer is being given. The mutex is held.
-func (b *bots) begin(room, id string) {
-	if b.open == nil {
-		b.open = make(map[string]bool)
-	}
-	b.open[id] = false
+// begin tells that an answer begins. The mutex is held.
+func (b *bots) begin(room, id string) *told {
 	b.tell(room, botsFrame{Type: "stream_start", MessageID: id})
+	return b.answers.begin(room, id)
 }
 
 // chunk has no session in it, so that all clients get the same. Text in place
@@ -87,35 +84,49 @@ func (b *bots) chunk(n Notice, p events.AIChatBotStreamDelta) {
 	id := messageID(p.ChatRoomID, p.ReplyTo, "")
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, in := b.in.name(p.ChatRoomID); !in || b.ended.has(id) {
+	if _, in := b.in.name(p.ChatRoomID); !in || b.answers.over(p.ChatRoomID, id) {
 		return
 	}
-	if said, open := b.open[id]; !open || said && p.At == 0 {
-		b.begin(p.ChatRoomID, id)
+	t := b.answers.open[id]
+	if t == nil || t.n > 0 && p.At == 0 {
+		t = b.begin(p.ChatRoomID, id)
 	}
-	b.open[id] = true
+	t.say(p.Text)
 	b.conn.SendFrame(n.Frame(Bots, func() []byte {
-		text, _ := encode(botsFrame{Type: "stream_chunk", MessageID: id, Content: &p.Text})
+		text, _ := encode(chunkOf(id, p.Text))
 		return text
 	}))
 }
 
+func chunkOf(id, text string) botsFrame {
+	return botsFrame{Type: "stream_chunk", MessageID: id, Content: &text}
+}
+
 // end ends an answer, as it is told in its stream or by itself, whichever comes
-// first: they come by two rooms. It is a message for who has not seen it begin.
+// first: they come by two rooms, so the last pieces may not be there yet. It is a
+// message for who has not seen it begin.
 func (b *bots) end(room string, replyTo uint64, text string) {
 	id := messageID(room, replyTo, "")
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended.has(id) {
+	if _, in := b.in.name(room); !in || b.answers.over(room, id) {
 		return
 	}
-	f := botsFrame{Type: "message", MessageID: id, Role: "assistant", Content: &text, Timestamp: clock(time.Now())}
-	if _, open := b.open[id]; open {
-		f = botsFrame{Type: "stream_end", MessageID: id, Content: &text}
+	t := b.answers.open[id]
+	b.answers.end(room, id)
+	if t == nil {
+		b.tell(room, botsFrame{Type: "message", MessageID: id, Role: "assistant", Content: &text, Timestamp: clock(time.Now())})
+		return
 	}
-	delete(b.open, id)
-	b.ended.add(id)
-	b.tell(room, f)
+	rest, goesOn := t.rest(text)
+	if !goesOn {
+		b.tell(room, botsFrame{Type: "stream_start", MessageID: id})
+		rest = text
+	}
+	if rest != "" {
+		b.conn.SendJSON(chunkOf(id, rest))
+	}
+	b.tell(room, botsFrame{Type: "stream_end", MessageID: id, Content: &text})
 }
 
 // memberMessage shows what a user said to the user's other clients and to other
@@ -154,18 +165,37 @@ func (b *bots) roomUpdated(p events.AIChatRoomUpdated) {
 	if p.Removed {
 		reason = "removed"
 	}
-	if name, in := b.in.name(p.ChatRoomID); in && (p.Deleted || p.Removed) {
-		b.in.remove(name)
-		b.reached.forget(p.ChatRoomID)
-		b.mu.Lock()
-		if b.closed == nil || len(b.closed) >= maxKept {
-			b.closed = make(map[string]bool)
-		}
-		b.closed[name] = true
-		b.ended = recent{} // one of the same name counts from the beginning again
-		b.mu.Unlock()
-		b.conn.SendJSON(botsFrame{Type: "session_closed", SessionID: name, Reason: reason})
+	if p.Deleted || p.Removed {
+		b.close(p.ChatRoomID, reason)
 	}
+}
+
+// close tells that a session is not there any more for the client, if it is in
+// one of its rooms.
+func (b *bots) close(room, reason string) {
+	name, in := b.in.name(room)
+	if !in {
+		return
+	}
+	room, _ = b.in.room(name)
+	b.in.remove(name)
+	b.mu.Lock()
+	if b.closed == nil || len(b.closed) >= maxKept {
+		b.closed = make(map[string]bool)
+	}
+	b.closed[name] = true
+	b.mu.Unlock()
+	b.startOver(room)
+	b.conn.SendJSON(botsFrame{Type: "session_closed", SessionID: name, Reason: reason})
+}
+
+// startOver forgets what the client has heard in a room that is gone: one of the
+// same name counts from the beginning again.
+func (b *bots) startOver(room string) {
+	b.reached.forget(room)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answers.forget(room)
 }
 
 func (b *bots) memberTyping(p events.AIChatMemberTyping) {
@@ -184,23 +214,24 @@ func (b *bots) toolCall(p events.AIChatToolCall) {
 	if b.tools == nil || len(b.tools) >= maxKept {
 		b.tools = make(map[string]string)
 	}
-	b.tools[p.ToolCallID] = p.Name
+	b.tools[p.ChatRoomID+p.ToolCallID] = p.Name
 	b.mu.Unlock()
 	b.tell(p.ChatRoomID, botsFrame{Type: "tool_call", Tool: p.Name, Arguments: json.RawMessage(p.Arguments)})
 }
 
 func (b *bots) toolResult(p events.AIChatToolResult) {
 	b.mu.Lock()
-	name := b.tools[p.ToolCallID]
-	delete(b.tools, p.ToolCallID)
+	call := p.ChatRoomID + p.ToolCallID // models begin to count anew
+	name := b.tools[call]
+	delete(b.tools, call)
 	b.mu.Unlock()
 	b.tell(p.ChatRoomID, botsFrame{Type: "tool_result", Tool: name, Result: map[string]any{"ok": p.OK, "summary": p.Summary}})
 }
 
-// brought notes how far the client was brought in a room. It counts when the
-// client has answered the ping that goes behind.
+// brought notes how far the client was brought in a room that it is in. It
+// counts when the client has answered the ping that goes behind.
 func (b *bots) brought(room string, offset uint64) {
-	if offset > 0 {
+	if _, in := b.in.name(room); in && offset > 0 {
 		b.conn.Ask(b.reached.sent(room, offset))
 	}
 }

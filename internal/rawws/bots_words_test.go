@@ -21,11 +21,19 @@ func TestReached(t *testing.T) {
 	if got := r.confirmed(first); len(got) != 0 {
 		t.Error("confirmed again", got)
 	}
-	if r.upTo("a") != 2 || r.upTo("c") != 0 {
+	if a, _ := r.in("a"); a != (place{sent: 2, got: 1}) {
+		t.Error(a)
+	}
+	if _, been := r.in("c"); been {
 		t.Error(r.rooms)
 	}
+	r.arrived("b", 9)
+	if b, _ := r.in("b"); b != (place{sent: 9, got: 9}) {
+		t.Error(b)
+	}
 	r.forget("a")
-	if got := r.confirmed(third); len(got) != 0 || r.upTo("a") != 0 {
+	got := r.confirmed(third)
+	if _, been := r.in("a"); len(got) != 0 || been {
 		t.Error("a room that is gone is still known", got)
 	}
 	var last uint64
@@ -105,6 +113,32 @@ func FuzzBotsFrame(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What is left to say of an answer is what was not said, and nothing if that was
+// something else.
+func TestRestOfAnswer(t *testing.T) {
+	var a answers
+	told := a.begin("room", "id")
+	for _, piece := range []string{"on", "e ", "𝄞"} {
+		told.say(piece)
+	}
+	for text, want := range map[string]string{"one 𝄞": "", "one 𝄞 two": " two"} {
+		if rest, ok := told.rest(text); !ok || rest != want {
+			t.Errorf("%q, %v", rest, ok)
+		}
+	}
+	for _, text := range []string{"", "one", "two 𝄞 two", "one \xf0\x9d\x84\x9f"} {
+		if rest, ok := told.rest(text); ok {
+			t.Errorf("%q goes on with %q", text, rest)
+		}
+	}
+	a.end("room", "id")
+	a.begin("room", "next")
+	a.end("other", "id")
+	if a.forget("room"); len(a.open) != 0 || a.over("room", "id") || !a.over("other", "id") {
+		t.Errorf("%+v", a)
+	}
 }
 
 func TestMessageIDs(t *testing.T) {

@@ -2,6 +2,8 @@ package rawws
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/roomcast/roomcast/auth"
@@ -13,11 +15,13 @@ type Conversations interface {
 	// Named returns the id of the conversation that a user means by a name, and
 	// whether it was made for that.
 	Named(ctx context.Context, id *auth.Identity, tenant, name string) (roomID string, made bool, err error)
-	// Cursor returns how far a user was brought in a conversation, and the epoch
-	// of that, and MoveCursor notes it. A user who was never brought there has no
-	// known one.
-	Cursor(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error)
+	// Return returns how far a client was brought that comes into a conversation,
+	// as far as that can be known, and the epoch of that; known is false if none of
+	// its user ever was there. MoveCursor notes how far one is brought, and Depart
+	// how far one was that goes: others of its user may get more before it is back.
+	Return(ctx context.Context, id *auth.Identity, roomID string) (since events.Since, known bool, err error)
 	MoveCursor(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error
+	Depart(ctx context.Context, id *auth.Identity, roomID string, offset uint64) error
 }
 
 // named are the conversations of a connection, under the names that its client
@@ -89,6 +93,20 @@ func (n *named) room(name string) (roomID string, in bool) {
 	defer n.mu.Unlock()
 	roomID, in = n.rooms[name]
 	return roomID, in
+}
+
+// all returns the conversations that the client is in.
+func (n *named) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Collect(maps.Values(n.rooms))
+}
+
+// count returns how many conversations the client is in.
+func (n *named) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.rooms)
 }
 
 // name returns what the client calls a conversation.

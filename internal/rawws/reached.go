@@ -11,7 +11,13 @@ type reached struct {
 	mu    sync.Mutex
 	mark  uint64
 	sends []sent // that are not confirmed, in order
-	rooms map[string]uint64
+	rooms map[string]place
+}
+
+// place is how far a client was brought in a room.
+type place struct {
+	sent uint64 // the greatest offset that it was sent
+	got  uint64 // the greatest that it has, as far as is known
 }
 
 type sent struct {
@@ -23,15 +29,27 @@ type sent struct {
 // maxUnconfirmed bounds what is kept for clients that confirm nothing.
 const maxUnconfirmed = 1024
 
+// arrived notes that the client has all of a room up to an offset.
+func (r *reached) arrived(room string, offset uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.moveLocked(room, offset, offset)
+}
+
+func (r *reached) moveLocked(room string, sent, got uint64) {
+	if r.rooms == nil {
+		r.rooms = make(map[string]place)
+	}
+	was := r.rooms[room]
+	r.rooms[room] = place{max(was.sent, sent), max(was.got, got)}
+}
+
 // sent notes that the message of an offset was sent, and returns the mark to
 // confirm that by.
 func (r *reached) sent(room string, offset uint64) (mark uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.rooms == nil {
-		r.rooms = make(map[string]uint64)
-	}
-	r.rooms[room] = max(r.rooms[room], offset)
+	r.moveLocked(room, offset, 0)
 	r.mark++
 	if len(r.sends) >= maxUnconfirmed {
 		r.sends = r.sends[1:] // a later one of the room does instead
@@ -40,11 +58,13 @@ func (r *reached) sent(room string, offset uint64) (mark uint64) {
 	return r.mark
 }
 
-// upTo returns the greatest offset that was sent of a room, 0 if none was.
-func (r *reached) upTo(room string) uint64 {
+// in returns how far the client was brought in a room; been is false if it never
+// was there.
+func (r *reached) in(room string) (p place, been bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.rooms[room]
+	p, been = r.rooms[room]
+	return p, been
 }
 
 // forget drops a room that is gone.
@@ -62,7 +82,9 @@ func (r *reached) confirmed(mark uint64) map[string]uint64 {
 	defer r.mu.Unlock()
 	rooms := make(map[string]uint64)
 	for len(r.sends) > 0 && r.sends[0].mark <= mark {
-		rooms[r.sends[0].room] = max(rooms[r.sends[0].room], r.sends[0].offset)
+		s := r.sends[0]
+		rooms[s.room] = max(rooms[s.room], s.offset)
+		r.moveLocked(s.room, 0, s.offset)
 		r.sends = r.sends[1:]
 	}
 	if len(r.sends) == 0 {

@@ -1,6 +1,9 @@
 package rawws
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // recent are the latest ids that were heard.
 type recent struct {
@@ -28,3 +31,12 @@ func (r *recent) add(id string) bool {
 
 // has reports whether an id was added lately.
 func (r *recent) has(id string) bool { return slices.Contains(r.ids, id) }
+
+// forget drops the ids that begin like that.
+func (r *recent) forget(prefix string) {
+	for i, id := range r.ids {
+		if strings.HasPrefix(id, prefix) {
+			r.ids[i] = ""
+		}
+	}
+}

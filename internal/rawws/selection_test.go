@@ -104,7 +104,7 @@ func TestSelectionByHandshake(t *testing.T) {
 		{"path", "/ws/bots/", nil, "bots", ""},
 		{"path", "/ws/service", nil, "service", ""},
 		{"path", "/api/ws", nil, "service", ""},
-		{"path before the rest", "/ws/bots?dialect=genesis&org_id=o", http.Header{"Sec-WebSocket-Protocol": {"service.v1"}, "X-Agent-ID": {"a"}}, "bots", ""},
+		{"path before the rest", "/ws/bots?dialect=genesis&org_id=default", http.Header{"Sec-WebSocket-Protocol": {"service.v1"}, "X-Agent-ID": {"a"}}, "bots", ""},
 		{"path and what suits it", "/ws/bots", http.Header{"Sec-WebSocket-Protocol": {"genesis.v1, bots.v1"}}, "bots", "bots.v1"},
 		{"path and a query of no dialect", "/ws/bots?dialect=nonsense", nil, "bots", ""},
 		{"subprotocol", "/ws", http.Header{"Sec-WebSocket-Protocol": {"genesis.v1"}}, "genesis", "genesis.v1"},
@@ -125,11 +125,11 @@ func TestSelectionByHandshake(t *testing.T) {
 		{"query before hints", "/ws?dialect=service&session_id=s", http.Header{"X-Agent-ID": {"a"}}, "service", ""},
 		{"hint", "/ws", http.Header{"X-Agent-ID": {"agent-7"}}, "genesis", ""},
 		{"hint", "/ws", http.Header{"Authorization": {"Bearer " + token}}, "genesis", ""},
-		{"hint", "/ws?org_id=o", nil, "service", ""},
+		{"hint", "/ws?org_id=default", nil, "service", ""},
 		{"hint", "/ws?session_id=s", nil, "bots", ""},
 		{"hint", "/ws?bot_name=b", nil, "bots", ""},
-		{"hints in order", "/ws?session_id=s&org_id=o", http.Header{"X-Agent-ID": {"a"}}, "genesis", ""},
-		{"hints in order", "/ws?session_id=s&org_id=o", nil, "service", ""},
+		{"hints in order", "/ws?session_id=s&org_id=default", http.Header{"X-Agent-ID": {"a"}}, "genesis", ""},
+		{"hints in order", "/ws?session_id=s&org_id=default", nil, "service", ""},
 		{"a token is none", "/ws", nil, undecided, ""},
 	} {
 		path := row.path
@@ -220,12 +220,12 @@ func TestSelectionByFirstFrame(t *testing.T) {
 		{"/ws", `{"type":"unheard","action":"Disconnect"}`, "action"},
 		{"/ws", `{"type":"unsubscribe","action":"Disconnect","session_id":"s"}`, "bots"},
 		// A hint gives way.
-		{"/ws?org_id=o", `{"type":"unsubscribe","session_id":"s"}`, "bots"},
+		{"/ws?org_id=default", `{"type":"unsubscribe","session_id":"s"}`, "bots"},
 		{"/ws?session_id=s", `{"type":"chat_message","data":{}}`, "service"},
 		{"/ws?bot_name=b", `{"action":"Disconnect"}`, "action"},
 		{"/ws?bot_name=b", `{"type":"execute_workflow"}`, "genesis"},
 		// What could be anything leaves it at the hint.
-		{"/ws?org_id=o", `{"type":"subscribe"}`, "service"},
+		{"/ws?org_id=default", `{"type":"subscribe"}`, "service"},
 		{"/ws?session_id=s", `{}`, "bots"},
 	} {
 		c := dial(t, s, row.path+map[bool]string{true: "&", false: "?"}[strings.Contains(row.path, "?")]+"token="+token)
@@ -314,6 +314,66 @@ func (c *client) pings() {
 }
 
 const notification = `{"room":"user:default:ann","event":"notification","data":{"message":"hello"}}`
+
+// What is for a client before it is known what it speaks is kept for it, in case
+// that is the dialect service.
+func TestSelectionKeepsWhatIsUnasked(t *testing.T) {
+	t.Parallel()
+	s := every(t, func(c *config.WebSocket) { c.Silence = time.Second })
+	token := s.Token("ann", "default", auth.Member)
+	speaks, listens, other := dial(t, s, "/ws?token="+token), dial(t, s, "/ws?org_id=default&token="+token), dial(t, s, "/ws?token="+token)
+	for _, c := range []*client{speaks, listens, other} {
+		c.pings() // which says nothing about the dialect
+	}
+	publish(t, s, notification, strings.Replace(notification, "user:default:ann", "tenant:default", 1))
+	other.send(`{"type":"typing_stop","session_id":"s"}`)
+	speaks.send(`{"type":"subscribe","data":{"channel":"task:t"}}`)
+	for _, want := range []string{"service notification", "service notification", "service subscribed"} {
+		if got := shape(speaks.next()); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	for range 2 {
+		if got := shape(listens.next()); got != "service notification" {
+			t.Error(got)
+		}
+	}
+	publish(t, s, notification)
+	for _, c := range []*client{speaks, listens} {
+		if got := shape(c.next()); got != "service notification" {
+			t.Error(got)
+		}
+		c.speaks("service") // and nothing came twice
+	}
+	if got := shape(other.next()); got != "bots error SESSION_NOT_FOUND" {
+		t.Error(got)
+	}
+	other.speaks("bots")
+}
+
+// What is kept is bounded.
+func TestSelectionKeepsSoMuch(t *testing.T) {
+	t.Parallel()
+	s := every(t, func(c *config.WebSocket) { c.Silence = time.Hour })
+	c := dial(t, s, "/ws?token="+s.Token("ann", "default", auth.Member))
+	c.pings()
+	var many []string
+	for range 70 {
+		many = append(many, notification)
+	}
+	publish(t, s, many...)
+	c.send(`{"type":"subscribe","data":{"channel":"task:t"}}`)
+	for range 64 {
+		if got := shape(c.next()); got != "service notification" {
+			t.Fatal(got)
+		}
+	}
+	for _, want := range []string{"service error internal_error", "service subscribed"} { // the others are not lost silently
+		if got := shape(c.next()); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
 
 // Who has a good token and says nothing hears what is for it, and may still turn
 // out to speak something else, until it has heard something.

@@ -95,7 +95,7 @@ func (s Chats) DeleteRoom(ctx context.Context, id string) (answering chat.Messag
 		}
 		// The turn first: what is being added to its stream is then added
 		// before, or not at all.
-		for _, table := range []string{"chat_turns", "chat_stream", "chat_messages", "chat_approvals", "chat_members", "chat_cursors"} {
+		for _, table := range []string{"chat_turns", "chat_stream", "chat_messages", "chat_approvals", "chat_members", "chat_cursors", "chat_departures"} {
 			if _, err := tx.exec(`DELETE FROM `+table+` WHERE room_id = ?`, id); err != nil {
 				return err
 			}

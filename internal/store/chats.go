@@ -6,6 +6,9 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/roomcast/roomcast/internal/chat"
 )
@@ -140,9 +143,37 @@ func (s Chats) Cursor(ctx context.Context, roomID, user string) (seq uint64, kno
 
 // MoveCursor implements [chat.Store].
 func (s Chats) MoveCursor(ctx context.Context, roomID, user string, seq uint64) error {
-	_, err := s.db.exec(ctx, `INSERT INTO chat_cursors (room_id, user_id, seq) VALUES (?, ?, ?)
-		ON CONFLICT (room_id, user_id) DO UPDATE SET seq = excluded.seq WHERE chat_cursors.seq < excluded.seq`, roomID, user, int64(seq))
+	_, err := s.db.exec(ctx, `INSERT INTO chat_cursors (room_id, user_id, seq) SELECT id, ?, CAST(? AS BIGINT) FROM chat_rooms WHERE id = ?
+		ON CONFLICT (room_id, user_id) DO UPDATE SET seq = excluded.seq WHERE chat_cursors.seq < excluded.seq`, user, int64(seq), roomID)
 	return err
+}
+
+// Depart implements [chat.Store].
+func (s Chats) Depart(ctx context.Context, roomID, user string, seq uint64, at time.Time) error {
+	_, err := s.db.exec(ctx, `INSERT INTO chat_departures (room_id, user_id, id, seq, at) SELECT id, ?, ?, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM chat_rooms WHERE id = ?`,
+		user, uuid.NewString(), int64(seq), micros(at), roomID)
+	return err
+}
+
+// Return implements [chat.Store].
+func (s Chats) Return(ctx context.Context, roomID, user string, since time.Time) (seq uint64, found bool, err error) {
+	err = s.db.tx(ctx, func(tx transaction) error {
+		if err := tx.lock("departures:" + roomID); err != nil { // so that two that return take two
+			return err
+		}
+		const of = ` FROM chat_departures WHERE room_id = ? AND user_id = ? `
+		if _, err := tx.exec(`DELETE`+of+`AND at < ?`, roomID, user, micros(since)); err != nil {
+			return err
+		}
+		var first sql.NullInt64
+		if err := tx.row(`SELECT MIN(seq)`+of, roomID, user).Scan(&first); err != nil {
+			return err
+		}
+		seq, found = uint64(first.Int64), first.Valid
+		_, err := tx.exec(`DELETE`+of+`AND id = (SELECT id`+of+`ORDER BY seq DESC LIMIT 1)`, roomID, user, roomID, user)
+		return err
+	})
+	return seq, found, err
 }
 
 // LastMessages implements [chat.Store].

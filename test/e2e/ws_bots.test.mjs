@@ -66,7 +66,8 @@ class Bot {
     await this.next('disconnected');
   }
 
-  async back() {
+  async back(server) {
+    if (server) this.client.url = address(server);
     this.again();
     await this.next('connected');
     await this.settle();
@@ -266,34 +267,115 @@ describe('one server', { concurrency: false }, () => {
 });
 
 describe('two servers', { concurrency: false }, () => {
-  let two;
-  before(async () => (two = await startTwo()));
+  let two, model, folder;
+  before(async () => {
+    model = await startModel();
+    folder = await mkdtemp(join(tmpdir(), 'roomcast-bots-'));
+    await writeFile(join(folder, 'c.yaml'), `
+chat: {models: [{name: small, provider: openai, url: "${model.url}", key: k, firstTokenTimeout: 5s, tokenTimeout: 5s}]}
+instance: {heartbeat: 500ms, expiry: 2s}`);
+    two = await startTwo({ args: ['--config', join(folder, 'c.yaml')] });
+  });
   after(async () => {
     for (const server of two.servers) assert.doesNotMatch(server.log(), /level=ERROR/);
-    assert.deepEqual(await two.stop(), [0, 0]);
+    await two.stop();
+    await model.stop();
+    await rm(folder, { recursive: true, force: true });
   });
 
   it('are one to a user who goes from one to the other', async () => {
+    await model.on('from one', answer('One.'), answer('Two.'), answer('Three.'));
     const [first, second] = two.servers;
     const ada = await first.token('ada');
     const here = await Bot.open(first, ada, 's');
-    here.client.sendMessage('s', 'help');
+    here.client.sendMessage('s', 'from one 1');
     const end = await here.next(said);
     await here.next((f) => f.type === 'bot_typing' && !f.is_typing);
     await here.settle();
-    const room = (await rooms(first, ada))[0].chatRoomID;
+    const room = (await rooms(first, ada)).find((r) => r.title === 'from one 1').chatRoomID;
     await first.api(ada, 'PUT', `/tenants/default/chat/rooms/${room}/members/bob`);
     const bob = await Bot.open(second, await first.token('bob'), room);
-    bob.client.sendMessage(room, 'list workflows');
+    bob.client.sendMessage(room, 'from one 2');
     const [there, same] = [await bob.next(said), await here.next(said)];
     assert.deepEqual([same.message_id, same.content], [there.message_id, there.content]);
     await here.settle();
     await here.cut();
-    bob.client.sendMessage(room, 'help again');
+    bob.client.sendMessage(room, 'from one 3');
     const missed = await bob.next(said);
     const elsewhere = await Bot.open(second, ada, 's');
-    assert.deepEqual(elsewhere.texts(), ['help again', missed.content]);
+    assert.deepEqual(elsewhere.texts(), ['from one 3', missed.content]);
     assert.notEqual(end.message_id, missed.message_id);
     await Promise.all([elsewhere.close(), bob.close()]);
+  });
+
+  it('give an answer whole to who goes from one to the other in its middle', async () => {
+    const words = Array.from({ length: 60 }, (_, i) => `word ${i}, `);
+    await model.on('go around', answer(...words.flatMap((w) => [w, 20])));
+    const bot = await Bot.open(two.servers[0], await two.servers[0].token('wanderer'), 'around');
+    bot.client.sendMessage('around', 'go around');
+    const over = () => [...bot.ends.keys()].some((id) => bot.shown.get(id) !== 'go around'); // which comes again if it was not confirmed
+    for (let hops = 1; !over(); hops++) {
+      await bot.next((f) => f.type === 'stream_chunk' || said(f)); // its words and where they stand are looked at by Bot
+      await bot.cut();
+      await bot.back(two.servers[hops % 2]);
+    }
+    await bot.settle();
+    assert.deepEqual(bot.texts().filter((t) => t !== 'go around'), [words.join('')]);
+    await bot.close();
+  });
+
+  it('lose nothing for two devices of a user that are cut and come back elsewhere', async () => {
+    await model.on('devices', answer('first'), answer(300, 'second'));
+    const [first, second] = two.servers;
+    const token = await first.token('twins');
+    const [phone, laptop] = [await Bot.open(first, token, 'd'), await Bot.open(second, token, 'd')];
+    phone.client.sendMessage('d', 'devices 1');
+    for (const bot of [phone, laptop]) {
+      await bot.next(said);
+      await bot.settle();
+    }
+    assert.deepEqual([phone.texts(), laptop.texts()], [['first'], ['devices 1', 'first']]);
+    phone.client.sendMessage('d', 'devices 2');
+    await laptop.next((f) => f.content === 'devices 2');
+    await laptop.settle();
+    await Promise.all([phone.cut(), laptop.cut()]);
+    const [room] = await rooms(first, token);
+    for (let done = false; !done;) {
+      const { body } = await first.api(token, 'GET', `/tenants/default/chat/rooms/${room.chatRoomID}/messages`);
+      done = body.messages.length === 4;
+    }
+    await phone.back(second);
+    await laptop.back(first);
+    await Promise.all([phone.settle(), laptop.settle()]);
+    assert.deepEqual(phone.texts().filter((t) => !t.startsWith('devices')), ['first', 'second']);
+    assert.deepEqual(laptop.texts(), ['devices 1', 'first', 'devices 2', 'second']);
+    await Promise.all([phone.close(), laptop.close()]);
+  });
+
+  it('end an answer whose server is killed, once, for who is on the other', async () => {
+    const [first, second] = two.servers;
+    const token = await first.token('orphan');
+    await model.on('fate', answer('Begun.'), { steps: [{ text: 'Once upon ' }, { stall: true }] }, answer('Again.'));
+    const says = await Bot.open(first, token, 'fate');
+    says.client.sendMessage('fate', 'fate 0');
+    await says.next(said);
+    const [{ chatRoomID }] = await rooms(first, token);
+    await first.api(token, 'PUT', `/tenants/default/chat/rooms/${chatRoomID}/members/heir`);
+    const hears = await Bot.open(second, await first.token('heir'), chatRoomID);
+    says.client.sendMessage('fate', 'fate 1');
+    await hears.next('stream_chunk');
+    first.signal('SIGKILL');
+    await says.next('disconnected');
+    const end = await hears.next(said);
+    assert.match(end.content, /^Once upon \n\nI was interrupted/);
+    await hears.next((f) => f.type === 'bot_typing' && !f.is_typing); // it does not type for ever
+    await says.back(second);
+    await says.next((f) => said(f) && f.content === end.content);
+    says.client.sendMessage('fate', 'fate 2');
+    await hears.next((f) => said(f) && f.content === 'Again.');
+    await Promise.all([says.settle(), hears.settle()]);
+    assert.deepEqual(hears.texts(), ['fate 1', end.content, 'fate 2', 'Again.']);
+    assert.deepEqual(says.texts().filter((t) => !t.startsWith('fate')), ['Begun.', end.content, 'Again.']);
+    await Promise.all([says.close(), hears.close()]);
   });
 });

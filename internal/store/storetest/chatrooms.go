@@ -57,6 +57,52 @@ func chatMembers(t *testing.T, s store.Chats) {
 	same(t, got.Title, "given")
 }
 
+// chatCursors checks how far users are known to have been brought in a room, and
+// their clients that have gone.
+func chatCursors(t *testing.T, s store.Chats) {
+	ctx := t.Context()
+	r := chat.Room{ID: uuid.NewString(), Tenant: "acme", Owner: "ada", At: now, ChangedAt: now}
+	check(t, s.CreateRoom(ctx, r))
+	at := func(want uint64, wantKnown bool) {
+		t.Helper()
+		seq, known, err := s.Cursor(ctx, r.ID, "ada")
+		check(t, err)
+		same(t, []any{seq, known}, []any{want, wantKnown})
+	}
+	at(0, false)
+	for _, seq := range []uint64{0, 7, 5} { // never back
+		check(t, s.MoveCursor(ctx, r.ID, "ada", seq))
+	}
+	at(7, true)
+
+	returns := func(user string, want uint64, wantFound bool) {
+		t.Helper()
+		seq, found, err := s.Return(ctx, r.ID, user, now)
+		check(t, err)
+		same(t, []any{seq, found}, []any{want, wantFound})
+	}
+	returns("ada", 0, false)
+	for seq, gone := range map[uint64]time.Time{1: now.Add(-time.Second), 3: now, 5: now, 7: now} {
+		check(t, s.Depart(ctx, r.ID, "ada", seq, gone))
+	}
+	check(t, s.Depart(ctx, r.ID, "bob", 2, now))
+	for range 3 { // whoever has got least may be the last to come
+		returns("ada", 3, true)
+	}
+	returns("ada", 0, false)
+	returns("bob", 2, true)
+
+	check(t, s.Depart(ctx, r.ID, "ada", 3, now))
+	_, err := s.DeleteRoom(ctx, r.ID)
+	check(t, err)
+	check(t, s.MoveCursor(ctx, r.ID, "ada", 8)) // of what was sent before
+	check(t, s.Depart(ctx, r.ID, "bob", 8, now))
+	check(t, s.CreateRoom(ctx, r))
+	at(0, false)
+	returns("ada", 0, false)
+	returns("bob", 0, false)
+}
+
 // chatList checks that the rooms of a user are listed, a page after the other,
 // without gap or repetition.
 func chatList(t *testing.T, s store.Chats) {

@@ -31,6 +31,7 @@ func Run(t *testing.T, db *store.DB) {
 	t.Run("definitions", func(t *testing.T) { definitions(t, db.Workflows()) })
 	t.Run("chats", func(t *testing.T) { chats(t, db.Chats()) })
 	t.Run("chat members", func(t *testing.T) { chatMembers(t, db.Chats()) })
+	t.Run("chat cursors", func(t *testing.T) { chatCursors(t, db.Chats()) })
 	t.Run("chat list", func(t *testing.T) { chatList(t, db.Chats()) })
 	t.Run("chat deletion", func(t *testing.T) { chatDeletion(t, db.Chats()) })
 	t.Run("approvals", func(t *testing.T) { approvals(t, db.Chats()) })
