@@ -41,11 +41,16 @@ func newMeeting(s *Service, room string) *meeting {
 	return m
 }
 
-// A departed is who has gone, and when that was noticed.
+// A departed is who has gone, when that was noticed, and in which version of the
+// list it was not any more.
 type departed struct {
 	Member
-	at time.Time
+	at      time.Time
+	version uint64
 }
+
+// isKnownTo reports whether a participant has seen it in the meeting.
+func (d departed) isKnownTo(p *Participant) bool { return p.entered < d.version }
 
 // leavingTime is longer than it takes to leave, and until all that was said
 // before has come.
@@ -140,16 +145,18 @@ func (m *meeting) handle(d Delivery) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	from, known := m.find(said.From)
-	if !known {
-		return
+	from, isThere := m.list.find(said.From)
+	was, wasThere := m.gone[said.From]
+	if !isThere {
+		from = was.Member
 	}
 	n := Notice{Kind: Said, Member: from, Event: said.Event, Body: said.Body, At: said.At}
 	if d.Event == signalled {
 		n.Kind = Signalled
 	}
 	for seat, p := range m.here {
-		if seat != said.From && (d.Room == m.room || d.Room == seatRoom(seat)) {
+		isFor := seat != said.From && (d.Room == m.room || d.Room == seatRoom(seat))
+		if isFor && (isThere || wasThere && was.isKnownTo(p)) {
 			p.hear(n)
 		}
 	}
@@ -184,21 +191,14 @@ func (m *meeting) isStale() bool {
 	return m.stale
 }
 
+// knows reports whether somebody has a seat, or had it a moment ago: a list may
+// be newer than what was said before.
 func (m *meeting) knows(seat string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, known := m.find(seat)
-	return known
-}
-
-// find returns who has a seat, or had it a moment ago: a list may be newer than
-// what was said before. The mutex is held.
-func (m *meeting) find(seat string) (Member, bool) {
-	if member, there := m.list.find(seat); there {
-		return member, true
-	}
-	was, gone := m.gone[seat]
-	return was.Member, gone
+	_, is := m.list.find(seat)
+	_, was := m.gone[seat]
+	return is || was
 }
 
 // find returns who has a seat.
@@ -227,7 +227,7 @@ func (m *meeting) apply(l List) {
 			reason = Leaving
 			delete(m.leaving, old.Seat)
 		}
-		m.gone[old.Seat] = departed{old, time.Now()}
+		m.gone[old.Seat] = departed{old, time.Now(), l.Version}
 		if p := m.here[old.Seat]; p != nil { // others took this server for dead
 			delete(m.here, old.Seat)
 			p.hear(Notice{Kind: Removed, Member: old, Reason: reason})
@@ -272,6 +272,7 @@ func (m *meeting) sit(p *Participant, l List) bool {
 // enter tells a participant who is there. The mutex is held.
 func (m *meeting) enter(p *Participant) {
 	self, _ := m.list.find(p.seat)
+	p.entered = m.list.Version
 	n := Notice{Kind: Entered, Member: self}
 	for _, other := range m.list.Members {
 		if other.Seat != p.seat {

@@ -15,7 +15,8 @@ type Participant struct {
 	meeting *meeting
 	seat    string
 	hear    func(Notice)
-	left    bool // guarded by the meeting's mutex
+	left    bool   // guarded by the meeting's mutex, as is
+	entered uint64 // the version of the list that it was told when it entered
 }
 
 // Kind is what a [Notice] is of.

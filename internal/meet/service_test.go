@@ -131,6 +131,7 @@ type person struct {
 	*meet.Participant
 	mu      sync.Mutex
 	others  map[string]bool
+	known   map[string]bool // the others, and who has gone since: its last words may come after that
 	heard   []string
 	reasons []meet.Reason // of who went
 	removed bool
@@ -141,19 +142,19 @@ func (p *person) hear(n meet.Notice) {
 	defer p.mu.Unlock()
 	switch n.Kind {
 	case meet.Entered:
-		p.others = make(map[string]bool)
+		p.others, p.known = make(map[string]bool), make(map[string]bool)
 		for _, m := range n.Members {
-			p.others[m.ID] = true
+			p.others[m.ID], p.known[m.ID] = true, true
 		}
 	case meet.Came:
-		p.others[n.Member.ID] = true
+		p.others[n.Member.ID], p.known[n.Member.ID] = true, true
 	case meet.Went:
 		delete(p.others, n.Member.ID)
 		p.reasons = append(p.reasons, n.Reason)
 	case meet.Removed:
 		p.removed = true
 	case meet.Signalled, meet.Said:
-		if !p.others[n.Member.ID] {
+		if !p.known[n.Member.ID] {
 			p.heard = append(p.heard, "out of nowhere: "+n.Member.ID)
 		}
 		p.heard = append(p.heard, string(n.Body))
