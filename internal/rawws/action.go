@@ -217,7 +217,7 @@ func connectionFailure(code events.Code) string {
 
 // Refuse implements [Speaker].
 func (a *action) Refuse(f frame, e *events.Error) {
-	if f.raw != nil && f.fields == nil {
+	if f.raw != nil && f.fields == nil && e.Code != events.CodeRateLimited { // what was dropped was not looked at
 		a.conn.SendJSON(actionError(routeRoot, textDecode))
 		return
 	}

@@ -258,6 +258,9 @@ func (c *Conn) receive(f frame) {
 		if !c.recognise(f, choice) {
 			return
 		}
+		if c.ending.Load() { // as it turned out who the client is, or where
+			return
+		}
 		speaker = c.voice()
 	} else if v := judge(f).dialect(); v != "" && v != choice.dialect && choice.dialect != Meet && !slices.Contains(c.mistaken, v) {
 		c.mistaken = append(c.mistaken, v)

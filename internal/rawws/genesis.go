@@ -101,7 +101,7 @@ func (g *genesis) Receive(ctx context.Context, f frame) {
 	case f.kind == "execute_workflow":
 		err = g.execute(ctx, f, correlation)
 	default:
-		g.fail(correlation, genesisError{Code: "UNKNOWN_TYPE", Message: events.FieldErrorf("type", "%q is unknown", f.kind).Message})
+		g.fail(correlation, genesisError{Code: "UNKNOWN_TYPE", Message: events.FieldErrorf("type", "%q is unknown: use subscribe, unsubscribe, execute_workflow or ping", f.kind).Message})
 	}
 	if err != nil {
 		g.Refuse(f, err)

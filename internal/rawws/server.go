@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,10 +119,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	c := &Conn{srv: s, address: address, tenant: strings.Clone(cmp.Or(query.Get("tenant"), query.Get("org_id"), query.Get("tenant_id")))}
-	if choice.dialect == Meet {
-		c.meeting = strings.Clone(meetingOf(r.URL.Path))
-	}
+	c := &Conn{srv: s, address: address}
+	c.name(r.URL.Path, query)
 	c.seen.Store(time.Now().UnixNano())
 	c.identity, c.authErr = s.authenticate(r.Context(), auth.FromRequest(r.Header, query), address)
 	if d := s.dialects[choice.dialect]; choice.by == "path" && d.Auth == AuthRefuse && c.identity == nil {
@@ -146,6 +145,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.ws = ws
 	c.start(choice, buffered)
+}
+
+// name notes what the address names. The rest of it, with the token, is not
+// kept.
+func (c *Conn) name(path string, query url.Values) {
+	c.meeting = strings.Clone(meetingOf(path))
+	c.tenant = strings.Clone(cmp.Or(query.Get("tenant"), query.Get("org_id")))
+	if dialect, _ := byPath(path); dialect == Meet {
+		c.tenant = strings.Clone(query.Get("tenant_id"))
+	}
 }
 
 // busyTime is in how many seconds an address may try again that has too many

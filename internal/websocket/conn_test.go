@@ -709,3 +709,58 @@ func TestBadHandshakes(t *testing.T) {
 		}
 	}
 }
+
+// lastWord is an echo that has something to say when a message is too long, and
+// says it from elsewhere and later.
+type lastWord struct {
+	*echo
+	say chan struct{}
+}
+
+func (h lastWord) TooBig(c *Conn) {
+	go func() {
+		<-h.say
+		c.Send(AppendFrame(nil, OpText, []byte("too long")))
+		c.Close(StatusTooBig, ReasonTooBig)
+	}()
+}
+
+// The handler closes because of a message that is too long, when it likes. What
+// is left of the message, and messages after it, are not handled; pings and the
+// closing handshake are.
+func TestHandlerClosesBecauseOfLongMessage(t *testing.T) {
+	const text, cont = byte(OpText), byte(opContinuation)
+	for kind, dial := range map[string]func(*testing.T, Options, Handler) (*peer, *Conn){"socket": dialConn, "stream": dialTLS} {
+		for name, long := range map[string][]byte{
+			"a frame":     frame(fin|text, strings.Repeat("x", 70000)),
+			"empty ends":  append(frame(text, strings.Repeat("x", 2001)), frame(fin|cont, "")...),
+			"fragments":   append(append(frame(text, strings.Repeat("x", 1500)), frame(cont, strings.Repeat("x", 501))...), frame(fin|cont, "x")...),
+			"many of one": bytes.Repeat(frame(fin|text, strings.Repeat("x", 2001)), 3),
+		} {
+			h := lastWord{newEcho(), make(chan struct{})}
+			p, _ := dial(t, Options{MaxMessage: 2000, CloseTimeout: time.Minute}, h)
+			p.write(frame(fin|text, "before"), long[:30])
+			if op, got := p.read(); op != OpText || got != "before" {
+				t.Errorf("%s, %s: opcode %d %.20q", kind, name, op, got)
+			}
+			p.write(long[30:], frame(fin|text, "after"), frame(fin|byte(opPing), "there?"))
+			if op, got := p.read(); op != opPong || got != "there?" {
+				t.Errorf("%s, %s: opcode %d %.20q", kind, name, op, got)
+			}
+			close(h.say)
+			if op, got := p.read(); op != OpText || got != "too long" {
+				t.Errorf("%s, %s: opcode %d %.20q", kind, name, op, got)
+			}
+			if op, got := p.read(); op != opClose || got[:2] != "\x03\xf1" {
+				t.Errorf("%s, %s: opcode %d %.20q", kind, name, op, got)
+			}
+			p.write(closeFrame(StatusTooBig, ""))
+			if _, _, err := p.next(); err != io.EOF {
+				t.Errorf("%s, %s: after the closing handshake: %v", kind, name, err)
+			}
+			if e := <-h.closed; e.Code != StatusTooBig || e.Remote {
+				t.Errorf("%s, %s: %v", kind, name, e)
+			}
+		}
+	}
+}

@@ -92,6 +92,32 @@ func TestRevokedWhileConnected(t *testing.T) {
 	}
 }
 
+// A connection whose dialect is not known yet has no session to end: what it
+// says first comes too late.
+func TestRevokedBeforeTheFirstFrame(t *testing.T) {
+	w := newWorld(t)
+	ops := w.hmac(jwt.MapClaims{"sub": "ops", "permissions": []string{"server:operate"}})
+	stolen := w.hmac(jwt.MapClaims{"sub": "eve", "jti": "stolen"})
+	late := map[string]speaker{
+		`{"type":"message","session_id":"s","content":"late"}`:                    dialDialect(t, w.Server, "/ws?bot_name=b", stolen),
+		`{"type":"chat_message","data":{"conversation_id":"c","content":"late"}}`: dialDialect(t, w.Server, "/ws", stolen),
+	}
+	if status := w.Do(ops, "POST", "/api/v1/revocations", map[string]any{"kind": "token", "id": "stolen"}, nil); status != 201 {
+		t.Fatal(status)
+	}
+	for frame, c := range late {
+		c.send(frame)
+		if said := c.next(); !said.refuses() {
+			t.Errorf("%s: %+v", frame, said)
+		}
+		c.ended(4401)
+	}
+	var list struct{ Rooms []json.RawMessage }
+	if status := w.Do(w.hmac(jwt.MapClaims{"sub": "eve"}), "GET", "/api/v1/tenants/default/chat/rooms", nil, &list); status != 200 || len(list.Rooms) > 0 {
+		t.Errorf("%d, conversations: %s", status, list.Rooms)
+	}
+}
+
 // A session whose user has lost a role, or a tenant, loses what it takes.
 func TestDowngradedWhileConnected(t *testing.T) {
 	w := newWorld(t)

@@ -122,9 +122,18 @@ func (w *wire) ask(method, query, header, body string) error {
 const wsHeader = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 func (w *wire) upgrade(query string) error {
-	if err := w.ask("GET", "transport=websocket"+query, wsHeader, ""); err != nil {
-		return err
-	}
+	return errors.Join(w.ask("GET", "transport=websocket"+query, wsHeader, ""), w.opened())
+}
+
+func (w *wire) get(path, header string) error {
+	return w.say("GET %s?token=%s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, w.s.token, w.s.host, header)
+}
+
+// plain opens a plain WebSocket.
+func (w *wire) plain(path string) error { return errors.Join(w.get(path, wsHeader), w.opened()) }
+
+// opened reads the answer to a handshake.
+func (w *wire) opened() error {
 	res, err := http.ReadResponse(w.r, nil)
 	if err == nil && res.StatusCode != http.StatusSwitchingProtocols {
 		err = errors.New(res.Status)

@@ -3,7 +3,12 @@ package leaks
 import (
 	"errors"
 	"sync/atomic"
+
+	"github.com/roomcast/roomcast/internal/websocket"
 )
+
+// pong is the opcode.
+const pong = 0xA
 
 // stages are how far clients come that abort.
 var stages = []struct {
@@ -32,6 +37,27 @@ var stages = []struct {
 	}},
 	{"probing", func(w *wire) error { return w.probe("") }},
 	{"upgraded", func(w *wire) error { return w.probe("5") }},
+	{"plain, without the answer", func(w *wire) error { return w.get("/ws", wsHeader) }},
+	{"plain, after the 101", func(w *wire) error { return w.plain("/ws") }},
+	{"plain, half a frame", func(w *wire) error { return errors.Join(w.plain("/ws"), w.say("\x81\xfe\x01\x00\x00\x00\x00\x00half")) }},
+	{"plain, before the dialect", func(w *wire) error {
+		return errors.Join(w.plain("/ws"), w.send("no JSON"), w.expect(`{"type":"error"`))
+	}},
+	{"genesis, subscribing", func(w *wire) error {
+		return errors.Join(w.plain("/ws/genesis"), w.send(`{"type":"subscribe","payload":{"channels":["sync:ada","agent:a"]}}`))
+	}},
+	{"bots, in a session", func(w *wire) error {
+		return errors.Join(w.plain("/ws/bots"), w.send(`{"type":"subscribe","session_id":"s"}`), w.send(`{"type":"ping"}`), w.expect(`{"type":"pong"`))
+	}},
+	{"service, in its rooms", (*wire).serve},
+	{"meet, joining", func(w *wire) error {
+		return errors.Join(w.plain("/ws/meet/m"), w.send(`{"type":"join","participant_name":"n"}`))
+	}},
+}
+
+// serve is in the rooms of its user, over a plain WebSocket, when it returns.
+func (w *wire) serve() error {
+	return errors.Join(w.plain("/ws/service"), w.send(`{"type":"ping","data":{}}`), w.expect(`{"type":"pong"`))
 }
 
 // abort runs a stage on a new connection and resets it.
@@ -65,13 +91,17 @@ type resident struct {
 	silent atomic.Bool
 }
 
-// settle makes a resident.
-func (s *street) settle(int) error {
+// settle makes a resident, every third over a plain WebSocket.
+func (s *street) settle(i int) error {
 	w, err := s.dial()
 	if err != nil {
 		return err
 	}
-	if err := w.enter(); err != nil {
+	enter := w.enter
+	if i%3 == 0 {
+		enter = w.serve
+	}
+	if err := enter(); err != nil {
 		return err
 	}
 	r := &resident{wire: w}
@@ -89,8 +119,12 @@ func (r *resident) live() {
 		if err != nil {
 			return
 		}
-		if packet == "2" && !r.silent.Load() {
+		switch {
+		case r.silent.Load():
+		case packet == "2":
 			r.send("3")
+		case packet == "": // a ping of WebSocket
+			r.Write(websocket.AppendClientFrame(nil, pong, nil))
 		}
 	}
 }
