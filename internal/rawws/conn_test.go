@@ -286,6 +286,7 @@ func TestVanishing(t *testing.T) {
 	close(s.gate)
 	address := strings.TrimPrefix(s.url, "http://")
 	const handshake = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	waiting(t, srv, 0)
 	first := srv.all()[0]
 	var all sync.WaitGroup
 	for range 8 {
