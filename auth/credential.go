@@ -109,5 +109,5 @@ func FromText(value string) Credential { return guess(strings.TrimPrefix(value, 
 // errNoCredential is the refusal of a client that sent nothing.
 func errNoCredential() error {
 	return events.Errorf(events.CodeTokenNotFound,
-		"User auth token not found: send auth.token or auth.apiKey, an Authorization header, or ?token= or ?api_key=")
+		"User auth token not found: send an Authorization header, or with Socket.IO auth.token or auth.apiKey, or token or api_key in the query")
 }

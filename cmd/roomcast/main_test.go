@@ -161,10 +161,10 @@ func TestDataFolderIsLocked(t *testing.T) {
 func TestAnnouncementForPeople(t *testing.T) {
 	var out bytes.Buffer
 	serveOptions{dev: true}.print(&out, announcement{
-		Addresses: []string{"127.0.0.1:3000"}, Tokens: &app.DevTokens{Member: "M", Admin: "A"}, Tenant: "default",
-		URLs: map[string]string{"home": "http://127.0.0.1:3000/"},
+		Addresses: []string{"127.0.0.1:3000", "127.0.0.1:3443"}, TLS: []string{"127.0.0.1:3443"}, Tokens: &app.DevTokens{Member: "M", Admin: "A"}, Tenant: "default",
+		URLs: map[string]string{"home": "http://127.0.0.1:3000/", "ws": "ws://127.0.0.1:3000/ws"},
 	})
-	for _, want := range []string{"listening on 127.0.0.1:3000", "Member  M", "Admin   A", "http://127.0.0.1:3000/#token=A"} {
+	for _, want := range []string{"listening on 127.0.0.1:3000, 127.0.0.1:3443; with TLS on 127.0.0.1:3443", " ws://127.0.0.1:3000/ws\n", "Member  M", "Admin   A", "http://127.0.0.1:3000/#token=A"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, &out)
 		}

@@ -112,6 +112,7 @@ func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
 // announcement is what `--json` prints.
 type announcement struct {
 	Addresses []string          `json:"addresses"`
+	TLS       []string          `json:"tls,omitempty"` // those of them where TLS is spoken
 	URL       string            `json:"url"`
 	Tokens    *app.DevTokens    `json:"tokens,omitempty"`
 	Tenant    string            `json:"tenant,omitempty"`
@@ -125,7 +126,7 @@ func (o serveOptions) announce(w io.Writer, a *app.App, c config.Config) error {
 	if len(c.Server.Addr) == 0 {
 		base = "https://" + addrs[0]
 	}
-	out := announcement{Addresses: addrs, URL: base, URLs: map[string]string{
+	out := announcement{Addresses: addrs, TLS: addrs[len(addrs)-len(c.Server.TLS.Addr):], URL: base, URLs: map[string]string{
 		"home":     base + "/",
 		"socketio": base + c.Socket.Path,
 		"client":   base + c.Socket.Path + "socket.io.js",
@@ -135,6 +136,9 @@ func (o serveOptions) announce(w io.Writer, a *app.App, c config.Config) error {
 		"live":     base + "/health/live",
 		"ready":    base + "/health/ready",
 	}}
+	if len(c.WebSocket.Dialects) > 0 {
+		out.URLs["ws"] = "ws" + strings.TrimPrefix(base, "http") + "/ws"
+	}
 	if o.dev {
 		tokens, err := a.DevTokens()
 		if err != nil {
@@ -150,16 +154,23 @@ func (o serveOptions) announce(w io.Writer, a *app.App, c config.Config) error {
 }
 
 func (o serveOptions) print(w io.Writer, out announcement) {
-	fmt.Fprintf(w, "Roomcast %s is listening on %s\n\n", app.Version, strings.Join(out.Addresses, ", "))
+	addresses := strings.Join(out.Addresses, ", ")
+	if len(out.TLS) > 0 {
+		addresses += "; with TLS on " + strings.Join(out.TLS, ", ")
+	}
+	fmt.Fprintf(w, "Roomcast %s is listening on %s\n\n", app.Version, addresses)
 	for _, line := range []struct{ label, key string }{
 		{"Home page", "home"},
 		{"Socket.IO", "socketio"},
+		{"Plain WebSocket", "ws"},
 		{"Client for browsers", "client"},
 		{"AsyncAPI", "asyncapi"},
 		{"REST", "api"},
 		{"Health", "ready"},
 	} {
-		fmt.Fprintf(w, "  %-20s %s\n", line.label, out.URLs[line.key])
+		if url := out.URLs[line.key]; url != "" {
+			fmt.Fprintf(w, "  %-20s %s\n", line.label, url)
+		}
 	}
 	fmt.Fprintf(w, "  %-20s io(%q), for administrators\n", "Monitor", out.URLs["monitor"])
 	if out.Tokens == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/accounts"
+	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/provider"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/rawws"
@@ -33,7 +34,7 @@ func (a *App) newAccounts(out *publisher) error {
 		return err
 	}
 	a.accounts = accounts.New(accounts.Options{
-		Store: a.db.Accounts(), Model: personas{a.models, c.Action.Model, c.Action.MaxTokens},
+		Store: a.db.Accounts(), Model: personas{a.models, c.Action.Model, c.Action.MaxTokens, a.budget()},
 		APIKey: string(c.Action.APIKey), Secret: secret, Owner: a.instances.ID, Tenant: c.Action.Tenant, Accounts: c.Action.Accounts, TokenLife: c.Action.TokenLife,
 		Timeout: c.Action.Timeout, Waiting: c.Action.Waiting, Decisions: c.Action.Decisions, History: c.Action.History,
 		Failures: auth.FailureOptions(c.Action.Failures), Logger: a.log,
@@ -92,12 +93,16 @@ type personas struct {
 	provider  provider.Provider
 	model     string
 	maxTokens int
+	budget    chat.Budget // accounts count
 }
 
 var _ accounts.Model = personas{}
 
 // Answer implements [accounts.Model]. An answer that broke off is none.
 func (p personas) Answer(ctx context.Context, prompt accounts.Prompt) (accounts.Answer, error) {
+	if err := p.budget.Left(ctx, prompt.Tenant); err != nil {
+		return accounts.Answer{}, err
+	}
 	r := provider.Request{
 		Model: p.model, System: prompt.System, MaxTokens: p.maxTokens, User: provider.HashUser(prompt.Tenant, prompt.Account),
 	}

@@ -344,7 +344,7 @@ func (a *App) listenOn(setting, addr string, secure *tls.Config) error {
 	return nil
 }
 
-// Addrs returns the addresses that the server listens on.
+// Addrs returns the addresses that the server listens on, those with TLS last.
 func (a *App) Addrs() []string {
 	var addrs []string
 	for _, l := range a.addrs {

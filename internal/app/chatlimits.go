@@ -23,6 +23,11 @@ func newModeration(c config.Moderation) (*moderation.Client, error) {
 	return client, nil
 }
 
+// budget is what tenants may take of models.
+func (a *App) budget() chat.Budget {
+	return chat.Budget{Store: a.db.Chats(), Tokens: a.opts.Config.Chat.TokensPerDay}
+}
+
 // moderator returns who judges; nil if nobody does.
 func (a *App) moderator() chat.Moderator {
 	if a.moderation == nil {

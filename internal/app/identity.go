@@ -57,7 +57,10 @@ func (a *App) newIdentity(ctx context.Context) error {
 		}
 	}
 	for _, w := range a.opts.Config.Warnings() {
-		a.log.Warn("configuration", "warning", w)
+		// The name of a setting and a colon before it would hide the next word
+		// from readers of the log, as if it were the secret.
+		setting, why, _ := strings.Cut(w, ": ")
+		a.log.Warn("configuration", "setting", setting, "why", why)
 	}
 	a.sessions = identity.NewLive(identity.LiveOptions{
 		Authenticate: a.auth.Authenticate, Revoked: a.revocations.Revoked, Warning: c.ExpiryWarning, Leeway: c.Leeway, Logger: a.log,

@@ -48,7 +48,7 @@ func NewLocal(ctx context.Context, c config.Config, logs io.Writer) (*Local, err
 		return nil, err
 	}
 	w := c.Workflow
-	types := nodeTypes(w, l.data, l.models)
+	types := nodeTypes(w, l.data, completions{Provider: l.models})
 	l.Feed = workflow.NewFeed(quiet{}, log)
 	l.engine = journal.New(journal.Options{
 		Store: l.db.Workflows(), Feed: l.Feed, Types: types, Logger: log,
@@ -116,5 +116,5 @@ func Definitions(c config.Config) (checks *workflow.Service, done func(), err er
 		data.Close()
 		return nil, nil, err
 	}
-	return workflow.NewService(workflow.ServiceOptions{Types: nodeTypes(c.Workflow, data, m), MaxDuration: c.Workflow.MaxDuration}), func() { data.Close() }, nil
+	return workflow.NewService(workflow.ServiceOptions{Types: nodeTypes(c.Workflow, data, completions{Provider: m}), MaxDuration: c.Workflow.MaxDuration}), func() { data.Close() }, nil
 }

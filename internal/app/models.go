@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/chat/provider"
 	"github.com/roomcast/roomcast/internal/chat/provider/builtin"
 	"github.com/roomcast/roomcast/internal/chat/provider/openai"
@@ -75,17 +76,32 @@ func CheckModels(c []config.ChatModel) error {
 	return err
 }
 
-// completions are models as ai nodes need them.
-type completions struct{ provider.Provider }
+// completions are models as ai nodes need them. Without a store nothing is
+// counted.
+type completions struct {
+	provider.Provider
+	budget chat.Budget
+	log    *slog.Logger
+}
 
 var _ nodes.Assistant = completions{}
 
-// Complete implements [nodes.Assistant]. An answer that broke off is none.
+// Complete implements [nodes.Assistant]. An answer that broke off is none, and
+// counted nevertheless.
 func (c completions) Complete(ctx context.Context, p nodes.Prompt) (nodes.Completion, error) {
+	if err := c.budget.Left(ctx, p.Tenant); err != nil {
+		return nodes.Completion{}, err
+	}
 	answer, err := c.Stream(ctx, provider.Request{
 		Model: p.Model, System: p.System, MaxTokens: p.MaxTokens, User: provider.HashUser(p.Tenant, p.User),
 		Messages: []provider.Message{{Role: provider.User, Text: p.Text}},
 	}, func(string) error { return nil })
+	if c.budget.Store != nil {
+		used := chat.Usage{Prompt: answer.Usage.Prompt, Completion: answer.Usage.Completion}
+		if err := c.budget.Count(ctx, p.Tenant, used); err != nil {
+			c.log.Warn("what a node took of a model is not counted", "tenant", p.Tenant, "error", err)
+		}
+	}
 	if err != nil {
 		return nodes.Completion{}, err
 	}

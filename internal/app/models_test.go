@@ -67,6 +67,28 @@ func runNode(t *testing.T, s *servertest.Server, token, data string) string {
 	return string(raw)
 }
 
+// What nodes take of models counts as what conversations take, and is refused
+// when the day has none left.
+func TestTokensOfNodes(t *testing.T) {
+	endpoint := providertest.New()
+	defer endpoint.Close()
+	server := httptest.NewServer(endpoint)
+	defer server.Close()
+	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) {
+		c.Chat.Models = []config.ChatModel{{Name: "small", Provider: config.OpenAI, URL: server.URL + "/v1", Default: true}}
+		c.Chat.TokensPerDay = 1
+	}})
+	token := s.Token("ada", "acme", auth.Admin)
+	for _, want := range []string{`You said: hello`, `the 1 tokens that tenant acme has for a day are used up`} {
+		if got := runNode(t, s, token, `"prompt": "hello"`); !strings.Contains(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	if n := len(endpoint.Requests()); n != 1 {
+		t.Errorf("the model was asked %d times", n)
+	}
+}
+
 func TestCheckModels(t *testing.T) {
 	if err := app.CheckModels(nil); err != nil {
 		t.Error(err)

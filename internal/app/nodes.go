@@ -8,10 +8,10 @@ import (
 )
 
 // nodeTypes are what the nodes of workflows can do by a configuration.
-func nodeTypes(w config.Workflow, data *datasource.Sources, m *models) nodes.Types {
+func nodeTypes(w config.Workflow, data *datasource.Sources, ai nodes.Assistant) nodes.Types {
 	return nodes.All(nodes.Options{
 		AllowPrivate: w.HTTP.AllowPrivate, MaxHTTPBody: int64(w.HTTP.MaxBody), MaxHTTPTimeout: w.HTTP.MaxTimeout,
-		Data: dataSources{data}, Assistant: completions{m},
+		Data: dataSources{data}, Assistant: ai,
 		JavaScript: sandbox.Options{
 			MaxTime: w.JavaScript.MaxTime, MaxMemory: int64(w.JavaScript.MaxMemory), Parallel: w.JavaScript.Parallel,
 		},

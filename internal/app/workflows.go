@@ -17,7 +17,7 @@ func limits(c config.Workflow) workflow.Limits {
 // newWorkflows builds what keeps workflows and what carries their runs on.
 func (a *App) newWorkflows(out *publisher, contract *asyncapi.Contract) error {
 	c := a.opts.Config.Workflow
-	types := nodeTypes(c, a.data, a.models)
+	types := nodeTypes(c, a.data, completions{a.models, a.budget(), a.log})
 	store := a.db.Workflows()
 	a.feed = workflow.NewFeed(out, a.log)
 	a.feed.LimitContexts(int(c.ContextLimit))

@@ -157,7 +157,7 @@ func (s *Service) untilStored(term context.Context, log *slog.Logger, write func
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := write(context.WithoutCancel(term))
 		var refused *events.Error
-		if err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
+		if err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrStopped) || errors.Is(err, ErrAnswered) || errors.Is(err, ErrNotFound) || errors.As(err, &refused) {
 			return err
 		}
 		log.Warn("something could not be stored yet", "error", err)

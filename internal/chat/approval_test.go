@@ -410,6 +410,9 @@ func TestUndone(t *testing.T) {
 	tools := &bench{}
 	f := newFixture(t, chat.Options{Tools: tools}, proposing)
 	a := f.stored(chat.Approval{ExpiresAt: time.Now().Add(time.Hour), Decision: chat.Decision{Status: chat.Approved, By: "bob", Role: auth.Admin, At: time.Now(), Owner: "dead"}})
+	if _, err := f.store.AddMember(t.Context(), chat.Member{RoomID: a.RoomID, User: "bob", AddedBy: "ada", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		if err := f.svc.Recover(t.Context()); err != nil {
 			t.Fatal(err)

@@ -47,7 +47,7 @@ func joinWith(t *testing.T, url string, f *fixture, tools chat.Tools, reply assi
 	s := &server{fixture: &fixture{t: t, store: db.Chats(), said: f.said, told: f.told}, db: db}
 	s.come()
 	s.svc = chat.NewService(chat.Options{
-		Store: s.store, Publisher: s, Assistant: reply, Tools: tools, Logger: slog.New(slog.DiscardHandler),
+		Store: s.store, Publisher: s, Assistant: reply, Tools: tools, Waiting: 100, Logger: slog.New(slog.DiscardHandler),
 		Owner: func() string { return s.owner.Load().(string) },
 	})
 	t.Cleanup(func() {

@@ -2,8 +2,8 @@ package chat
 
 import (
 	"context"
-	"fmt"
-	"time"
+
+	"github.com/roomcast/roomcast/events"
 )
 
 // ask asks the assistant, if the tenant has tokens left.
@@ -15,20 +15,13 @@ func (s *Service) ask(ctx context.Context, t Turn, out Out) (Reply, error) {
 	return s.opts.Assistant.Reply(ctx, t, out)
 }
 
-// withinBudget refuses a turn of a tenant that has used all its tokens of the
-// day. Turns that are under way when they run out go on.
+// withinBudget refuses a turn of a tenant that has no tokens left.
 func (s *Service) withinBudget(ctx context.Context, tenant string) error {
-	if s.opts.TokensPerDay <= 0 {
-		return nil
+	err := Budget{s.opts.Store, s.opts.TokensPerDay}.Left(ctx, tenant)
+	if e, meant := events.Public(err); err != nil && meant {
+		return &refusal{"I cannot answer today any more: " + e.Message + "."}
 	}
-	used, err := s.opts.Store.Used(ctx, tenant, time.Now())
-	if err != nil {
-		return fmt.Errorf("reading what was used today: %w", err)
-	}
-	if used.Prompt+used.Completion < s.opts.TokensPerDay {
-		return nil
-	}
-	return &refusal{fmt.Sprintf("I cannot answer today any more: the %d tokens that tenant %s has for a day are used up. The next day begins at midnight UTC.", s.opts.TokensPerDay, tenant)}
+	return err
 }
 
 // taken is what a turn took, as the assistant says, or else as can be guessed

@@ -66,7 +66,7 @@ type Options struct {
 	MaxMessage int
 	// History is how many earlier messages an assistant gets. Default 50.
 	History int
-	// TokensPerDay bounds what the answers to one tenant take on a day, in UTC.
+	// TokensPerDay bounds what models take for one tenant on a day, in UTC.
 	// 0 is no bound.
 	TokensPerDay int
 	// Estimate guesses the tokens that a turn took when the assistant could not
@@ -419,8 +419,9 @@ func (s *Service) run(q *queue) {
 const lastWords = 2 * time.Second
 
 // Close lets no further messages in and waits until those that wait have been
-// answered. Before ctx ends answers are cut short, and stored as far as they got;
-// nothing is written after Close, unless that took longer than ctx.
+// answered. Before ctx ends answers are cut short, which is an error, and stored
+// as far as they got; nothing is written after Close, unless that took longer
+// than ctx.
 func (s *Service) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -430,11 +431,12 @@ func (s *Service) Close(ctx context.Context) error {
 		patient, cancel = context.WithTimeout(ctx, time.Until(end)-min(lastWords, time.Until(end)/4))
 	}
 	defer cancel()
-	if err := waitgroup.Wait(patient, &s.working); err == nil {
-		return nil
+	err := waitgroup.Wait(patient, &s.working)
+	if err != nil {
+		s.mu.Lock()
+		s.cancel()
+		s.mu.Unlock()
+		waitgroup.Wait(ctx, &s.working)
 	}
-	s.mu.Lock()
-	s.cancel()
-	s.mu.Unlock()
-	return waitgroup.Wait(ctx, &s.working)
+	return err
 }

@@ -35,8 +35,8 @@ func (s *Service) Stop(ctx context.Context, id *auth.Identity, roomID string) (s
 	if err != nil {
 		return false, fmt.Errorf("stopping the answer: %w", err)
 	}
-	// If it does not get there, its server is gone, and who takes the message
-	// over finds it stopped.
+	// If it does not get there, its server finds it with the next piece that it
+	// stores; or it is gone, and who takes the message over finds it.
 	if err := s.stopAt(ctx, m.Owner, stopOrder{RoomID: roomID, Seq: m.Seq}); err != nil {
 		if e, meant := events.Public(err); meant {
 			return false, e

@@ -107,6 +107,7 @@ type Store interface {
 	Rooms
 	Turns
 	Approvals
+	Usages
 }
 
 // Rooms are conversations and what was said in them.
@@ -169,8 +170,9 @@ type Turns interface {
 	// somebody has stopped it.
 	BeginTurn(ctx context.Context, m Message, start Entry) (head uint64, stopped bool, err error)
 	// AddToStream stores entries of many turns, and tells for each why it was
-	// refused: ErrAnswered if the turn is not, or no longer, its owner's. An
-	// entry that was stored before, unheard, is stored once.
+	// refused: ErrAnswered if the turn is not, or no longer, its owner's. ErrStopped
+	// tells that somebody has stopped the turn; the entry is stored. One that was
+	// stored before, unheard, is stored once.
 	AddToStream(ctx context.Context, pieces []Piece) (refused []error, err error)
 	// Stream returns the entries of a room after a number, up to another.
 	Stream(ctx context.Context, roomID string, after, until uint64) ([]Entry, error)
@@ -194,8 +196,6 @@ type Turns interface {
 	// Take gives a message that has no answer to another owner, if the one
 	// before is not there any more, or "". Of many who try, one succeeds.
 	Take(ctx context.Context, m Message, to string) (taken bool, err error)
-	// Used returns the tokens that a tenant has used on a day.
-	Used(ctx context.Context, tenant string, day time.Time) (Usage, error)
 }
 
 // Aftermath is what an answer leads to.

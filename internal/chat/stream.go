@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -226,6 +227,10 @@ func (o *stream) pass(entries []Entry) bool {
 	err := o.svc.untilStored(o.term, o.svc.opts.Logger.With("room", o.turn.Room.ID), func(context.Context) error {
 		return o.svc.pieces.Write(pieces)
 	})
+	if errors.Is(err, ErrStopped) { // by a server that could not tell this one
+		o.svc.stopHere(stopOrder{RoomID: o.turn.Room.ID, Seq: o.turn.Message.Seq})
+		err = nil
+	}
 	if err != nil {
 		o.mu.Lock()
 		o.err = err

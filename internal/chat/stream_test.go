@@ -371,11 +371,38 @@ func TestCutShortAndStored(t *testing.T) {
 	eventually.True(t, func() bool { return l.heard() == "half of" })
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
-	if err := svc.Close(ctx); err != nil {
+	if err := svc.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 	messages, err := store.Messages(t.Context(), room, 0, 10)
 	if err != nil || len(messages) != 2 || messages[1].Finish != chat.FinishInterrupted || !strings.HasPrefix(messages[1].Text, "half of\n\nI was interrupted") {
 		t.Errorf("%+v, %v", messages, err)
+	}
+}
+
+// cutOff are instances that cannot be reached.
+type cutOff struct{}
+
+func (cutOff) Call(context.Context, string, string, []byte) ([]byte, error) {
+	return nil, errors.New("the bus is away")
+}
+
+// Stop stops also what a server says that cannot be told.
+func TestStopOfWhoCannotBeTold(t *testing.T) {
+	a := newSpeaker()
+	svc, l, store := newStreams(t, a)
+	room := begin(t, svc, "go")
+	a.pieces <- "some"
+	eventually.True(t, func() bool { return l.heard() == "some" })
+	other := chat.NewService(chat.Options{Store: store, Publisher: l, Peers: cutOff{}, Logger: discard})
+	if stopped, err := other.Stop(t.Context(), ada, room); err != nil || !stopped {
+		t.Errorf("%v, %v", stopped, err)
+	}
+	a.pieces <- " more"
+	if e := l.end(t, 1); e.FinishReason != "stopped" || e.Text != "some more" {
+		t.Errorf("%+v", e)
+	}
+	if err := other.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

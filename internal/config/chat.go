@@ -23,7 +23,7 @@ type Chat struct {
 	Turns          int    `mapstructure:"turns" yaml:"turns"`
 	TurnsPerTenant int    `mapstructure:"turnsPerTenant" yaml:"turnsPerTenant"`
 	MaxMessage     Size   `mapstructure:"maxMessage" yaml:"maxMessage"`
-	// TokensPerDay bounds what conversations of one tenant use; 0 is no bound.
+	// TokensPerDay bounds what models take for one tenant; 0 is no bound.
 	TokensPerDay int         `mapstructure:"tokensPerDay" yaml:"tokensPerDay"`
 	Moderation   Moderation  `mapstructure:"moderation" yaml:"moderation"`
 	LogPrompts   bool        `mapstructure:"logPrompts" yaml:"logPrompts"`

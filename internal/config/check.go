@@ -28,6 +28,9 @@ func (c Config) Check() (problems []string) {
 	if t := c.Server.TLS; len(t.Addr) > 0 && (t.CertFile == "" || t.KeyFile == "") {
 		add("server.tls.certFile and server.tls.keyFile", "are empty: name the files of the certificate and its key, which server.tls.addr needs")
 	}
+	if t := c.Server.TLS; len(t.Addr) == 0 && t.CertFile+t.KeyFile != "" {
+		add("server.tls.addr", "is empty: say where TLS is spoken, such as 0.0.0.0:443, or leave certFile and keyFile out")
+	}
 	if c.Server.Data == "" {
 		add("server.data", "is empty: name a folder")
 	}

@@ -168,6 +168,20 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestCheckTLS(t *testing.T) {
+	for want, tls := range map[string]TLS{
+		"":                              {Addr: []string{":443"}, CertFile: "c", KeyFile: "k"},
+		"server.tls.addr: is empty":     {CertFile: "c", KeyFile: "k"},
+		"server.tls.certFile and serve": {Addr: []string{":443"}, CertFile: "c"},
+	} {
+		c := Default()
+		c.Server.TLS = tls
+		if got := strings.Join(c.Check(), "\n"); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
+			t.Errorf("%q: %s", want, got)
+		}
+	}
+}
+
 func TestCheckRedis(t *testing.T) {
 	for want, change := range map[string]func(*Redis){
 		"":                                  func(r *Redis) {},

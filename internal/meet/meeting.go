@@ -25,6 +25,7 @@ type meeting struct {
 	stale   bool                    // the list could not be read
 	here    map[string]*Participant // on this server, by seat
 	leaving map[string]time.Time    // seats that are about to be left, since when
+	gone    map[string]departed     // who had a seat until a moment ago
 	queue   []Delivery
 	queued  int // bytes
 	running bool
@@ -35,12 +36,19 @@ type meeting struct {
 const maxQueued = 8 << 20
 
 func newMeeting(s *Service, room string) *meeting {
-	m := &meeting{svc: s, room: room, here: make(map[string]*Participant), leaving: make(map[string]time.Time)}
+	m := &meeting{svc: s, room: room, here: make(map[string]*Participant), leaving: make(map[string]time.Time), gone: make(map[string]departed)}
 	m.begin = sync.OnceValue(m.follow)
 	return m
 }
 
-// leavingTime is longer than it takes to leave.
+// A departed is who has gone, and when that was noticed.
+type departed struct {
+	Member
+	at time.Time
+}
+
+// leavingTime is longer than it takes to leave, and until all that was said
+// before has come.
 const leavingTime = time.Minute
 
 // follow reads who is there, and hears of changes from then on.
@@ -132,7 +140,7 @@ func (m *meeting) handle(d Delivery) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	from, known := m.list.find(said.From)
+	from, known := m.find(said.From)
 	if !known {
 		return
 	}
@@ -179,8 +187,18 @@ func (m *meeting) isStale() bool {
 func (m *meeting) knows(seat string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, known := m.list.find(seat)
+	_, known := m.find(seat)
 	return known
+}
+
+// find returns who has a seat, or had it a moment ago: a list may be newer than
+// what was said before. The mutex is held.
+func (m *meeting) find(seat string) (Member, bool) {
+	if member, there := m.list.find(seat); there {
+		return member, true
+	}
+	was, gone := m.gone[seat]
+	return was.Member, gone
 }
 
 // find returns who has a seat.
@@ -209,14 +227,15 @@ func (m *meeting) apply(l List) {
 			reason = Leaving
 			delete(m.leaving, old.Seat)
 		}
+		m.gone[old.Seat] = departed{old, time.Now()}
 		if p := m.here[old.Seat]; p != nil { // others took this server for dead
 			delete(m.here, old.Seat)
 			p.hear(Notice{Kind: Removed, Member: old, Reason: reason})
 		}
 		m.tell(Notice{Kind: Went, Member: old, Reason: reason})
 	}
-	// A seat of which no list was read in time is not asked about any more.
 	maps.DeleteFunc(m.leaving, func(_ string, since time.Time) bool { return time.Since(since) > leavingTime })
+	maps.DeleteFunc(m.gone, func(_ string, d departed) bool { return time.Since(d.at) > leavingTime })
 	for _, member := range l.Members {
 		switch old, was := before.find(member.Seat); {
 		case !was:

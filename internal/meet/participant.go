@@ -139,11 +139,7 @@ func (p *Participant) Leave(ctx context.Context, reason Reason) {
 		if reason == Leaving { // is known before anybody can see that the seat is empty
 			m.svc.publish(m.room, 0, leaving, message{From: p.seat})
 		}
-		if l, ok := m.svc.remove(ctx, m.room, p.seat); ok {
-			m.mu.Lock()
-			m.apply(l)
-			m.mu.Unlock()
-		}
+		m.svc.remove(ctx, m.room, p.seat) // others here are told after what it has said
 	}
 	m.svc.exit(m)
 }

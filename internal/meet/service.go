@@ -228,15 +228,14 @@ func (s *Service) Sweep(ctx context.Context) error {
 }
 
 // remove takes a seat out of the store and tells everybody.
-func (s *Service) remove(ctx context.Context, room, seat string) (l List, ok bool) {
+func (s *Service) remove(ctx context.Context, room, seat string) {
 	l, err := s.opts.Store.Leave(ctx, room, seat)
 	if err != nil {
 		s.opts.Logger.Warn("a participant could not be removed, and will be", "room", room, "error", err)
 		s.owe(room, seat)
-		return List{}, false
+		return
 	}
 	s.announce(room, l.Version)
-	return l, true
 }
 
 func (s *Service) all() (all []*meeting) {

@@ -21,12 +21,13 @@ type bots struct {
 	conn          *Conn
 	conversations Conversations
 	in            named
-	epoch         string // of the numbers of messages
+	epoch         string          // of the numbers of messages
+	typed         map[string]bool // sessions in which the client is typing, as it has said
 
 	mu      sync.Mutex
 	closed  map[string]bool // sessions that were closed for the client
 	answers answers
-	tools   map[string]string // names of tools that are being used, by call
+	tools   map[string]string // names of tools that are being used, by room and call
 	reached reached
 }
 
@@ -53,6 +54,9 @@ func (b *bots) Entered(context.Context) {}
 
 // Left implements [Speaker].
 func (b *bots) Left() {
+	for session := range b.typed {
+		b.typing(context.Background(), session, false)
+	}
 	if b.conn.silence() > 2*b.conn.srv.opts.Limits.Ping {
 		return // whoever comes back has done so long ago
 	}
@@ -123,7 +127,7 @@ func (b *bots) act(ctx context.Context, f frame) *events.Error {
 	case "join", "leave", "signal":
 		return misplaced(meetElsewhere)
 	}
-	return events.FieldErrorf("type", "%q is unknown", f.kind)
+	return events.FieldErrorf("type", "%q is unknown: use auth, message, subscribe, unsubscribe, typing_start, typing_stop or ping", f.kind)
 }
 
 // say says something in a session, which the client need not have subscribed
@@ -150,6 +154,9 @@ func (b *bots) subscribe(ctx context.Context, session string) (room string, err 
 	if room, in := b.in.room(session); in {
 		return room, nil
 	}
+	if b.in.count() >= maxSessions {
+		return "", events.Errorf(codeSubscription, "you are in %d sessions already: unsubscribe from one first", maxSessions)
+	}
 	tenant, err := b.conn.Tenant()
 	if err != nil {
 		return "", subscription(err)
@@ -175,6 +182,10 @@ func (b *bots) subscribe(ctx context.Context, session string) (room string, err 
 	b.mu.Unlock()
 	return room, nil
 }
+
+// maxSessions bounds the sessions that a client is in: what is kept of them lasts
+// as long as the connection.
+const maxSessions = 1000
 
 // join enters the room of a session, from where the client has been brought to.
 // Who has never been there begins with what is said from now on.
@@ -255,6 +266,9 @@ func (b *bots) unsubscribe(ctx context.Context, session string) *events.Error {
 	if !in {
 		return notSubscribed(session)
 	}
+	if b.typed[session] {
+		b.typing(ctx, session, false)
+	}
 	err := b.conn.Session().Do(ctx, "ai_chat_room_disconnect", map[string]string{"chatRoomID": room}, nil)
 	b.in.remove(session)
 	b.mu.Lock()
@@ -275,9 +289,20 @@ func notSubscribed(session string) *events.Error {
 func (b *bots) typing(ctx context.Context, session string, typing bool) *events.Error {
 	room, in := b.in.room(session)
 	if !in {
+		delete(b.typed, session)
 		return notSubscribed(session)
 	}
-	return b.conn.Session().Do(ctx, "ai_chat_typing", map[string]any{"chatRoomID": room, "typing": typing}, nil)
+	err := b.conn.Session().Do(ctx, "ai_chat_typing", map[string]any{"chatRoomID": room, "typing": typing}, nil)
+	switch {
+	case err != nil:
+	case !typing:
+		delete(b.typed, session)
+	case b.typed == nil:
+		b.typed = map[string]bool{session: true}
+	default:
+		b.typed[session] = true
+	}
+	return err
 }
 
 // Refuse implements [Speaker].

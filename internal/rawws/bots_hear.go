@@ -214,15 +214,16 @@ func (b *bots) toolCall(p events.AIChatToolCall) {
 	if b.tools == nil || len(b.tools) >= maxKept {
 		b.tools = make(map[string]string)
 	}
-	b.tools[p.ToolCallID] = p.Name
+	b.tools[p.ChatRoomID+p.ToolCallID] = p.Name
 	b.mu.Unlock()
 	b.tell(p.ChatRoomID, botsFrame{Type: "tool_call", Tool: p.Name, Arguments: json.RawMessage(p.Arguments)})
 }
 
 func (b *bots) toolResult(p events.AIChatToolResult) {
 	b.mu.Lock()
-	name := b.tools[p.ToolCallID]
-	delete(b.tools, p.ToolCallID)
+	call := p.ChatRoomID + p.ToolCallID // models begin to count anew
+	name := b.tools[call]
+	delete(b.tools, call)
 	b.mu.Unlock()
 	b.tell(p.ChatRoomID, botsFrame{Type: "tool_result", Tool: name, Result: map[string]any{"ok": p.OK, "summary": p.Summary}})
 }

@@ -244,6 +244,138 @@ func TestBotsNothingIsLost(t *testing.T) {
 	}
 }
 
+// bare is what a client gets in answer to some frames, but for the ids.
+func (c *client) bare(frames ...string) (kinds []string) {
+	c.t.Helper()
+	for _, f := range append(frames, `{"type":"ping"}`) {
+		c.send(f)
+	}
+	for _, m := range c.until("pong") {
+		kind := m["type"].(string)
+		if code, ok := m["code"]; ok {
+			kind = fmt.Sprint(kind, " ", code, " ", m["message"])
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds
+}
+
+// The id of somebody else's session is as good as one that nobody has: it is a
+// name for one of the user's own, in which nobody else hears anything.
+func TestBotsForeignSessions(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	token := s.Token("ann", "default", auth.Member)
+	ann := dialBots(t, s, "/ws/bots?token="+token)
+	ann.send(`{"type":"message","session_id":"secret","content":"help"}`)
+	ann.until("stream_end")
+	ann.until("bot_typing")
+	var rooms struct {
+		Rooms []struct{ ChatRoomID string }
+	}
+	s.Do(token, "GET", "/api/v1/tenants/default/chat/rooms", "", &rooms)
+	room := rooms.Rooms[0].ChatRoomID
+	for _, other := range []string{s.Token("eve", "default", auth.Member), s.Token("ann", "elsewhere", auth.Member), s.Token("eve", "elsewhere", auth.Admin)} {
+		eve := dialBots(t, s, "/ws/bots?token="+other)
+		frames := func(id string) []string {
+			return []string{
+				fmt.Sprintf(`{"type":"unsubscribe","session_id":%q}`, id), fmt.Sprintf(`{"type":"typing_start","session_id":%q}`, id),
+				fmt.Sprintf(`{"type":"subscribe","session_id":%q}`, id), fmt.Sprintf(`{"type":"typing_start","session_id":%q}`, id),
+				fmt.Sprintf(`{"type":"typing_stop","session_id":%q}`, id), fmt.Sprintf(`{"type":"unsubscribe","session_id":%q}`, id),
+			}
+		}
+		const nobodys = "3f0f62c1-5f0e-4a55-8d55-0f6a3e1f6f0b"
+		got := eve.bare(frames(room)...)
+		want := eve.bare(frames(nobodys)...)
+		if all := strings.ReplaceAll(fmt.Sprint(got), room, nobodys); all != fmt.Sprint(want) || !strings.Contains(all, "session_created") {
+			t.Errorf("%v, and of one that nobody has %v", got, want)
+		}
+		eve.send(fmt.Sprintf(`{"type":"message","session_id":%q,"content":"help"}`, room))
+		eve.until("stream_end")
+	}
+	if heard := ann.bare(); len(heard) != 1 {
+		t.Errorf("ann heard %v", heard)
+	}
+}
+
+// Who may not be in a session any more with a newer token is told, and what is
+// said there then is refused.
+func TestBotsRenewal(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := dialBots(t, s, "/ws/bots?token="+s.Token("ann", "default", auth.Member))
+	c.send(`{"type":"message","session_id":"s","content":"help"}`)
+	c.until("stream_end")
+	c.until("bot_typing")
+	if got := c.bare(fmt.Sprintf(`{"type":"auth","token":%q}`, s.Token("ann", "default", auth.Member))); len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+	c.told(`{"type":"auth","token":"nonsense"}`, "AUTH_FAILED")
+	c.told(fmt.Sprintf(`{"type":"auth","token":%q}`, s.Token("eve", "default", auth.Member)), "AUTH_FAILED")
+	c.send(fmt.Sprintf(`{"type":"auth","token":%q}`, s.Token("ann", "elsewhere", auth.Member)))
+	if m := c.next(); m["type"] != "session_closed" || m["session_id"] != "s" || m["reason"] != "removed" {
+		t.Error(m)
+	}
+	c.told(`{"type":"message","session_id":"s","content":"help"}`, "SESSION_NOT_FOUND")
+	c.told(`{"type":"typing_start","session_id":"s"}`, "SESSION_NOT_FOUND")
+	if got := c.bare(`{"type":"subscribe","session_id":"s"}`); len(got) != 2 || got[0] != "session_created" {
+		t.Errorf("%v", got)
+	}
+}
+
+// Others hear that somebody is typing, and the end of that also from who goes
+// away.
+func TestBotsTyping(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	token := s.Token("ann", "default", auth.Member)
+	hears := dialBots(t, s, "/ws/bots?token="+token)
+	hears.bare(`{"type":"subscribe","session_id":"s"}`)
+	for name, leave := range map[string]func(c *client){
+		"stop":        func(c *client) { c.send(`{"type":"typing_stop","session_id":"s"}`) },
+		"unsubscribe": func(c *client) { c.send(`{"type":"unsubscribe","session_id":"s"}`) },
+		"end":         func(c *client) { c.ws.Close() },
+	} {
+		types := dialBots(t, s, "/ws/bots?token="+token)
+		types.bare(`{"type":"subscribe","session_id":"s"}`, `{"type":"typing_start","session_id":"s"}`)
+		leave(types)
+		for _, want := range []string{"typing_start", "typing_stop"} {
+			if m := hears.next(); m["type"] != want || m["session_id"] != "s" || m["user_id"] != "ann" {
+				t.Errorf("%s: %v, want %s", name, m, want)
+			}
+		}
+		types.ws.Close()
+	}
+	if got := hears.bare(); len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
+// The documented limits are just those.
+func TestBotsLimits(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := dialBots(t, s, "/ws/bots?token="+s.Token("ann", "default", auth.Member))
+	longest := strings.Repeat("𝄞", 128)
+	if got := c.bare(fmt.Sprintf(`{"type":"subscribe","session_id":%q}`, longest)); len(got) != 2 || got[0] != "session_created" {
+		t.Errorf("%v", got)
+	}
+	c.told(fmt.Sprintf(`{"type":"subscribe","session_id":%q}`, longest+"x"), "SUBSCRIPTION_FAILED")
+	c.told(`{"type":"subscribe","session_id":"a\nb"}`, "SUBSCRIPTION_FAILED")
+	frame := func(size int) string {
+		const begin, end = `{"type":"message","session_id":"s","content":"`, `"}`
+		return begin + strings.Repeat("x", size-len(begin)-len(end)) + end
+	}
+	c.send(frame(64 << 10))
+	if all := c.until("stream_end"); all[0]["type"] != "session_created" {
+		t.Error(kinds(all))
+	}
+	c.until("bot_typing")
+	c.told(frame(64<<10+1), "MESSAGE_TOO_LARGE")
+	c.ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_, _, err := c.ws.ReadMessage()
+	var end *websocket.CloseError
+	if !errors.As(err, &end) || end.Code != 1009 {
+		t.Error(err)
+	}
+}
+
 // Every example of what clients send is accepted.
 func TestBotsAcceptsItsExamples(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})

@@ -50,6 +50,7 @@ type Conn struct {
 	// What is sent while somebody is in hear was heard by the client.
 	hearing atomic.Int32
 	heard   atomic.Bool
+	early   early // until it is known what the client speaks
 
 	mu      sync.Mutex
 	queue   []job
@@ -85,6 +86,9 @@ func (c *Conn) start(choice chosen, buffered []byte) {
 	case choice.dialect != "" && !choice.provisional:
 		c.push(job{do: func() { c.decide(choice) }})
 	case c.identity != nil:
+		if (choice.dialect == "" || choice.dialect == Service) && c.srv.dialects[Service].Speak != nil {
+			c.push(job{do: c.listenEarly})
+		}
 		c.arm(c.srv.opts.Limits.Silence, c.listens)
 	}
 	c.ws.Start(c, buffered)
@@ -144,7 +148,7 @@ func (c *Conn) Message(ws *websocket.Conn, _ *websocket.Turn, op websocket.Opcod
 	data = slices.Clone(data)
 	if !c.rate.take(now, c.srv.opts.Limits.Rate, c.srv.opts.Limits.Burst) {
 		c.push(job{frame: data, do: func() {
-			c.voice().Refuse(frame{raw: data}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
+			c.voice().Refuse(frame{dropped: data}, &events.Error{Code: events.CodeRateLimited, Message: "too many messages: wait a moment", RetryAfter: 1})
 		}})
 		return
 	}
@@ -316,7 +320,15 @@ func (c *Conn) decide(choice chosen) bool {
 		before.Left()
 	}
 	c.log().Info("dialect chosen", "by", choice.by, "provisional", choice.provisional)
-	return c.identify(d, speaker)
+	if choice.dialect != Service && c.early.stop() {
+		c.session.end()
+		c.session = nil
+	}
+	known := c.identify(d, speaker)
+	if choice.dialect == Service {
+		c.heardEarly(speaker)
+	}
+	return known
 }
 
 // identify sees to it that it is known who the client is, as its dialect has
@@ -370,6 +382,15 @@ func (c *Conn) Authenticate(credential auth.Credential) *events.Error {
 // Enter gives the client its session. It is for Receive.
 func (c *Conn) Enter(id *auth.Identity) bool {
 	c.disarm()
+	if !c.open(id) {
+		return false
+	}
+	c.voice().Entered(c.ctx)
+	return true
+}
+
+// open makes the session.
+func (c *Conn) open(id *auth.Identity) bool {
 	session, err := newSession(c, id)
 	if err != nil {
 		c.log().Error("client could not be let in", "error", err)
@@ -380,7 +401,6 @@ func (c *Conn) Enter(id *auth.Identity) bool {
 	if opened := c.srv.opts.Namespace.Opened; opened != nil {
 		opened(c.ctx, session)
 	}
-	c.voice().Entered(c.ctx)
 	return true
 }
 
@@ -459,9 +479,15 @@ func (c *Conn) dialect() Name {
 
 // hear passes on what the server said to the session.
 func (c *Conn) hear(n Notice) {
+	if n.Room == "" || !c.early.keep(n) {
+		c.tell(c.voice(), n)
+	}
+}
+
+func (c *Conn) tell(speaker Speaker, n Notice) {
 	c.hearing.Add(1)
 	defer c.hearing.Add(-1)
-	c.voice().Hear(n)
+	speaker.Hear(n)
 }
 
 // noteHeard notes that the client hears something of its dialect, if that is

@@ -102,6 +102,13 @@ func (n *named) all() []string {
 	return slices.Collect(maps.Values(n.rooms))
 }
 
+// count returns how many conversations the client is in.
+func (n *named) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.rooms)
+}
+
 // name returns what the client calls a conversation.
 func (n *named) name(roomID string) (name string, in bool) {
 	n.mu.Lock()

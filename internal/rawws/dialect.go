@@ -49,8 +49,7 @@ type Speaker interface {
 	// its rooms, as far as the dialect has words for it. It must not block.
 	Hear(n Notice)
 	// Refuse tells the client what was wrong, about a frame or, if that has no
-	// fields, in general. One that was not read for its rate has only its raw
-	// text.
+	// fields, in general.
 	Refuse(f frame, e *events.Error)
 	// Left is called when the connection has ended, or another dialect turned
 	// out to be spoken.

@@ -1,5 +1,5 @@
 // Package rawws serves clients that speak WebSocket without Socket.IO, in one of
-// four documented dialects. They share one path and are told apart by how they
+// five documented dialects. All but meet share one path and are told apart by how they
 // come and what they say first (choose.go); from then on a connection keeps its
 // dialect.
 //

@@ -11,6 +11,8 @@ type frame struct {
 	fields map[string]json.RawMessage // nil if it is not a JSON object
 	// kind and action are the texts in "type" and "action", "" if there are none.
 	kind, action string
+	// dropped is the text of a frame that was not read, as there were too many.
+	dropped []byte
 }
 
 func parseFrame(raw []byte) frame {

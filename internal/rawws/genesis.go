@@ -42,8 +42,10 @@ type genesis struct {
 	// that it has got to their ends.
 	followed map[events.Room]*genesisRun
 	finished latest
-	waiting  int  // runs that were announced and are not followed yet
-	sync     bool // subscribed to sync, and to notifications
+	coming   []announcement // runs that are not followed yet, in order
+	taking   bool           // somebody follows them, one after the other
+	losing   bool           // the client was told that there are too many
+	sync     bool           // subscribed to sync, and to notifications
 	notified bool
 }
 
@@ -99,7 +101,7 @@ func (g *genesis) Receive(ctx context.Context, f frame) {
 	case f.kind == "execute_workflow":
 		err = g.execute(ctx, f, correlation)
 	default:
-		g.fail(correlation, genesisError{Code: "UNKNOWN_TYPE", Message: events.FieldErrorf("type", "%q is unknown", f.kind).Message})
+		g.fail(correlation, genesisError{Code: "UNKNOWN_TYPE", Message: events.FieldErrorf("type", "%q is unknown: use subscribe, unsubscribe, execute_workflow or ping", f.kind).Message})
 	}
 	if err != nil {
 		g.Refuse(f, err)
@@ -226,8 +228,8 @@ func (g *genesis) lost(message string) {
 // correlation id, also when the request was not looked at.
 func (g *genesis) Refuse(f frame, e *events.Error) {
 	asked := f
-	if f.fields == nil {
-		asked = parseFrame(f.raw)
+	if f.dropped != nil {
+		asked = parseFrame(f.dropped)
 	}
 	correlation, _ := correlationOf(asked)
 	g.fail(correlation, newGenesisError(f, e))

@@ -217,8 +217,10 @@ func (g *genesis) watch(ctx context.Context, name string) (Workflow, *events.Err
 		g.unwatch(ctx, w, name)
 		return Workflow{}, public(failed)
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, id := range underWay {
-		g.announced(w.ID, id)
+		g.comesLocked(w.ID, id)
 	}
 	return Workflow{ID: w.ID, Tenant: w.Tenant}, nil
 }

@@ -166,25 +166,58 @@ func (g *genesis) begin(run *genesisRun) {
 	g.say("workflow_started", run.started(), run.correlation)
 }
 
-// maxAnnounced bounds the runs that were announced and are not followed yet.
+// An announcement is that of a run of a workflow that the client watches.
+type announcement struct{ workflow, run string }
+
+// maxAnnounced bounds the runs that have begun and are not followed yet.
 const maxAnnounced = 1024
 
 // announced has the client follow a run that it has not got yet, of a workflow
 // that it watches. It may be told of a run more than once.
 func (g *genesis) announced(workflow, runID string) {
 	g.mu.Lock()
-	_, wanted := g.wantedLocked(workflow, runID)
-	full := g.waiting >= maxAnnounced
-	if wanted && !full {
-		g.waiting++
+	defer g.mu.Unlock()
+	if len(g.coming) < maxAnnounced {
+		g.losing = false
+		g.comesLocked(workflow, runID)
+		return
 	}
-	g.mu.Unlock()
-	switch {
-	case wanted && full:
+	if _, wanted := g.wantedLocked(workflow, runID); wanted && !g.losing {
+		g.losing = true
 		g.lost("runs begin faster than you take them: some are left out")
-	case wanted:
-		g.conn.push(job{do: func() { g.take(g.conn.ctx, workflow, runID) }})
 	}
+}
+
+// comesLocked is announced without a bound: it is for those that are under way
+// when the client subscribes, which are as many as it has asked for.
+func (g *genesis) comesLocked(workflow, runID string) {
+	if _, wanted := g.wantedLocked(workflow, runID); !wanted {
+		return
+	}
+	g.coming = append(g.coming, announcement{workflow, runID})
+	if !g.taking {
+		g.taking = true
+		g.conn.push(job{do: g.takeNext})
+	}
+}
+
+// takeNext follows the next run that was announced. The others wait behind what
+// the client has said meanwhile.
+func (g *genesis) takeNext() {
+	g.mu.Lock()
+	next := g.coming[0]
+	g.coming = g.coming[1:]
+	g.mu.Unlock()
+	defer func() { // also when taking it panics
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.taking = len(g.coming) > 0; g.taking {
+			g.conn.push(job{do: g.takeNext})
+			return
+		}
+		g.coming = nil
+	}()
+	g.take(g.conn.ctx, next.workflow, next.run)
 }
 
 // wantedLocked reports whether the client is to get a run, and what it calls the
@@ -200,7 +233,6 @@ func (g *genesis) wantedLocked(workflow, runID string) (name string, wanted bool
 // take follows a run that was announced.
 func (g *genesis) take(ctx context.Context, workflow, runID string) {
 	g.mu.Lock()
-	g.waiting--
 	name, wanted := g.wantedLocked(workflow, runID)
 	run := &genesisRun{id: runID, workflow: workflow, name: name}
 	if wanted {

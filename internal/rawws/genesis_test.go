@@ -267,6 +267,44 @@ func TestGenesisComesLate(t *testing.T) {
 	c.nothing()
 }
 
+// However many runs are under way, all of those that were asked for come, and
+// the client is answered meanwhile.
+func TestGenesisManyUnderWay(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.Options{Change: func(c *config.Config) { c.Workflow.RunsPerTenant = 5000 }})
+	const workflows, runs = 11, 100
+	boss, under := s.Token("boss", "default", auth.Admin), map[any]bool{}
+	var channels []string
+	for w := range workflows {
+		name := fmt.Sprint("asks-", w)
+		define(t, s, name, asking)
+		channels = append(channels, `"workflow:`+name+`"`)
+		for range runs {
+			var run struct{ InstanceID string }
+			s.Do(boss, "POST", workflowsPath+"/"+name+"/execute", `{}`, &run)
+			under[run.InstanceID] = true
+		}
+	}
+	c := genesis(t, s, "ann")
+	c.send(`{"type":"subscribe","payload":{"channels":[` + strings.Join(channels, ",") + `]}}`)
+	c.send(`{"type":"ping","timestamp":1}`)
+	before := -1
+	for n := 0; len(under) > 0; n++ {
+		switch m := c.next(); m["type"] {
+		case "pong":
+			before = n
+		case "node_completed":
+			delete(under, payload(m)["executionId"])
+		case "workflow_started":
+		default:
+			t.Fatal(m)
+		}
+	}
+	if before < 0 || before > workflows*runs {
+		t.Errorf("the ping was answered after %d frames", before)
+	}
+}
+
 // A client that does not read while many runs end gets all of them.
 func TestGenesisReadsLate(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})

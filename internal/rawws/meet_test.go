@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -474,6 +475,29 @@ func TestMeetLimits(t *testing.T) {
 		var answer map[string]any
 		if status := s.Do(s.Token("x", "default", role), "GET", "/api/meet/turn-credentials", nil, &answer); status != want {
 			t.Errorf("%s: %d %v", role, status, answer)
+		}
+	}
+}
+
+// A client that leaves and goes at once has left: it has said so.
+func TestMeetLeaveAndGo(t *testing.T) {
+	s := meetServer(t, nil)
+	kept := map[string]string{}
+	stays := dial(t, s, "/ws/meet?token="+s.Token("ann", "default", auth.Member))
+	stays.send(`{"type":"join","room_id":"r","participant_name":"Ann"}`)
+	stays.want(kept, fields{"type": "joined"})
+	for n := range 20 {
+		id := fmt.Sprint("bob ", n)
+		goes := dial(t, s, "/ws/meet/r?token="+s.Token("bob", "default", auth.Member))
+		goes.send(`{"type":"join","participant_id":"` + id + `","participant_name":"Bob"}`)
+		stays.want(kept, fields{"type": "participant_joined", "participant_id": id})
+		goes.ws.Write(slices.Concat(maskedFrame(fin|text, `{"type":"chat_message","content":"bye"}`), maskedFrame(fin|text, `{"type":"leave"}`), maskedFrame(fin|goodbye, "\x03\xe8")))
+		stays.want(kept, fields{"type": "chat_message", "from_id": id, "content": "bye"})
+		stays.want(kept, fields{"type": "participant_left", "participant_id": id, "reason": "left"})
+	}
+	for _, level := range []string{"level=ERROR", "level=WARN"} {
+		if log := s.Log.String(); strings.Contains(log, level) {
+			t.Errorf("in the log:\n%s", log)
 		}
 	}
 }

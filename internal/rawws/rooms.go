@@ -2,6 +2,7 @@ package rawws
 
 import (
 	"context"
+	"slices"
 
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/events"
@@ -36,7 +37,11 @@ func (s *Session) JoinInTenants(ctx context.Context, room func(tenant string) ev
 	if len(rooms) == 0 {
 		return events.Errorf(events.CodePermissionDenied, "you are in no tenant, or your role does not include %s", auth.JoinTenant)
 	}
+	in := s.Rooms()
 	for _, r := range rooms {
+		if slices.Contains(in, r) {
+			continue
+		}
 		if err := s.Do(ctx, "join_room", r, nil); err != nil {
 			return err
 		}

@@ -315,6 +315,66 @@ func (c *client) pings() {
 
 const notification = `{"room":"user:default:ann","event":"notification","data":{"message":"hello"}}`
 
+// What is for a client before it is known what it speaks is kept for it, in case
+// that is the dialect service.
+func TestSelectionKeepsWhatIsUnasked(t *testing.T) {
+	t.Parallel()
+	s := every(t, func(c *config.WebSocket) { c.Silence = time.Second })
+	token := s.Token("ann", "default", auth.Member)
+	speaks, listens, other := dial(t, s, "/ws?token="+token), dial(t, s, "/ws?org_id=default&token="+token), dial(t, s, "/ws?token="+token)
+	for _, c := range []*client{speaks, listens, other} {
+		c.pings() // which says nothing about the dialect
+	}
+	publish(t, s, notification, strings.Replace(notification, "user:default:ann", "tenant:default", 1))
+	other.send(`{"type":"typing_stop","session_id":"s"}`)
+	speaks.send(`{"type":"subscribe","data":{"channel":"task:t"}}`)
+	for _, want := range []string{"service notification", "service notification", "service subscribed"} {
+		if got := shape(speaks.next()); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	for range 2 {
+		if got := shape(listens.next()); got != "service notification" {
+			t.Error(got)
+		}
+	}
+	publish(t, s, notification)
+	for _, c := range []*client{speaks, listens} {
+		if got := shape(c.next()); got != "service notification" {
+			t.Error(got)
+		}
+		c.speaks("service") // and nothing came twice
+	}
+	if got := shape(other.next()); got != "bots error SESSION_NOT_FOUND" {
+		t.Error(got)
+	}
+	other.speaks("bots")
+}
+
+// What is kept is bounded.
+func TestSelectionKeepsSoMuch(t *testing.T) {
+	t.Parallel()
+	s := every(t, func(c *config.WebSocket) { c.Silence = time.Hour })
+	c := dial(t, s, "/ws?token="+s.Token("ann", "default", auth.Member))
+	c.pings()
+	var many []string
+	for range 70 {
+		many = append(many, notification)
+	}
+	publish(t, s, many...)
+	c.send(`{"type":"subscribe","data":{"channel":"task:t"}}`)
+	for range 64 {
+		if got := shape(c.next()); got != "service notification" {
+			t.Fatal(got)
+		}
+	}
+	for _, want := range []string{"service error internal_error", "service subscribed"} { // the others are not lost silently
+		if got := shape(c.next()); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // Who has a good token and says nothing hears what is for it, and may still turn
 // out to speak something else, until it has heard something.
 func TestSelectionBySilence(t *testing.T) {

@@ -89,7 +89,7 @@ func (s Chats) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, e
 		}
 	}
 	err := s.db.tx(ctx, func(tx transaction) error {
-		mine, err := fenceTurns(tx, heads)
+		mine, stopped, err := fenceTurns(tx, heads)
 		if err != nil {
 			return err
 		}
@@ -102,6 +102,9 @@ func (s Chats) AddToStream(ctx context.Context, pieces []chat.Piece) ([]error, e
 				refused[i] = chat.ErrAnswered
 			default:
 				n++
+				if stopped[ownedBy(p)] {
+					refused[i] = chat.ErrStopped
+				}
 				args = append(args, p.RoomID, int64(p.Seq), int64(p.Turn), string(p.Kind), string(p.Data), micros(p.At))
 			}
 		}
@@ -126,12 +129,17 @@ type ownedTurn struct {
 
 func ownedBy(p chat.Piece) ownedTurn { return ownedTurn{p.RoomID, p.Owner, int64(p.Turn)} }
 
-func scanOwned(row scanner) (t ownedTurn, err error) { return t, row.Scan(&t.roomID, &t.owner, &t.seq) }
-
 // fenceTurns notes how far the streams of turns go, and returns those that still
-// are their owners'. Nobody takes those over before the transaction ends.
-func fenceTurns(tx transaction, heads map[ownedTurn]chat.Piece) (map[ownedTurn]bool, error) {
-	mine := map[ownedTurn]bool{}
+// are their owners', and those that somebody has stopped. Nobody takes them over
+// before the transaction ends.
+func fenceTurns(tx transaction, heads map[ownedTurn]chat.Piece) (mine, stopped map[ownedTurn]bool, err error) {
+	mine, stopped = map[ownedTurn]bool{}, map[ownedTurn]bool{}
+	scan := func(row scanner) (t ownedTurn, err error) {
+		var stoppedTo int64
+		err = row.Scan(&t.roomID, &t.owner, &t.seq, &stoppedTo)
+		mine[t], stopped[t] = true, stoppedTo >= t.seq
+		return t, err
+	}
 	turns := slices.SortedFunc(maps.Keys(heads), func(a, b ownedTurn) int { // so that two servers do not wait for each other
 		return cmp.Compare(a.roomID, b.roomID)
 	})
@@ -140,17 +148,15 @@ func fenceTurns(tx transaction, heads map[ownedTurn]chat.Piece) (map[ownedTurn]b
 		for _, t := range part {
 			args = append(args, t.roomID, t.seq, t.owner, int64(heads[t].Seq))
 		}
-		changed, err := listIn(tx, scanOwned, `WITH v (room_id, seq, owner, head) AS (VALUES `+rows(`(?, CAST(? AS BIGINT), ?, CAST(? AS BIGINT))`, len(part))+`)
+		_, err := listIn(tx, scan, `WITH v (room_id, seq, owner, head) AS (VALUES `+rows(`(?, CAST(? AS BIGINT), ?, CAST(? AS BIGINT))`, len(part))+`)
 			UPDATE chat_turns SET head = v.head FROM v
-			WHERE chat_turns.room_id = v.room_id AND chat_turns.seq = v.seq AND chat_turns.owner = v.owner RETURNING chat_turns.room_id, chat_turns.owner, chat_turns.seq`, args...)
+			WHERE chat_turns.room_id = v.room_id AND chat_turns.seq = v.seq AND chat_turns.owner = v.owner 
+			RETURNING chat_turns.room_id, chat_turns.owner, chat_turns.seq, COALESCE((SELECT stopped FROM chat_rooms WHERE id = chat_turns.room_id), 0)`, args...)
 		if err != nil {
-			return nil, err
-		}
-		for _, t := range changed {
-			mine[t] = true
+			return nil, nil, err
 		}
 	}
-	return mine, nil
+	return mine, stopped, nil
 }
 
 // Stream implements [chat.Store].
@@ -270,9 +276,14 @@ func addUsage(tx transaction, tenant string, at time.Time, prompt, completion in
 	return err
 }
 
+// AddUsage implements [chat.Usages].
+func (s Chats) AddUsage(ctx context.Context, tenant string, at time.Time, u chat.Usage) error {
+	return s.db.tx(ctx, func(tx transaction) error { return addUsage(tx, tenant, at, u.Prompt, u.Completion) })
+}
+
 func day(at time.Time) string { return at.UTC().Format(time.DateOnly) }
 
-// Used implements [chat.Store].
+// Used implements [chat.Usages].
 func (s Chats) Used(ctx context.Context, tenant string, at time.Time) (u chat.Usage, err error) {
 	err = s.db.row(ctx, `SELECT prompt, completion FROM chat_usage WHERE tenant = ? AND day = ?`, tenant, day(at)).Scan(&u.Prompt, &u.Completion)
 	if errors.Is(err, sql.ErrNoRows) {

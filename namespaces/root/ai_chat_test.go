@@ -268,6 +268,15 @@ func TestWhoIsRemovedLeaves(t *testing.T) {
 	if len(bob.got) != 1 || len(bobToo.got) != 1 {
 		t.Errorf("bob got %v and %v", bob.got, bobToo.got)
 	}
+	// One that comes back at that moment is not known yet when the others leave.
+	back := of("bob")
+	for _, name := range []events.Room{events.ChatRoom(room.ID), events.ChatStreamRoom(room.ID)} {
+		back.Join(name)
+	}
+	a.restore(t.Context(), back, []events.Room{events.ChatRoom(room.ID)})
+	if len(back.got) != 1 || a.isIn(back, events.ChatRoom(room.ID)) {
+		t.Errorf("who came back got %v", back.got)
+	}
 	for _, name := range []string{room.ID, "chat_stream:" + room.ID} {
 		if in := h.table.Members(name); len(in) != 1 || in[0] != ada {
 			t.Errorf("%d are in %s", len(in), name)

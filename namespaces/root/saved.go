@@ -52,7 +52,7 @@ func (k keeper) restore(ctx context.Context, s namespaces.Session, state json.Ra
 	json.Unmarshal(state, &saved) // written by save
 	k.followed.restore(s, saved.Followed)
 	k.rooms.restore(s, saved.Runs)
-	k.aiChat.restore(s, saved.Chats)
+	k.aiChat.restore(ctx, s, saved.Chats)
 	k.widgets.Restore(ctx, widgetSession{s, k.rooms}, saved.Widgets)
 }
 
@@ -85,8 +85,13 @@ func (r *runRooms) restore(s namespaces.Session, saved map[string]savedRunPlace)
 	}
 }
 
-func (a *aiChat) restore(s namespaces.Session, saved []events.Room) {
+// restore takes up the conversations that a session is in. Its user may have been
+// removed from one after that was asked, and before the session was known here.
+func (a *aiChat) restore(ctx context.Context, s namespaces.Session, saved []events.Room) {
 	for _, room := range saved {
 		a.remember(s, room)
+		if err := a.mayStay(ctx, s, string(room)); err != nil {
+			s.Emit(events.AIChatRoomUpdated{ChatRoomID: string(room), Removed: true})
+		}
 	}
 }

@@ -207,6 +207,15 @@ func answers(t *testing.T, db *store.DB) {
 	check(t, err)
 	same(t, len(stored), 2)
 	head += 2
+	_, err = s.StopTurns(ctx, room)
+	check(t, err)
+	refused, err = s.AddToStream(ctx, []chat.Piece{piece(two, head+1)})
+	check(t, err)
+	is(t, refused[0], chat.ErrStopped)
+	head++
+	stored, err = s.Stream(ctx, room, head-1, head)
+	check(t, err)
+	same(t, len(stored), 1)
 	_, err = answer(begun)
 	check(t, err)
 	_, err = answer(chat.Message{RoomID: room, Seq: 99, Owner: two})

@@ -26,7 +26,8 @@ func usage(t *testing.T, s store.Chats) {
 			check(t, err)
 		}
 	}
-	for days, want := range []chat.Usage{{Prompt: 20, Completion: 3}, {Prompt: 10, Completion: 4}, {}} {
+	check(t, s.AddUsage(t.Context(), tenant, now, chat.Usage{Prompt: 1, Completion: 100})) // of no answer
+	for days, want := range []chat.Usage{{Prompt: 21, Completion: 103}, {Prompt: 10, Completion: 4}, {}} {
 		got, err := s.Used(t.Context(), tenant, now.Add(time.Duration(days)*24*time.Hour))
 		check(t, err)
 		if got != want {
