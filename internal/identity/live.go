@@ -80,8 +80,8 @@ type seat struct {
 	index   int // in the schedule, -1 if it is not there
 }
 
-// Opened begins to watch a session. A credential that was revoked while it was
-// being let in ends it.
+// Opened begins to watch a session. A credential that was revoked, or has ended,
+// while it was being let in ends it at once.
 func (l *Live) Opened(s Session, rules Rules) {
 	l.mu.Lock()
 	one := &seat{session: s, rules: rules, index: -1}
@@ -200,11 +200,21 @@ func (l *Live) Revoke(r Revocation) {
 	}
 }
 
-// recheck ends a session whose credential was revoked before it was seen here.
+// recheck ends a session whose credential was revoked, or has ended, before it
+// was seen here.
 func (l *Live) recheck(s Session) {
-	if l.opts.Revoked(s.Identity()) {
+	id := s.Identity()
+	switch {
+	case l.opts.Revoked(id):
 		l.end(s, auth.Revoked(), l.opts.Revoked)
+	case l.ended(id):
+		l.end(s, auth.Expired(), l.ended)
 	}
+}
+
+// ended reports whether the credential behind an identity has.
+func (l *Live) ended(id *auth.Identity) bool {
+	return !id.Expires.IsZero() && time.Until(id.Expires.Add(l.opts.Leeway)) <= 0
 }
 
 // end tells a session why it ends, and ends it, once. If it was renewed just

@@ -140,6 +140,10 @@ func TestSessionsEndWithTheirToken(t *testing.T) {
 		brief := b.open(until("c", 20*time.Second), Rules{})
 		old := b.open(until("d", -time.Second), Rules{}) // let in within the leeway
 		expect(t, "past its end", old, "[auth_expiring 0]")
+		late := b.open(until("e", -31*time.Second), Rules{})
+		if got := late.said(); got != "[auth_ended 0USER_AUTH_TOKEN_EXPIRED gone]" { // before it does anything
+			t.Errorf("let in too late: heard %s", got)
+		}
 		time.Sleep(9 * time.Second)
 		expect(t, "before half", brief, "[]")
 		time.Sleep(time.Second)
