@@ -61,7 +61,7 @@ func (p *publisher) runWaits(u workflow.Update, log *slog.Logger) {
 // newer version.
 func (p *publisher) workflowSaved(by *auth.Identity, w workflow.Workflow, log *slog.Logger) {
 	p.tell(log, events.UserRoom(w.Tenant, by.User), events.SyncUpdate{
-		Type: "workflow", EntityID: cmp.Or(w.ExternalID, w.ID), Version: w.UpdatedAt.UnixMilli(), UpdatedAt: events.Time{Time: w.UpdatedAt},
+		Type: "workflow", EntityID: cmp.Or(w.ExternalID, w.ID), Version: w.UpdatedAt.UnixMicro(), UpdatedAt: events.Time{Time: w.UpdatedAt},
 	})
 }
 
