@@ -39,13 +39,23 @@ type rule struct {
 	published    bool // it may be published to a room
 }
 
-// NewContract compiles the schemas of a document.
+// NewContract returns the contract that a document is. Its schemas are compiled
+// once, however many there are.
 func NewContract(d *Document, mode Mode, logger *slog.Logger) (*Contract, error) {
 	switch mode {
 	case Off, Report, Enforce:
 	default:
 		return nil, fmt.Errorf("contract mode %q is not one of off, report, enforce", mode)
 	}
+	rules, err := d.rules()
+	if err != nil {
+		return nil, err
+	}
+	return &Contract{mode: mode, logger: logger, rules: rules}, nil
+}
+
+// compile makes rules of the schemas.
+func (d *Document) compile() (map[route]*rule, error) {
 	const location = "roomcast:socket-events"
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft7)
@@ -61,7 +71,7 @@ func NewContract(d *Document, mode Mode, logger *slog.Logger) (*Contract, error)
 	if err := compiler.AddResource(location, root); err != nil {
 		return nil, err
 	}
-	c := &Contract{mode: mode, logger: logger, rules: make(map[route]*rule)}
+	rules := make(map[route]*rule)
 	for _, m := range d.Messages() {
 		r := &rule{optional: m.Optional, published: !m.Inbound && m.AckFor == "" && d.numbered(m)}
 		if r.payload, err = compile(compiler, location+"#"+m.schema); err != nil {
@@ -72,9 +82,9 @@ func NewContract(d *Document, mode Mode, logger *slog.Logger) (*Contract, error)
 				return nil, fmt.Errorf("acknowledgement of %s: %w", m.Name, err)
 			}
 		}
-		c.rules[route{m.Namespace, m.Name, m.Inbound}] = r
+		rules[route{m.Namespace, m.Name, m.Inbound}] = r
 	}
-	return c, nil
+	return rules, nil
 }
 
 // Inbound checks what a client emitted; nil is an argument left out. The

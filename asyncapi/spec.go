@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -18,10 +19,12 @@ var socketEvents []byte
 // SocketEventsYAML returns the document of the Socket.IO protocol.
 func SocketEventsYAML() []byte { return socketEvents }
 
-// A Document is a parsed AsyncAPI document.
+// A Document is a parsed AsyncAPI document. It does not change, and its methods
+// may be called concurrently.
 type Document struct {
 	root     map[string]any
 	messages []Message
+	rules    func() (map[route]*rule, error) // compiles them when they are first asked for
 }
 
 // A Message is one event as the document describes it.
@@ -42,12 +45,16 @@ type Message struct {
 	ack    string // JSON pointer to the schema of the acknowledgement, or ""
 }
 
-// SocketEvents parses the document of the Socket.IO protocol.
-func SocketEvents() (*Document, error) { return Parse(socketEvents) }
+// SocketEvents returns the document of the Socket.IO protocol, which is parsed
+// once.
+func SocketEvents() (*Document, error) { return parseSocketEvents() }
+
+var parseSocketEvents = sync.OnceValues(func() (*Document, error) { return Parse(socketEvents) })
 
 // Parse reads an AsyncAPI 2.6 document whose channels are namespaces.
 func Parse(source []byte) (*Document, error) {
 	d := &Document{}
+	d.rules = sync.OnceValues(d.compile)
 	if err := yaml.Unmarshal(source, &d.root); err != nil {
 		return nil, fmt.Errorf("parsing AsyncAPI document: %w", err)
 	}

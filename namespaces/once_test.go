@@ -4,13 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/once"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 )
 
 type order struct {
@@ -19,11 +18,7 @@ type order struct {
 }
 
 func TestHandleOnce(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "o.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := sqlitetest.Open(t)
 	logger := slog.New(slog.DiscardHandler)
 	svc := once.New(once.Options{Store: db.Once(), Logger: logger})
 	times, placed := 0, 0

@@ -65,7 +65,7 @@ func (l *Local) open(ctx context.Context, c config.Config, log *slog.Logger) (er
 	if l.lock, err = lockData(c.Server.Data); err != nil {
 		return err
 	}
-	if l.db, err = sqlite.Open(ctx, filepath.Join(c.Server.Data, databaseFile)); err != nil {
+	if l.db, err = sqlite.Open(ctx, filepath.Join(c.Server.Data, DatabaseFile)); err != nil {
 		return err
 	}
 	if l.data, err = newDataSources(c.DataSources, log); err != nil {

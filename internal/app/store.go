@@ -11,8 +11,8 @@ import (
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
 
-// databaseFile is the name of the SQLite database in the data folder.
-const databaseFile = "roomcast.db"
+// DatabaseFile is the name of the SQLite database in the data folder.
+const DatabaseFile = "roomcast.db"
 
 // openStore opens the database that the configuration names.
 func openStore(ctx context.Context, c config.Config) (*store.DB, error) {
@@ -20,7 +20,7 @@ func openStore(ctx context.Context, c config.Config) (*store.DB, error) {
 		return nil, err
 	}
 	if c.Store.Driver == config.SQLite {
-		return sqlite.Open(ctx, filepath.Join(c.Server.Data, databaseFile), sqlite.WithSynchronous(sqlite.Synchronous(c.Store.Synchronous)))
+		return sqlite.Open(ctx, filepath.Join(c.Server.Data, DatabaseFile), sqlite.WithSynchronous(sqlite.Synchronous(c.Store.Synchronous)))
 	}
 	db, err := postgres.Open(ctx, postgres.Options{
 		URL: string(c.Store.URL), MaxConns: c.Store.MaxConns, MaxIdle: c.Store.MaxIdle, MaxLifetime: c.Store.MaxLifetime,

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +16,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/eventually"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 )
 
 var (
@@ -45,10 +44,7 @@ type fixture struct {
 
 func newFixture(t *testing.T, opts chat.Options, reply assistantFunc) *fixture {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := sqlitetest.Open(t)
 	f := &fixture{t: t, store: db.Chats(), said: make(chan string, 1000), told: make(chan events.Payload, 1000)}
 	opts.Store, opts.Publisher, opts.Assistant = f.store, f, reply
 	if opts.Logger == nil {

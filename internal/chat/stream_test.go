@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +16,7 @@ import (
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/eventually"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 )
 
 // speaker is an assistant that says what it is given, a piece at a time.
@@ -118,10 +117,7 @@ func (l *listener) end(t *testing.T, n int) (e events.AIChatBotStreamEnd) {
 
 func newStreams(t *testing.T, a chat.Assistant, change ...func(*chat.Options)) (*chat.Service, *listener, chat.Store) {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := sqlitetest.Open(t)
 	l := &listener{}
 	opts := chat.Options{Store: db.Chats(), Publisher: l, Assistant: a, Logger: slog.New(slog.DiscardHandler)}
 	for _, c := range change {

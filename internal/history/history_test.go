@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +14,7 @@ import (
 	"github.com/roomcast/roomcast/events"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/history"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 )
 
 type fixture struct {
@@ -34,10 +33,7 @@ func (f *fixture) PublishRaw(room events.Room, pos cluster.Position, event strin
 
 func newFixture(t testing.TB, change func(*history.Options)) *fixture {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "h.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := sqlitetest.Open(t)
 	f := &fixture{store: db.History(), got: map[events.Room][]string{}}
 	opts := history.Options{Store: f.store, Publisher: f, Epoch: "e1", Logger: slog.New(slog.DiscardHandler)}
 	if change != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/roomcast/roomcast/internal/app"
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 )
 
 // A Server is a running server. It is stopped when its test ends.
@@ -51,6 +53,9 @@ func Start(t testing.TB, opts Options) *Server {
 	}
 	if opts.Change != nil {
 		opts.Change(&c)
+	}
+	if opts.Data == "" && c.Store.Driver == config.SQLite {
+		sqlitetest.Make(t, filepath.Join(c.Server.Data, app.DatabaseFile))
 	}
 	s := &Server{Data: c.Server.Data, Log: &Log{}, t: t}
 	var err error

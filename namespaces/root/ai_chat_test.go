@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"testing"
 
 	"github.com/roomcast/roomcast/auth"
@@ -13,7 +12,7 @@ import (
 	"github.com/roomcast/roomcast/internal/cluster"
 	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/rooms"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 )
 
 // echo is an assistant that repeats what it hears.
@@ -52,11 +51,7 @@ func (c *chatter) heard(p events.Payload) {
 // Who says something hears one answer, whether it joined before, was in the
 // room and left, or only knows its id from another session.
 func TestAMessageWithoutJoiningIsAnswered(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := sqlitetest.Open(t)
 	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
 	c := &chatter{id: ada, table: rooms.New(rooms.Options[*chatter]{})}
 	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: c, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
@@ -95,11 +90,7 @@ func TestAMessageWithoutJoiningIsAnswered(t *testing.T) {
 // What was said while a client was away comes when it joins again
 // with what it has, once, and before what is said then.
 func TestJoinAConversationSince(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := sqlitetest.Open(t)
 	m := &member{hall: &hall{t: t, table: rooms.New(rooms.Options[*member]{})}}
 	m.id = &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
 	svc := chat.NewService(chat.Options{Store: db.Chats(), Publisher: m, Assistant: echo{}, Logger: slog.New(slog.DiscardHandler)})
@@ -161,11 +152,7 @@ func (s *pages) MessagesSince(ctx context.Context, roomID string, after, until u
 
 // A long conversation is read a page at a time, as its client takes it.
 func TestJoinALongConversation(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := sqlitetest.Open(t)
 	m := &member{hall: &hall{t: t, table: rooms.New(rooms.Options[*member]{})}}
 	m.id = &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
 	read := &pages{Store: db.Chats()}
@@ -199,11 +186,7 @@ func (m *member) Publish(room events.Room, pos cluster.Position, p events.Payloa
 
 // A join that is repeated on another connection asks for the same as the first.
 func TestJoinAgain(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := sqlitetest.Open(t)
 	h := &hall{t: t, table: rooms.New(rooms.Options[*member]{})}
 	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
 	one, two := &member{hall: h}, &member{hall: h}
@@ -227,11 +210,7 @@ func TestJoinAgain(t *testing.T) {
 
 // Who is removed from a conversation leaves it, and is told; others stay.
 func TestWhoIsRemovedLeaves(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := sqlitetest.Open(t)
 	h := &hall{t: t, table: rooms.New(rooms.Options[*member]{})}
 	of := func(user string) *member {
 		m := &member{hall: h}

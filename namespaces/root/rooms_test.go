@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/roomcast/roomcast/internal/history"
 	"github.com/roomcast/roomcast/internal/listener"
 	"github.com/roomcast/roomcast/internal/rooms"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 )
 
 // member is a session that keeps what it gets.
@@ -65,10 +64,7 @@ func (h *hall) PublishRaw(room events.Room, pos cluster.Position, event string, 
 }
 
 func newHall(t *testing.T) *hall {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "h.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := sqlitetest.Open(t)
 	h := &hall{t: t, table: rooms.New(rooms.Options[*member]{})}
 	h.roomRoutes = roomRoutes{
 		listeners: listener.NewService(db.Listeners(), nil),

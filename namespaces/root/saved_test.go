@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"testing"
 
 	"github.com/roomcast/roomcast/auth"
@@ -12,7 +11,7 @@ import (
 	"github.com/roomcast/roomcast/internal/bridge"
 	"github.com/roomcast/roomcast/internal/chat"
 	"github.com/roomcast/roomcast/internal/rooms"
-	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 )
 
 // still are the runs of a bridge in which nothing happens.
@@ -31,11 +30,7 @@ func (m *member) Join(room events.Room) { m.hall.table.Join(string(room), m) }
 // A session that goes on in another process leaves its rooms there as it would
 // have here.
 func TestSessionGoesOn(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := sqlitetest.Open(t)
 	ada := &auth.Identity{User: "ada", Tenants: []auth.Membership{{ID: "acme", Role: auth.Member}}}
 	var svc *chat.Service
 	process := func() (keeper, *member) {

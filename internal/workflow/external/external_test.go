@@ -27,6 +27,7 @@ import (
 	"github.com/roomcast/roomcast/internal/store/postgres"
 	"github.com/roomcast/roomcast/internal/store/postgres/postgrestest"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/external"
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
@@ -79,6 +80,7 @@ func (c *client) heard() []string {
 var databases = map[string]func(t *testing.T) (open func() *store.DB, several bool){
 	"sqlite": func(t *testing.T) (func() *store.DB, bool) {
 		path := filepath.Join(t.TempDir(), "w.db")
+		sqlitetest.Make(t, path)
 		return func() *store.DB {
 			db, err := sqlite.Open(t.Context(), path)
 			if err != nil {

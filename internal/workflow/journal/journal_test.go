@@ -23,6 +23,7 @@ import (
 	"github.com/roomcast/roomcast/internal/once"
 	"github.com/roomcast/roomcast/internal/store"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/graph"
 	"github.com/roomcast/roomcast/internal/workflow/interpreter"
@@ -53,6 +54,7 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "w.db"), log: &bytes.Buffer{}}
+	sqlitetest.Make(t, f.path)
 	f.changed = sync.NewCond(&f.mu)
 	f.open()
 	t.Cleanup(f.close)

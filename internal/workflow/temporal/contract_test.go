@@ -3,11 +3,10 @@
 package temporal
 
 import (
-	"path/filepath"
 	"sync"
 	"testing"
 
-	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/internal/store/sqlite/sqlitetest"
 	"github.com/roomcast/roomcast/internal/workflow"
 	"github.com/roomcast/roomcast/internal/workflow/enginetest"
 )
@@ -17,11 +16,7 @@ import (
 func contract(t *testing.T, open func(Options) (*Engine, func())) {
 	enginetest.Test(t, enginetest.Options{
 		Store: func(t *testing.T) workflow.Store {
-			db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "w.db"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { db.Close() })
+			db := sqlitetest.Open(t)
 			return db.Workflows()
 		},
 		Open: func(_ *testing.T, s enginetest.Setup) enginetest.Subject {
