@@ -35,6 +35,9 @@ type Store interface {
 	RemoveSilent(ctx context.Context) ([]string, error)
 	// Alive returns those that are there, oldest first.
 	Alive(ctx context.Context) ([]string, error)
+	// NextExpiry returns how long it is until the time of one of them is over, if
+	// there are any.
+	NextExpiry(ctx context.Context) (left time.Duration, any bool, err error)
 }
 
 // Options configure a [Service].
@@ -102,7 +105,8 @@ const always = 100 * 365 * 24 * time.Hour
 // Run.
 func (s *Service) OnLost(fn func()) { s.lost = append(s.lost, fn) }
 
-// OnSweep calls fn at the start and with every heartbeat, to take over what
+// OnSweep calls fn at the start, with every heartbeat and when the time of another
+// is over, to take over what
 // belongs to nobody. It must be called before Run.
 func (s *Service) OnSweep(fn func(ctx context.Context) error) { s.sweep = append(s.sweep, fn) }
 

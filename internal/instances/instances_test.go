@@ -83,6 +83,17 @@ func (m *memory) Alive(context.Context) (ids []string, err error) {
 	return ids, m.do(func() error { ids = slices.Sorted(maps.Keys(m.expires)); return nil })
 }
 
+func (m *memory) NextExpiry(context.Context) (left time.Duration, any bool, err error) {
+	return left, any, m.do(func() error {
+		for _, at := range m.expires {
+			if d := time.Until(at); d > 0 && (!any || d < left) {
+				left, any = d, true
+			}
+		}
+		return nil
+	})
+}
+
 func start(t *testing.T, store Store, name string) (s *Service, stop func()) {
 	t.Helper()
 	s = New(Options{Store: store, Name: name, Logger: slog.New(slog.DiscardHandler)})
@@ -257,6 +268,29 @@ func TestDeath(t *testing.T) {
 		}
 		if ids := <-gone; len(gone) != 0 || !slices.Equal(ids, []string{"dead/1"}) {
 			t.Errorf("gone are %v", ids)
+		}
+	})
+}
+
+// What belongs to an instance that has fallen silent is taken over when its time
+// is over, and not with the heartbeat after that.
+func TestTakenOverWhenTheTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		a := New(Options{Store: m, Name: "a", Heartbeat: 2 * time.Second, Expiry: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+		if err := a.Register(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer run(t, a)()
+		time.Sleep(700 * time.Millisecond)
+		m.Register(t.Context(), "b/1", 10*time.Second) // and is killed
+		sleep(9999 * time.Millisecond)
+		if n := a.Stats().Removed; n != 0 {
+			t.Fatal("it was removed too early")
+		}
+		sleep(2 * time.Millisecond)
+		if n := a.Stats().Removed; n != 1 {
+			t.Error("it is still there when its time is over")
 		}
 	})
 }

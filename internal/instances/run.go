@@ -98,17 +98,20 @@ func (s *Service) lose(ctx context.Context, id string, err error) {
 	}
 }
 
-// keepSweeping takes over what is nobody's, at the start and with every
-// heartbeat.
+// keepSweeping takes over what is nobody's: at the start, with every heartbeat,
+// and when the time of an instance is over that has missed one.
 func (s *Service) keepSweeping(ctx context.Context) {
 	beat := time.NewTicker(s.opts.Heartbeat)
 	defer beat.Stop()
 	for {
+		var expiry <-chan time.Time
 		if s.ID() != "" {
 			s.sweepOnce(ctx)
+			expiry = s.nextExpiry(ctx)
 		}
 		select {
 		case <-beat.C:
+		case <-expiry:
 		case <-s.now:
 		case <-ctx.Done():
 			return
@@ -125,6 +128,23 @@ func (s *Service) sweepOnce(ctx context.Context) {
 			s.complain(ctx, "what belongs to nobody could not be taken over", err)
 		}
 	}
+}
+
+// nextExpiry is told when the time of an instance is over, if that is before the
+// next heartbeat: what it was doing is not to wait for that. nil is that none is.
+func (s *Service) nextExpiry(ctx context.Context) <-chan time.Time {
+	if s.opts.Alone {
+		return nil
+	}
+	left, any, err := s.opts.Store.NextExpiry(ctx)
+	if err != nil {
+		s.complain(ctx, "when instances expire could not be read", err)
+		return nil
+	}
+	if !any || left >= s.opts.Heartbeat {
+		return nil
+	}
+	return time.After(left + time.Millisecond) // as clocks are read in microseconds
 }
 
 func (s *Service) removeSilent(ctx context.Context) {

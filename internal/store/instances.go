@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/instances"
@@ -52,6 +53,14 @@ func (s Instances) Alive(ctx context.Context) ([]string, error) {
 	return list(ctx, s.db, func(row scanner) (id string, err error) {
 		return id, row.Scan(&id)
 	}, `SELECT id FROM instances WHERE expires_at > `+s.db.dialect.Now+` ORDER BY started_at, id`)
+}
+
+// NextExpiry implements [instances.Store].
+func (s Instances) NextExpiry(ctx context.Context) (left time.Duration, any bool, err error) {
+	now := s.db.dialect.Now
+	var micros sql.NullInt64
+	err = s.db.row(ctx, `SELECT MIN(expires_at) - `+now+` FROM instances WHERE expires_at > `+now).Scan(&micros)
+	return time.Duration(micros.Int64) * time.Microsecond, micros.Valid, err
 }
 
 // ownerGone is true of rows whose owner is not there any more, or that have

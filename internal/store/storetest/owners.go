@@ -45,6 +45,9 @@ func registered(t *testing.T, s store.Instances) {
 	// Who is late is there again if nobody has noticed.
 	check(t, s.Renew(ctx, silent, time.Hour))
 	same(t, len(there()), 2)
+	if left, any, err := s.NextExpiry(ctx); err != nil || !any || left <= 0 || left > time.Hour {
+		t.Errorf("the next expires in %v, %v, %v", left, any, err)
+	}
 	check(t, s.Renew(ctx, silent, -time.Millisecond))
 	gone, err := s.RemoveSilent(ctx)
 	check(t, err)
