@@ -106,8 +106,7 @@ const always = 100 * 365 * 24 * time.Hour
 func (s *Service) OnLost(fn func()) { s.lost = append(s.lost, fn) }
 
 // OnSweep calls fn at the start, with every heartbeat and when the time of another
-// is over, to take over what
-// belongs to nobody. It must be called before Run.
+// is over, to take over what belongs to nobody. It must be called before Run.
 func (s *Service) OnSweep(fn func(ctx context.Context) error) { s.sweep = append(s.sweep, fn) }
 
 // OnGone calls fn with the ids of instances that have fallen silent, in the one
