@@ -75,7 +75,7 @@ func (b *bed) travel(t *testing.T, l *life) (end string) {
 	b.open(t, l)
 	for {
 		err := b.carry(within(t), r, input, l)
-		if !l.dead() {
+		if l.spare() {
 			check(t, err)
 			break
 		}

@@ -37,17 +37,39 @@ func (l *life) dead() bool {
 func (l *life) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.endLocked()
+}
+
+func (l *life) endLocked() {
 	if !l.dead() {
 		close(l.ended)
 	}
 }
 
-// writing counts a write, and reports whether the life ends with it.
-func (l *life) writing() (last bool) {
+// spare reports whether the life has not ended, and lets it go on: what is
+// written from now on does not end it. A write with which it ends is over by
+// then, although what it wrote could be read earlier.
+func (l *life) spare() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = 0
+	return !l.dead()
+}
+
+// writing counts a write. If the life ends with it, that is done, and with it
+// what the write does when it comes first.
+func (l *life) writing(does func()) (last bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.write++
-	return l.write == l.last
+	if l.write != l.last {
+		return false
+	}
+	if l.after {
+		does()
+	}
+	l.endLocked()
+	return true
 }
 
 // mortal is a store as one process sees it.
@@ -62,17 +84,10 @@ func (m mortal) Write(ctx context.Context, writes []workflow.Write) ([]error, er
 	if m.life.dead() {
 		return nil, errDead
 	}
-	last := m.life.writing()
-	if last && !m.life.after {
-		m.life.end()
+	if m.life.writing(func() { _, _ = m.Store.Write(ctx, writes) }) {
 		return nil, errDead
 	}
-	refused, err := m.Store.Write(ctx, writes)
-	if last {
-		m.life.end()
-		return nil, errDead
-	}
-	return refused, err
+	return m.Store.Write(ctx, writes)
 }
 
 func (m mortal) Run(ctx context.Context, id string) (workflow.Run, error) {

@@ -43,8 +43,10 @@ func (s *simulated) attach(e *Engine) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.cluster = s
+	if s.engine == nil { // that of a test that failed may still be there
+		close(s.attached)
+	}
 	s.engine, s.working = e, &sync.WaitGroup{}
-	close(s.attached)
 }
 
 // detach lets nothing begin until the next engine comes, and waits for what
