@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/every"
 	"github.com/roomcast/roomcast/internal/websocket"
 )
 
@@ -15,20 +16,11 @@ const rounds = 30
 // been silent for too long, or have not answered where others see who is there,
 // until ctx ends.
 func (s *Server) watch(ctx context.Context) {
-	tick := time.NewTicker(max(s.opts.Limits.Ping/rounds, time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.look(time.Now())
-		}
-	}
+	every.Do(ctx, max(s.opts.Limits.Ping/rounds, time.Millisecond), func(time.Time) { s.look() })
 }
 
 // look pings the connections whose turn it is.
-func (s *Server) look(now time.Time) {
+func (s *Server) look() {
 	s.mu.Lock()
 	s.round = (s.round + 1) % rounds
 	var due []*Conn
@@ -41,7 +33,7 @@ func (s *Server) look(now time.Time) {
 	for _, c := range due {
 		dead := c.unanswered()
 		switch {
-		case now.Sub(time.Unix(0, c.seen.Load())) > s.opts.Limits.Idle:
+		case c.silence() > s.opts.Limits.Idle:
 			c.End(websocket.StatusPolicyViolation, "nothing was heard for too long")
 		case dead && s.dialects[c.dialect()].Presence:
 			c.End(websocket.StatusPolicyViolation, "a ping was not answered")
