@@ -70,8 +70,7 @@ func (b *bots) field(f frame, name string) string {
 	if text, ok := f.text(name); ok {
 		return text
 	}
-	payload, _ := f.object("payload")
-	text, _ := textOf(payload[name])
+	text, _ := textOf(f.payload[name])
 	return text
 }
 

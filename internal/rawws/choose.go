@@ -155,7 +155,17 @@ const (
 
 // dialect is what a verdict decides, "" if nothing.
 func (v verdict) dialect() Name {
-	return map[verdict]Name{isGenesis: Genesis, isAction: Action, isBots: Bots, isService: Service}[v]
+	switch v {
+	case isGenesis:
+		return Genesis
+	case isAction:
+		return Action
+	case isBots:
+		return Bots
+	case isService:
+		return Service
+	}
+	return ""
 }
 
 // judge applies the table of first frames, in its order: pings first, and frames
@@ -164,10 +174,8 @@ func judge(f frame) verdict {
 	if f.fields == nil {
 		return notObject
 	}
-	_, hasData := f.object("data")
-	payload, hasPayload := f.object("payload")
 	switch {
-	case f.kind == "ping" && hasData:
+	case f.kind == "ping" && f.data != nil:
 		return servicePing
 	case f.kind == "ping" && f.number("timestamp"):
 		return genesisPing
@@ -175,15 +183,15 @@ func judge(f frame) verdict {
 		return barePing
 	case f.action != "" && (!f.has("type") || actionRoutes[f.action].route != "" && !types[f.kind]):
 		return isAction
-	case f.kind == "auth" && (begins(f.fields["token"], '"') || begins(payload["token"], '"')):
+	case f.kind == "auth" && (begins(f.fields["token"], '"') || begins(f.payload["token"], '"')):
 		return isBots
-	case f.has("session_id"), payload["session_id"] != nil, f.kind == "message", f.kind == "typing_start", f.kind == "typing_stop":
+	case f.has("session_id"), f.payload["session_id"] != nil, f.kind == "message", f.kind == "typing_start", f.kind == "typing_stop":
 		return isBots
-	case f.kind == "execute_workflow", begins(payload["channels"], '['), f.has("correlationId"):
+	case f.kind == "execute_workflow", begins(f.payload["channels"], '['), f.has("correlationId"):
 		return isGenesis
-	case hasData:
+	case f.data != nil:
 		return isService
-	case f.number("timestamp"), hasPayload:
+	case f.number("timestamp"), f.payload != nil:
 		return isGenesis
 	case f.kind == "join", f.kind == "leave", f.kind == "signal":
 		return meetElsewhere

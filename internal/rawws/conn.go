@@ -262,11 +262,19 @@ func (c *Conn) receive(f frame) {
 			return
 		}
 		speaker = c.voice()
-	} else if v := judge(f).dialect(); v != "" && v != choice.dialect && choice.dialect != Meet && !slices.Contains(c.mistaken, v) {
-		c.mistaken = append(c.mistaken, v)
-		c.log().Info("frame looks like another dialect", "looksLike", v)
+	} else if choice.dialect != Meet { // which has words of the others
+		c.noteMistaken(judge(f).dialect(), choice.dialect)
 	}
 	speaker.Receive(c.ctx, f)
+}
+
+// noteMistaken notes that a frame looks like one of another dialect than is
+// spoken.
+func (c *Conn) noteMistaken(looks, speaks Name) {
+	if looks != "" && looks != speaks && !slices.Contains(c.mistaken, looks) {
+		c.mistaken = append(c.mistaken, looks)
+		c.log().Info("frame looks like another dialect", "looksLike", looks)
+	}
 }
 
 // recognise chooses a dialect by a frame, and reports whether it is that one's

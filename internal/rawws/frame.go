@@ -9,6 +9,9 @@ import (
 type frame struct {
 	raw    []byte
 	fields map[string]json.RawMessage // nil if it is not a JSON object
+	// payload and data are the objects in the fields of those names, nil if
+	// there are none.
+	payload, data map[string]json.RawMessage
 	// kind and action are the texts in "type" and "action", "" if there are none.
 	kind, action string
 	// dropped is the text of a frame that was not read, as there were too many.
@@ -17,10 +20,10 @@ type frame struct {
 
 func parseFrame(raw []byte) frame {
 	f := frame{raw: raw}
-	if json.Unmarshal(raw, &f.fields) != nil {
-		f.fields = nil
+	if f.fields = objectOf(raw); f.fields == nil {
 		return f
 	}
+	f.payload, f.data = objectOf(f.fields["payload"]), objectOf(f.fields["data"])
 	f.kind, _ = f.text("type")
 	f.action, _ = f.text("action")
 	return f
@@ -35,17 +38,18 @@ func (f frame) has(name string) bool {
 // text returns the text in a field.
 func (f frame) text(name string) (string, bool) { return textOf(f.fields[name]) }
 
-// object returns the object in a field.
-func (f frame) object(name string) (map[string]json.RawMessage, bool) {
-	var object map[string]json.RawMessage
-	ok := begins(f.fields[name], '{') && json.Unmarshal(f.fields[name], &object) == nil
-	return object, ok
-}
-
 // number reports whether a field is a number.
 func (f frame) number(name string) bool {
 	v := f.fields[name]
 	return len(v) > 0 && (v[0] == '-' || v[0] >= '0' && v[0] <= '9')
+}
+
+// objectOf returns the fields of an object, nil of what is none.
+func objectOf(v json.RawMessage) (fields map[string]json.RawMessage) {
+	if !begins(v, '{') || json.Unmarshal(v, &fields) != nil {
+		return nil
+	}
+	return fields
 }
 
 func textOf(v json.RawMessage) (s string, ok bool) {

@@ -41,9 +41,8 @@ func subscriptionFailed(refused []genesisRefused) genesisError {
 // channelsOf returns the channels that a frame names.
 func channelsOf(f frame) ([]string, *events.Error) {
 	const field = "payload.channels"
-	payload, _ := f.object("payload")
 	var raw []json.RawMessage
-	if !begins(payload["channels"], '[') || json.Unmarshal(payload["channels"], &raw) != nil {
+	if !begins(f.payload["channels"], '[') || json.Unmarshal(f.payload["channels"], &raw) != nil {
 		return nil, events.FieldErrorf(field, "is missing, or not an array")
 	}
 	if len(raw) > maxChannels {

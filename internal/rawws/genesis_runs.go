@@ -77,14 +77,13 @@ type execution struct {
 }
 
 func executionOf(f frame) (e execution, err *events.Error) {
-	payload, ok := f.object("payload")
-	if !ok {
+	if f.payload == nil {
 		return e, events.FieldErrorf("payload", "is missing, or not an object")
 	}
-	if e.workflow, _ = textOf(payload["workflowId"]); !isName(e.workflow) {
+	if e.workflow, _ = textOf(f.payload["workflowId"]); !isName(e.workflow) {
 		return e, events.FieldErrorf("payload.workflowId", "is not a text of 1 to 128 printable characters")
 	}
-	if input := payload["input"]; input != nil && json.Unmarshal(input, &e.input) != nil {
+	if input := f.payload["input"]; input != nil && json.Unmarshal(input, &e.input) != nil {
 		return e, events.FieldErrorf("payload.input", "is not an object")
 	}
 	return e, nil

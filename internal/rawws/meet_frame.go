@@ -26,8 +26,7 @@ func (f frame) field(name string) json.RawMessage {
 	if v, ok := f.fields[name]; ok {
 		return v
 	}
-	payload, _ := f.object("payload")
-	return payload[name]
+	return f.payload[name]
 }
 
 // decodeMeet reads a frame. problem is what is wrong with it, for its client.

@@ -101,11 +101,10 @@ func (s *service) act(ctx context.Context, f frame) *events.Error {
 
 // textIn returns a text that must be in the data of a frame.
 func textIn(f frame, name string) (string, *events.Error) {
-	data, ok := f.object("data")
-	if !ok {
+	if f.data == nil {
 		return "", events.FieldErrorf("data", "is not an object")
 	}
-	text, ok := textOf(data[name])
+	text, ok := textOf(f.data[name])
 	if !ok || text == "" {
 		return "", events.FieldErrorf("data."+name, "is not a text")
 	}
