@@ -1,24 +1,17 @@
 package app
 
 import (
-	"log/slog"
 	"testing"
 
 	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 )
 
 // Every example in the documents of the dialects is one of its message.
 func TestDialectDocuments(t *testing.T) {
-	for file, text := range asyncapi.Dialects() {
-		doc, err := asyncapi.Parse(text)
-		if err != nil {
-			t.Fatal(file, err)
-		}
-		contract, err := asyncapi.NewContract(doc, asyncapi.Enforce, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(file, err)
-		}
-		for _, m := range doc.Messages() {
+	for file := range asyncapi.Dialects() {
+		contract := asyncapitest.Contract(t, file)
+		for _, m := range asyncapitest.Document(t, file).Messages() {
 			check := contract.Outbound
 			if m.Inbound {
 				check = contract.Inbound

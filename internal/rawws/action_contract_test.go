@@ -3,11 +3,10 @@ package rawws
 import (
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"reflect"
 	"testing"
 
-	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 	"github.com/roomcast/roomcast/events"
 )
 
@@ -15,18 +14,11 @@ import (
 // and every kind of reply is in the document, and everything is as its schema
 // has it.
 func TestActionConforms(t *testing.T) {
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-action.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	contract, err := asyncapi.NewContract(doc, asyncapi.Enforce, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	contract := asyncapitest.Contract(t, "ws-action.yaml")
 	const channel = "/ws/action"
 	read := map[string]bool{}
 	var said []any
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(t, "ws-action.yaml").Messages() {
 		for _, example := range m.Examples {
 			var value map[string]any
 			json.Unmarshal(example, &value)

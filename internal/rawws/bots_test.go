@@ -1,15 +1,13 @@
 package rawws_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/servertest"
@@ -41,22 +39,8 @@ func kinds(all []map[string]any) string {
 // dialBots returns a client that holds what it gets against the document.
 func dialBots(t *testing.T, s *servertest.Server, path string) *client {
 	t.Helper()
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-bots.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	contract, err := asyncapi.NewContract(doc, asyncapi.Enforce, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := dial(t, s, path)
-	c.heard = func(text []byte) {
-		var m struct{ Type string }
-		json.Unmarshal(text, &m)
-		if err := contract.Outbound("/ws", m.Type, text); err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
-	}
+	c.heard = asDocumented(t, "ws-bots.yaml", "/ws")
 	return c
 }
 
@@ -380,11 +364,7 @@ func TestBotsLimits(t *testing.T) {
 func TestBotsAcceptsItsExamples(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	token := s.Token("ann", "default", auth.Member)
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-bots.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(t, "ws-bots.yaml").Messages() {
 		for _, e := range m.Examples {
 			if !m.Inbound || m.Name == "auth" { // its token is no token
 				continue

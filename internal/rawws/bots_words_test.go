@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 	"github.com/roomcast/roomcast/events"
 )
 
@@ -69,11 +69,7 @@ func TestBotsCodes(t *testing.T) {
 
 // Every example of what the server says is what it can say.
 func TestBotsExamples(t *testing.T) {
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-bots.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(t, "ws-bots.yaml").Messages() {
 		for _, e := range m.Examples {
 			if m.Inbound {
 				continue
@@ -93,11 +89,7 @@ func TestBotsExamples(t *testing.T) {
 
 // Whatever a client sends, its frame is read without a panic.
 func FuzzBotsFrame(f *testing.F) {
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-bots.yaml"])
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(f, "ws-bots.yaml").Messages() {
 		for _, e := range m.Examples {
 			f.Add([]byte(e))
 		}

@@ -3,14 +3,13 @@ package rawws_test
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/cluster/clustertest"
 	"github.com/roomcast/roomcast/internal/config"
@@ -52,14 +51,7 @@ func genesis(t *testing.T, s *servertest.Server, user string) *client {
 // asDocumented returns what checks that messages are as a document says.
 func asDocumented(t *testing.T, file, channel string) func(text []byte) {
 	t.Helper()
-	doc, err := asyncapi.Parse(asyncapi.Dialects()[file])
-	if err != nil {
-		t.Fatal(err)
-	}
-	contract, err := asyncapi.NewContract(doc, asyncapi.Enforce, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	contract := asyncapitest.Contract(t, file)
 	return func(text []byte) {
 		var m struct{ Type string }
 		json.Unmarshal(text, &m)

@@ -3,24 +3,14 @@ package rawws
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 	"github.com/roomcast/roomcast/events"
 )
-
-func genesisDocument(t testing.TB) *asyncapi.Document {
-	t.Helper()
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-genesis.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return doc
-}
 
 // Every example of what clients say is taken as it is meant, and every example of
 // what the server says is what it says of something.
@@ -60,7 +50,7 @@ func TestGenesisExamples(t *testing.T) {
 		}
 		said = append(said, timeless(t, text))
 	}
-	for _, m := range genesisDocument(t).Messages() {
+	for _, m := range asyncapitest.Document(t, "ws-genesis.yaml").Messages() {
 		for _, e := range m.Examples {
 			switch {
 			case m.Inbound:
@@ -102,10 +92,7 @@ func accepted(t *testing.T, f frame) {
 
 // Every code that the program has stands in the document.
 func TestGenesisCodes(t *testing.T) {
-	contract, err := asyncapi.NewContract(genesisDocument(t), asyncapi.Enforce, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	contract := asyncapitest.Contract(t, "ws-genesis.yaml")
 	codes := []string{"UNKNOWN_TYPE", "UNAUTHORIZED", "WORKFLOW_NOT_FOUND", "SUBSCRIPTION_FAILED", "EVENTS_LOST", "INVALID_MESSAGE"}
 	for _, code := range genesisCodes {
 		codes = append(codes, code)

@@ -3,15 +3,14 @@ package rawws_test
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/eventually"
@@ -44,21 +43,10 @@ func (c *client) want(kept map[string]string, fields map[string]any) map[string]
 
 type fields = map[string]any
 
-var meetContract = sync.OnceValues(func() (*asyncapi.Contract, error) {
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-meet.yaml"])
-	if err != nil {
-		return nil, err
-	}
-	return asyncapi.NewContract(doc, asyncapi.Enforce, slog.New(slog.DiscardHandler))
-})
-
 // documented holds what the server said against the document.
 func documented(t *testing.T, m map[string]any) {
 	t.Helper()
-	contract, err := meetContract()
-	if err != nil {
-		t.Fatal(err)
-	}
+	contract := asyncapitest.Contract(t, "ws-meet.yaml")
 	kind := m["type"].(string)
 	channel := "/ws/meet/{room}"
 	if _, named := m["room_id"]; named {
@@ -73,12 +61,8 @@ func documented(t *testing.T, m map[string]any) {
 // Every example of what clients send is accepted.
 func TestMeetAcceptsItsExamples(t *testing.T) {
 	s := meetServer(t, nil)
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-meet.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
 	token := s.Token("ann", "default", auth.Member)
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(t, "ws-meet.yaml").Messages() {
 		path := strings.Replace(m.Namespace, "{room}", "room-uuid", 1)
 		for _, e := range m.Examples {
 			if !m.Inbound || m.Name == "auth" { // whose token is none

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 	"github.com/roomcast/roomcast/internal/meet"
 )
 
@@ -45,11 +45,7 @@ func TestMeetExamples(t *testing.T) {
 		json.Unmarshal(text, &m)
 		return m
 	}
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-meet.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(t, "ws-meet.yaml").Messages() {
 		for _, e := range m.Examples {
 			known := m.Inbound || m.Name == "pong" || m.Name == "error"
 			for _, v := range said[m.Namespace] {
@@ -69,11 +65,7 @@ func TestMeetExamples(t *testing.T) {
 // Whatever a client sends, its frame is read, and what is read of it can be
 // told to both kinds of clients, as JSON.
 func FuzzMeetFrame(f *testing.F) {
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-meet.yaml"])
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(f, "ws-meet.yaml").Messages() {
 		for _, e := range m.Examples {
 			f.Add([]byte(e))
 		}

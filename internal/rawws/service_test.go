@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 	"github.com/roomcast/roomcast/auth"
 	"github.com/roomcast/roomcast/internal/cluster/clustertest"
 	"github.com/roomcast/roomcast/internal/config"
@@ -29,14 +29,7 @@ type serviceClient struct {
 
 func dialService(t *testing.T, s *servertest.Server, query string) *serviceClient {
 	t.Helper()
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-service.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	contract, err := asyncapi.NewContract(doc, asyncapi.Enforce, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	contract := asyncapitest.Contract(t, "ws-service.yaml")
 	return &serviceClient{dial(t, s, "/api/ws?"+query), contract}
 }
 
@@ -440,11 +433,7 @@ func TestServiceWithoutAcks(t *testing.T) {
 func TestServiceAcceptsItsExamples(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	c := dialService(t, s, "token="+s.Token("ann", "default", auth.Member))
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-service.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(t, "ws-service.yaml").Messages() {
 		for _, e := range m.Examples {
 			if !m.Inbound {
 				continue

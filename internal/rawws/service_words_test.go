@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/asyncapi"
+	"github.com/roomcast/roomcast/asyncapi/asyncapitest"
 	"github.com/roomcast/roomcast/events"
 )
 
@@ -46,11 +46,7 @@ func TestServiceExamples(t *testing.T) {
 	} {
 		all = append(all, withoutTime(raw))
 	}
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-service.yaml"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(t, "ws-service.yaml").Messages() {
 		for _, e := range m.Examples {
 			known := m.Inbound
 			for _, f := range all {
@@ -83,11 +79,7 @@ func TestRecent(t *testing.T) {
 
 // Whatever a client sends, its frame is judged and refused without a panic.
 func FuzzServiceFrame(f *testing.F) {
-	doc, err := asyncapi.Parse(asyncapi.Dialects()["ws-service.yaml"])
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, m := range doc.Messages() {
+	for _, m := range asyncapitest.Document(f, "ws-service.yaml").Messages() {
 		for _, e := range m.Examples {
 			f.Add([]byte(e))
 		}
