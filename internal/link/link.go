@@ -63,7 +63,7 @@ func (l socketLink) Next() ([]byte, error) {
 
 func (l socketLink) Send(packet []byte) error { return l.ws.WriteMessage(websocket.OpText, packet) }
 func (l socketLink) Until(t time.Time)        { l.ws.SetReadDeadline(t) }
-func (l socketLink) Cut()                     { reset(l.ws.Conn) }
+func (l socketLink) Cut()                     { l.ws.Abort() }
 
 // reset closes a connection with RST, so that what is under way is gone.
 func reset(c net.Conn) {

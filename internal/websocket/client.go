@@ -164,3 +164,12 @@ func AppendClientFrame(dst []byte, op Opcode, payload []byte) []byte {
 
 // Buffered reports whether ReadMessage may return without waiting.
 func (c *Client) Buffered() bool { return c.r.Buffered() > 0 }
+
+// Abort ends the connection as a process that crashes does, with RST: what is
+// under way is gone.
+func (c *Client) Abort() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	c.Close()
+}

@@ -137,8 +137,7 @@ func TestHungUpWhilePaused(t *testing.T) {
 		queued, _ := unsent(client)
 		return queued == 0
 	})
-	client.Conn.(*net.TCPConn).SetLinger(0)
-	client.Close()
+	client.Abort()
 	until(func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -37,7 +37,7 @@ func TestApprovedAtOnce(t *testing.T) {
 			wait := time.Duration(rng.IntN(2000)) * time.Microsecond
 			all.Go(func() {
 				<-begin
-				time.Sleep(wait)
+				pause(t.Context(), wait)
 				s.decide(c, a, decisions[i])
 			})
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -103,10 +102,7 @@ func (c *client) cut(conn *websocket.Client) {
 		return
 	}
 	c.stage.cuts.Add(1)
-	if tcp, ok := conn.Conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
-	conn.Close()
+	conn.Abort()
 }
 
 func (c *client) leave(conn *websocket.Client) {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -111,10 +110,7 @@ func (w *watcher) visit(ctx context.Context) error {
 // cut ends a connection as a network that fails.
 func (w *watcher) cut(conn *websocket.Client) {
 	w.stage.cuts.Add(1)
-	if tcp, ok := conn.Conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
-	conn.Close()
+	conn.Abort()
 }
 
 func (w *watcher) leave(conn *websocket.Client) {

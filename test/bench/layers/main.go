@@ -152,8 +152,7 @@ func (s *server) connect(n int) error {
 func (s *server) disconnect() {
 	for _, c := range s.clients {
 		if c != nil {
-			c.Conn.(*net.TCPConn).SetLinger(0)
-			c.Close()
+			c.Abort()
 		}
 	}
 }
