@@ -1,25 +1,17 @@
 // A person opens the address in a browser: the page says what is running, and
 // its chat works.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { chromium } from 'playwright-core';
+import { openBrowser } from './lib/browser.mjs';
 import { start } from './lib/server.mjs';
 
-let server, browser, profile;
+let server, browser;
 before(async () => {
   server = await start();
-  profile = await mkdtemp(join(tmpdir(), 'chromium-'));
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  browser = await openBrowser();
 });
 after(async () => {
   await browser?.close();
-  await rm(profile, { recursive: true, force: true });
   assert.equal(await server.stop(), 0);
 });
 

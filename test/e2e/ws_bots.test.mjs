@@ -6,8 +6,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
+import { openBrowser } from './lib/browser.mjs';
 import { limit } from './lib/client.mjs';
 import { startTwo } from './lib/cluster.mjs';
 import { Frames, node } from './lib/frames.mjs';
@@ -227,11 +227,7 @@ describe('one server', { concurrency: false }, () => {
 
   it('serves the same class in a browser, which comes back by itself', async () => {
     await model.on('browser', answer('From afar.'), answer('Again.'));
-    const profile = await mkdtemp(join(tmpdir(), 'chromium-'));
-    const context = await chromium.launchPersistentContext(profile, {
-      executablePath: '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-    });
+    const context = await openBrowser();
     try {
       const page = await context.newPage();
       await page.goto(server.url);
@@ -261,7 +257,6 @@ describe('one server', { concurrency: false }, () => {
       assert.ok(texts.includes('From afar.'));
     } finally {
       await context.close();
-      await rm(profile, { recursive: true, force: true });
     }
   });
 });

@@ -2,14 +2,13 @@
 // and in a browser, and clients of three kinds beside one of Socket.IO.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Parser } from '@asyncapi/parser';
-import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
+import { openBrowser } from './lib/browser.mjs';
 import { Client, limit } from './lib/client.mjs';
 import { Frames, browser, node, python } from './lib/frames.mjs';
 import { root, start } from './lib/server.mjs';
@@ -92,24 +91,19 @@ const asking = {
   edges: [{ source: 'start', target: 'ask' }],
 };
 
-let server, context, profile, page, token, publisher;
+let server, context, page, token, publisher;
 before(async () => {
   server = await start();
   const { status, body } = await server.api(server.tokens.admin, 'PUT', '/tenants/default/workflows/wf-123', workflow);
   assert.equal(status, 201, JSON.stringify(body));
   token = await server.token('user-456');
   publisher = await server.token('service', 'default', 'publisher');
-  profile = await mkdtemp(join(tmpdir(), 'chromium-'));
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  context = await openBrowser();
   page = await context.newPage();
   await page.goto(server.url);
 });
 after(async () => {
   await context?.close();
-  await rm(profile, { recursive: true, force: true });
   assert.equal(await server.stop(), 0);
 });
 

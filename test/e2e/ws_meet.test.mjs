@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { after, before, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Parser } from '@asyncapi/parser';
-import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
+import { openBrowser } from './lib/browser.mjs';
 import { limit } from './lib/client.mjs';
 import { startTwo } from './lib/cluster.mjs';
 import { start } from './lib/server.mjs';
@@ -235,12 +235,7 @@ function party({ url, room, name, servers }) {
 }
 
 it('opens data channels between two pages, whatever their words', async () => {
-  const profile = await mkdtemp(join(tmpdir(), 'chromium-'));
-  const browser = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      '--allow-loopback-in-peer-connection', '--disable-features=WebRtcHideLocalIpsWithMdns'],
-  });
+  const browser = await openBrowser('--allow-loopback-in-peer-connection', '--disable-features=WebRtcHideLocalIpsWithMdns');
   try {
     for (const [first, second] of [['bare', 'bare'], ['path', 'bare']]) {
       const room = `call ${first} ${second}`;
@@ -259,7 +254,6 @@ it('opens data channels between two pages, whatever their words', async () => {
     }
   } finally {
     await browser.close();
-    await rm(profile, { recursive: true, force: true });
   }
 });
 

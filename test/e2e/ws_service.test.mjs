@@ -1,30 +1,22 @@
 // Clients of the dialect service, written from its document: Node, Python and a
 // browser, beside one of Socket.IO.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { chromium } from 'playwright-core';
+import { openBrowser } from './lib/browser.mjs';
 import { Client, limit } from './lib/client.mjs';
 import { Frames, browser, node, python } from './lib/frames.mjs';
 import { start, workflow } from './lib/server.mjs';
 
-let server, context, profile, publisher, page;
+let server, context, publisher, page;
 before(async () => {
   server = await start({ env: { ROOMCAST_AUTH_LEEWAY: '1ms' } });
   publisher = await server.token('service', 'default', 'publisher');
-  profile = await mkdtemp(join(tmpdir(), 'chromium-'));
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  context = await openBrowser();
   page = await context.newPage();
   await page.goto(server.url);
 });
 after(async () => {
   await context?.close();
-  await rm(profile, { recursive: true, force: true });
   assert.equal(await server.stop(), 0);
 });
 
