@@ -60,6 +60,14 @@ class Bot {
     await this.next('pong');
   }
 
+  // confirm waits until the server knows what the client has: before the first
+  // answer comes the client has answered the pings behind what it was sent, and
+  // before the second that has been handled.
+  async confirm() {
+    await this.settle();
+    await this.settle();
+  }
+
   // cut ends the connection without a word; back has the client come again.
   async cut() {
     this.client.ws.terminate();
@@ -127,7 +135,7 @@ describe('one server', { concurrency: false }, () => {
     const bot = await Bot.open(server, token, 'middle');
     bot.client.sendMessage('middle', 'count');
     await bot.next('stream_chunk');
-    await bot.settle();
+    await bot.confirm();
     await bot.cut();
     assert.equal(bot.ends.size, 0, 'it was cut in the middle');
     await bot.back();
@@ -144,7 +152,7 @@ describe('one server', { concurrency: false }, () => {
     bot.client.sendMessage('away', 'away 1');
     await bot.next(said);
     await bot.next((f) => f.type === 'bot_typing' && !f.is_typing);
-    await bot.settle();
+    await bot.confirm();
     const room = (await rooms(server, token)).find((r) => r.title === 'away 1').chatRoomID;
     await server.api(token, 'PUT', `/tenants/default/chat/rooms/${room}/members/bob`);
     await bot.cut();
@@ -155,6 +163,7 @@ describe('one server', { concurrency: false }, () => {
     }
     await bot.back();
     assert.deepEqual(bot.texts(), ['first', 'away 2', 'second', 'away 3', 'third']);
+    await bot.confirm();
     await bot.cut();
     await bot.back();
     assert.deepEqual(bot.texts(), ['first', 'away 2', 'second', 'away 3', 'third'], 'what it has does not come again');
@@ -293,7 +302,7 @@ instance: {heartbeat: 500ms, expiry: 2s}`);
     bob.client.sendMessage(room, 'from one 2');
     const [there, same] = [await bob.next(said), await here.next(said)];
     assert.deepEqual([same.message_id, same.content], [there.message_id, there.content]);
-    await here.settle();
+    await here.confirm();
     await here.cut();
     bob.client.sendMessage(room, 'from one 3');
     const missed = await bob.next(said);
@@ -327,12 +336,12 @@ instance: {heartbeat: 500ms, expiry: 2s}`);
     phone.client.sendMessage('d', 'devices 1');
     for (const bot of [phone, laptop]) {
       await bot.next(said);
-      await bot.settle();
+      await bot.confirm();
     }
     assert.deepEqual([phone.texts(), laptop.texts()], [['first'], ['devices 1', 'first']]);
     phone.client.sendMessage('d', 'devices 2');
     await laptop.next((f) => f.content === 'devices 2');
-    await laptop.settle();
+    await laptop.confirm();
     await Promise.all([phone.cut(), laptop.cut()]);
     const [room] = await rooms(first, token);
     for (let done = false; !done;) {
@@ -354,6 +363,7 @@ instance: {heartbeat: 500ms, expiry: 2s}`);
     const says = await Bot.open(first, token, 'fate');
     says.client.sendMessage('fate', 'fate 0');
     await says.next(said);
+    await says.confirm();
     const [{ chatRoomID }] = await rooms(first, token);
     await first.api(token, 'PUT', `/tenants/default/chat/rooms/${chatRoomID}/members/heir`);
     const hears = await Bot.open(second, await first.token('heir'), chatRoomID);
