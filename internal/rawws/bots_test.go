@@ -191,6 +191,7 @@ func TestBotsNothingIsLost(t *testing.T) {
 	})
 	first.ws.Close()
 	second := dialBots(t, s, "/ws/bots?token="+token)
+	second.skips = "bot_typing"
 	second.send(sub)
 	if m := second.next(); m["role"] != "user" || m["content"] != "help" || m["user_id"] != "ann" {
 		t.Error(m)

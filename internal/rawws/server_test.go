@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/eventually"
 	"github.com/roomcast/roomcast/internal/servertest"
 	"github.com/roomcast/roomcast/internal/websocket"
 )
@@ -18,6 +19,8 @@ type client struct {
 	ws *websocket.Client
 	// heard looks at every message besides, unless it is nil.
 	heard func(text []byte)
+	// skips is a type of messages that come when they like.
+	skips string
 }
 
 func dial(t *testing.T, s *servertest.Server, path string) *client {
@@ -42,7 +45,7 @@ func (c *client) send(text string) {
 // next returns the next message as JSON.
 func (c *client) next() map[string]any {
 	c.t.Helper()
-	c.ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.ws.SetReadDeadline(time.Now().Add(eventually.Patience))
 	_, text, err := c.ws.ReadMessage()
 	if err != nil {
 		c.t.Fatal(err)
@@ -53,6 +56,9 @@ func (c *client) next() map[string]any {
 	var m map[string]any
 	if err := json.Unmarshal(text, &m); err != nil {
 		c.t.Fatalf("%s: %v", text, err)
+	}
+	if c.skips != "" && m["type"] == c.skips {
+		return c.next()
 	}
 	return m
 }
