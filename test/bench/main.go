@@ -167,8 +167,8 @@ func run(ctx context.Context, rounds int, out, only string) error {
 // prepare builds our server and installs the peer.
 func prepare() error {
 	for _, args := range [][]string{
-		{"go", "build", "-trimpath", "-o", "bin/bench-protocol", "./test/protocol"},
-		{"go", "build", "-trimpath", "-o", "bin/roomcast", "./cmd/roomcast"},
+		{"go", "build", "-o", "bin/bench-protocol", "./test/protocol"},
+		{"go", "build", "-o", "bin/roomcast", "./cmd/roomcast"},
 		{"npm", "ci", "--prefix", "test/peer", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"},
 	} {
 		cmd := exec.Command(args[0], args[1:]...)

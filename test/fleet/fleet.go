@@ -126,7 +126,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("finding the module: %w", err)
 	}
 	binary := filepath.Join(strings.TrimSpace(string(root)), "bin", "roomcast")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/roomcast")
+	cmd := exec.Command("go", "build", "-o", binary, "./cmd/roomcast")
 	cmd.Dir = strings.TrimSpace(string(root))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the server: %w: %s", err, out)
