@@ -4,10 +4,6 @@ GO ?= go
 ARGS ?=
 TAGS ?=
 
-# The race detector watches everything but SQLite, which is C that was translated
-# to Go: half of the time of the tests went there.
-export RACE := -race -gcflags=modernc.org/...=-race=false
-
 .PHONY: help run build release test test-temporal setup lint format bench bench-layers prove-protocol prove-fuzz prove-leaks prove-slow-reader prove-jitter prove-restart prove-kill prove-redis prove-payload prove-reports prove-workflow prove-chat
 
 help: ## list the targets
@@ -36,8 +32,8 @@ setup: ## install what the tests need: Debian packages as root, npm packages
 lint: ## vet, staticcheck and formatting
 	@$(GO) vet ./...
 	@$(GO) tool staticcheck ./...
-	@$(GO) vet $$RACE -tags temporal,devserver ./... # with what the tests compile
-	@staticcheck=$$($(GO) tool -n staticcheck) && GOFLAGS="$$RACE" $$staticcheck -tags temporal,devserver ./internal/workflow/temporal/... ./internal/app/...
+	@$(GO) vet -race -tags temporal,devserver ./... # with what the tests compile
+	@staticcheck=$$($(GO) tool -n staticcheck) && GOFLAGS=-race $$staticcheck -tags temporal,devserver ./internal/workflow/temporal/... ./internal/app/...
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted, run make format:"; echo "$$unformatted"; exit 1; }
 
 format: ## format the Go code
