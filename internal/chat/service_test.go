@@ -98,7 +98,7 @@ func code(err error) events.Code {
 // Whatever happens to an answer, there is one.
 func TestEveryMessageHasOneAnswer(t *testing.T) {
 	var log bytes.Buffer
-	f := newFixture(t, chat.Options{Timeout: 20 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(ctx context.Context, turn chat.Turn) (chat.Reply, error) {
+	f := newFixture(t, chat.Options{Timeout: 500 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(ctx context.Context, turn chat.Turn) (chat.Reply, error) {
 		switch turn.Message.Text {
 		case "panic":
 			panic("boom")
@@ -118,7 +118,7 @@ func TestEveryMessageHasOneAnswer(t *testing.T) {
 	})
 	room := f.room(ada)
 	for text, want := range map[string]string{
-		"hello": "echo hello", "panic": "Something went wrong", "hang": "could not answer within 20ms",
+		"hello": "echo hello", "panic": "Something went wrong", "hang": "could not answer within 500ms",
 		"fail": "Something went wrong", "refuse": "That did not work: not now.", "silence": "nothing to say",
 		"quote": "That did not work: no \uFFFD here.",
 	} {
