@@ -193,6 +193,10 @@ func (s *Session) accept() {
 // those that have been waiting.
 func (s *Session) open(sock *socket.Socket) {
 	s.mu.Lock()
+	if s.closed { // it has ended before it was accepted, and is gone
+		s.mu.Unlock()
+		return
+	}
 	s.sock, s.accepted, s.running = sock, true, true
 	s.mu.Unlock()
 	s.link.conn.Busy() // until finish
@@ -248,6 +252,7 @@ func (s *Session) end(cut bool) {
 	bound, accepted := s.space != nil, s.accepted
 	s.departing = bound && cut && s.recoverable
 	departing := s.departing
+	s.closed = s.closed || !accepted && !departing // there is nothing to finish
 	s.mu.Unlock()
 	if !cut {
 		s.trail.stop()
@@ -255,7 +260,7 @@ func (s *Session) end(cut bool) {
 	switch {
 	case !bound:
 	case departing:
-		s.link.conn.Go(func() { s.depart(accepted) }) // waits for what is reaching the members
+		s.link.conn.Go(s.depart) // waits for what is reaching the members
 	case accepted:
 		s.space.rooms.LeaveAll(s)
 		s.finish()
@@ -269,7 +274,7 @@ func (s *Session) end(cut bool) {
 
 // depart leaves the rooms of a session whose client may come back, with all
 // that was on its way there.
-func (s *Session) depart(accepted bool) {
+func (s *Session) depart() {
 	s.held = s.space.rooms.Rooms(s) // what is published there goes on being heard
 	s.space.interest.holdAll(s.held)
 	s.space.wide.Lock()
@@ -278,6 +283,8 @@ func (s *Session) depart(accepted bool) {
 	s.trail.depart()
 	s.mu.Lock()
 	s.places, s.departing = places, false
+	accepted := s.accepted // which may have come while it departed
+	s.closed = s.closed || !accepted
 	s.mu.Unlock()
 	s.space.rooms.LeaveAll(s) // where a handler has put it meanwhile
 	if accepted {
